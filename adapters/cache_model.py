@@ -1,0 +1,81 @@
+"""The key-value cache of the Tip-Adapter family, and the released search over its two settings.
+
+    logits = s f T^T + alpha exp(-beta (1 - f X^T)) Y
+
+f `[q, d]` unit queries, T `[c, d]` unit class texts, X `[n, d]` keys, Y `[n, c]` values, s CLIP's
+logit scale. The exponential depends on beta alone and the logits are linear in alpha, so a search
+costs one exponential a beta.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, tensor
+from torch.nn.functional import normalize
+
+from adapters.episode import Episode
+from adapters.method import Axes, Grid, Space, State
+
+BETAS, ALPHAS = 200, 20
+
+
+@dataclass(frozen=True)
+class CacheConfig:
+    """Settings that every cache model has."""
+
+    alpha: float = Field(2.0, ge=0, description="weight of the cache beside the text")
+    beta: float = Field(1.0, ge=0, description="sharpness of the affinity to a key")
+    alpha_scale: float = Field(10.0, ge=0.1, description="upper end of the search over alpha")
+    beta_scale: float = Field(12.0, ge=0.1, description="upper end of the search over beta")
+
+
+def start(episode: Episode) -> State:
+    """The cache before any training: one key and one one-hot value a support picture."""
+    return {
+        "keys": episode.support.keys(),  # [n, d]
+        "values": episode.support.one_hot(episode.classes),  # [n, c]
+        "text": episode.text.unit(),  # [c, d]
+        "logit_scale": tensor(episode.logit_scale),
+    }
+
+
+def blend(state: State, alpha: float, beta: float, f: Tensor) -> Tensor:
+    """Scores `[q, c]` of unit embeddings `f [q, d]`."""
+    return from_text(state, f) + alpha * from_cache(state, beta, f)
+
+
+def from_text(state: State, f: Tensor) -> Tensor:
+    """The text's share of the logits `[q, c]`."""
+    return state["logit_scale"] * f @ state["text"].T
+
+
+def from_cache(state: State, beta: float, f: Tensor) -> Tensor:
+    """The cache's share of the logits `[q, c]`, before alpha."""
+    return ((f @ state["keys"].T - 1) * beta).exp() @ state["values"]
+
+
+def logits(state: State, config: CacheConfig, x: Tensor) -> Tensor:
+    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
+    return blend(state, config.alpha, config.beta, normalize(x, dim=-1))
+
+
+def space(config: CacheConfig) -> Space:
+    """The released search: 200 values of beta around 20 of alpha, without the upper ends."""
+    betas, alphas = _spread(config.beta_scale, BETAS), _spread(config.alpha_scale, ALPHAS)
+    return Space(logits={"beta": betas, "alpha": alphas})
+
+
+def _spread(scale: float, steps: int) -> tuple[float, ...]:
+    return tuple(0.1 + i * (scale - 0.1) / steps for i in range(steps))
+
+
+def grid(state: State, config: CacheConfig, x: Tensor, axes: Axes) -> Grid:
+    """Logits of every beta and alpha, beta outermost; an axis left out keeps the config's value."""
+    f = normalize(x, dim=-1)
+    text = from_text(state, f)
+    for beta in axes.get("beta", [config.beta]):
+        cache = from_cache(state, beta, f)
+        for alpha in axes.get("alpha", [config.alpha]):
+            choice = {"beta": beta, "alpha": alpha}
+            yield {name: choice[name] for name in axes}, text + alpha * cache

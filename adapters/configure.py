@@ -1,0 +1,69 @@
+"""Settings as people type them become a method's config, checked, or a sentence that says why not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapters.method import Method
+from featcache.errors import ConfigError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of a method's config, for listings."""
+
+    name: str
+    default: Any
+    description: str
+
+
+def configure(name: str, method: Method, settings: Mapping[str, Any]) -> tuple[Any, frozenset[str]]:
+    """The config that the settings ask for, and the fields that they fix.
+
+    `preset` names one of the method's presets; other settings override it. Raises
+    `UnknownNameError` or `ConfigError`.
+    """
+    own = dict(settings)
+    if (preset := own.pop("preset", None)) is not None:
+        if preset not in method.presets:
+            raise UnknownNameError(f"preset of {name}", str(preset), method.presets)
+        own = {**method.presets[preset], **own}
+    known = [field.name for field in fields(method.config)]
+    for key in own:
+        if key not in known:
+            raise UnknownNameError(f"setting of {name}", key, [*known, "preset"])
+    try:
+        return method.config(**own), frozenset(own)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "settings"
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"{name}: {key} = {first['input']!r}: {message}.") from None
+
+
+def parse(pairs: Sequence[str]) -> dict[str, Any]:
+    """`key=value` pairs as a mapping; a value is read as JSON where it is JSON, else as text.
+
+    Raises `ConfigError` for a pair without `=`.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set takes key=value, got {pair!r}.")
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value
+    return found
+
+
+def settings(method: Method) -> list[Setting]:
+    """The fields of a method's config with defaults and descriptions."""
+    infos = getattr(method.config, "__pydantic_fields__", {})
+    return [Setting(name, info.default, info.description or "") for name, info in infos.items()]

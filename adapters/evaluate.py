@@ -1,0 +1,47 @@
+"""How good an adapter is: accuracy, and what several seeds say together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Top-1 accuracy in per cent of `logits [q, c]` against `labels [q]`."""
+    return 100.0 * float((logits.argmax(1) == labels).double().mean())
+
+
+def class_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per-class accuracy in per cent `[c]`; NaN for a class without pictures."""
+    hits = (logits.argmax(1) == labels).double()
+    classes = logits.shape[1]
+    total = torch.bincount(labels, minlength=classes)
+    return 100.0 * torch.bincount(labels, weights=hits, minlength=classes) / total
+
+
+def harmonic_mean(base: float, new: float) -> float:
+    """2BN / (B + N), the base-to-new score; 0 where both are 0."""
+    return 2 * base * new / (base + new) if base + new else 0.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (ddof 1; NaN for one value) over `n` runs."""
+
+    mean: float
+    std: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f}" if self.n < 2 else f"{self.mean:.1f} ± {self.std:.1f}"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and sample standard deviation of at least one value."""
+    n, mean = len(values), math.fsum(values) / len(values)
+    rest = math.fsum((v - mean) ** 2 for v in values)
+    return Spread(mean, math.sqrt(rest / (n - 1)) if n > 1 else math.nan, n)

@@ -1,0 +1,159 @@
+"""One experiment from a cache entry to an adapter and a result row."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapters.adapter import Adapter
+from adapters.configure import configure
+from adapters.episode import Draw, draw
+from adapters.evaluate import accuracy
+from adapters.method import get
+from adapters.selection import Chosen, select, validation
+from featcache.cache import Entry
+from featcache.errors import ConfigError, MethodError
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is to be fitted: a method with settings, on a draw, under a policy.
+
+    `views` limits the cached views a picture (None: all). `transfer` is the entry whose
+    validation chooses under policy `transfer`.
+    """
+
+    method: str = "fma"
+    shots: int = 16
+    seed: int = 1
+    policy: str = "few-shot-val"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    bank: str | None = None
+    views: int | None = None
+    transfer: Entry | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A fitted adapter and the row that says how it did on the test split."""
+
+    adapter: Adapter
+    row: dict[str, Any]
+
+
+def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outcome:
+    """Draw, fit, choose by the policy, and score on the test split.
+
+    `drawn` may be given where several experiments share a draw. Raises the errors of the rooms it
+    passes through.
+    """
+    method = get(experiment.method)
+    config, fixed = configure(experiment.method, method, experiment.settings)
+    drawn = drawn or draw_for(entry, experiment)
+    _check_needs(experiment.method, drawn)
+    began = time.perf_counter()
+    chosen = _choose(experiment, method, config, fixed, drawn)
+    fitted = time.perf_counter()
+    with torch.inference_mode():
+        logits = method.logits(chosen.state, chosen.config, drawn.test.x)
+    done = time.perf_counter()
+    row = {
+        "dataset": entry.dataset,
+        "backbone": entry.backbone,
+        "task": drawn.episode.task,
+        "method": experiment.method,
+        "policy": experiment.policy,
+        "shots": experiment.shots,
+        "seed": experiment.seed,
+        "accuracy": accuracy(logits, drawn.test.labels),
+        "n_test": len(drawn.test.labels),
+        "fit_seconds": fitted - began,
+        "predict_seconds": done - fitted,
+        "transductive": method.transductive,
+        "bank": experiment.bank or entry.banks[-1],
+        "views": drawn.episode.support.views.shape[0] - 1,
+        "entry": entry.key,
+        "fingerprint": entry.manifest["backbone"]["fingerprint"],
+        "settings": dict(experiment.settings),
+        "config": asdict(chosen.config),
+        "val_score": chosen.score,
+        "tried": chosen.tried,
+        "code": code_version(experiment.method),
+        "versions": {"featcache": version("featcache"), "torch": version("torch"),
+                     "python": platform.python_version()},
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    keys = ("dataset", "backbone", "entry", "fingerprint", "bank", "task", "shots", "seed", "views",
+            "policy", "versions")  # fmt: skip
+    about = {key: row[key] for key in keys}
+    about["width"] = drawn.episode.support.views.shape[-1]
+    about["logit_scale"] = entry.logit_scale
+    about["support"] = list(drawn.episode.support.ids)
+    return Outcome(
+        Adapter(experiment.method, chosen.config, chosen.state, entry.classnames, about), row
+    )
+
+
+def fit(
+    entry: Entry,
+    method: str = "fma",
+    *,
+    shots: int = 16,
+    seed: int = 1,
+    policy: str = "few-shot-val",
+    bank: str | None = None,
+    views: int | None = None,
+    transfer: Entry | None = None,
+    **settings: Any,
+) -> Outcome:
+    """Fit a method on a draw of a cache entry; settings are the method's config fields.
+
+    Raises what `run` raises.
+    """
+    return run(entry, Experiment(method, shots, seed, policy, settings, bank, views, transfer))
+
+
+def draw_for(entry: Entry, experiment: Experiment) -> Draw:
+    """The draw an experiment asks for; the same for every method."""
+    return draw(
+        entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
+    )
+
+
+def code_version(method: str) -> str:
+    """Hash of the method's source file, so that a changed method is a new run."""
+    path = import_module(f"adapters.methods.{method.replace('-', '_')}").__file__
+    return sha256(Path(str(path)).read_bytes()).hexdigest()[:8]
+
+
+def _choose(
+    experiment: Experiment, method: Any, config: Any, fixed: frozenset[str], drawn: Draw
+) -> Chosen:
+    if experiment.policy != "transfer":
+        held = validation(drawn, experiment.policy)
+        return select(method, drawn.episode, config, held, fixed)
+    if experiment.transfer is None:
+        raise ConfigError("policy transfer needs the data set to take settings from (--transfer).")
+    other = draw_for(experiment.transfer, experiment)
+    held = validation(other, "few-shot-val")
+    settings = select(method, other.episode, config, held, fixed)
+    final = select(method, drawn.episode, settings.config, None)
+    return Chosen(final.config, final.state, settings.score, settings.tried)
+
+
+def _check_needs(name: str, drawn: Draw) -> None:
+    if "views" in get(name).needs and drawn.episode.support.views.shape[0] == 1:
+        raise MethodError(
+            f"{name} needs augmented views and {drawn.episode.dataset} has none cached; add them "
+            "with `featcache encode --views 20`."
+        )

@@ -1,0 +1,1 @@
+"""One file a method; see `adapters.method` for what a file must hold."""

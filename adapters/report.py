@@ -1,0 +1,93 @@
+"""Tables and pictures of results: accuracy over shots, mean and spread over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.evaluate import Spread, spread
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+
+
+def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, int], Spread]:
+    """Mean and spread of `value` over seeds, by method and shots.
+
+    Raises `ValueError` where rows differ in data set, backbone, task or policy: such rows never
+    share a table.
+    """
+    for column in ("dataset", "backbone", "task", "policy", "transductive"):
+        if frame[column].nunique() > 1:
+            held = ", ".join(sorted(map(str, frame[column].unique())))
+            raise ValueError(f"rows of different {column} ({held}) do not share a table")
+    groups = frame.groupby(["method", "shots"], sort=False)[value]
+    return {(str(m), int(str(k))): spread(list(values)) for (m, k), values in groups}
+
+
+def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
+    """Draw accuracy over shots with one standard deviation, zero-shot as a star at 0 shots.
+
+    The suffix of `path` says the format (png, svg, pdf).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    table = cells(frame)
+    shots = sorted({k for _, k in table})
+    place = {k: i + 1 for i, k in enumerate(shots)}
+    methods = list(dict.fromkeys(method for method, _ in table))
+    for method, colour, marker in zip(methods, _cycle(COLOURS), _cycle(MARKERS), strict=False):
+        points = [(place[k], table[method, k]) for k in shots if (method, k) in table]
+        if method == "zero-shot":
+            _star(axes, points[-1][1], len(shots), colour)
+            continue
+        x, mean = [p for p, _ in points], [s.mean for _, s in points]
+        deviation = [s.std if s.n > 1 else 0.0 for _, s in points]
+        axes.errorbar(x, mean, deviation, color=colour, marker=marker, capsize=3, label=method)
+    axes.set_xticks([0, *place.values()], ["0", *map(str, shots)])
+    axes.set_xlabel("shots (training pictures a class)")
+    axes.set_ylabel("accuracy on the test split, %")
+    axes.set_title(title, fontsize="medium")
+    axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=160, metadata={"Software": None} if path.suffix == ".png" else None)
+    return path
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first column left, the others right."""
+    lines = [list(heads), ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of method × shots: mean ± standard deviation, then seconds of a fit."""
+    table = cells(frame)
+    seconds = frame.groupby("method")["fit_seconds"].median()
+    shots = sorted({k for _, k in table})
+    methods = list(dict.fromkeys(method for method, _ in table))
+    rows = [
+        [m, *(str(table.get((m, k), "–")) for k in shots), f"{seconds[m]:.2f}"] for m in methods
+    ]
+    return ["method", *(f"{k} shot{'s' * (k > 1)}" for k in shots), "s a fit"], rows
+
+
+def _star(axes: Axes, score: Spread, width: int, colour: str) -> None:
+    axes.plot([0], [score.mean], "*", color=colour, markersize=13, label="zero-shot")
+    axes.plot([0, width], [score.mean] * 2, ":", color=colour, linewidth=1)
+
+
+def _cycle(values: Sequence[str]) -> list[str]:
+    return list(values) * 8

@@ -1,0 +1,107 @@
+"""Which hyper-parameters are taken, and who may look at what to decide it.
+
+Every result row carries its policy, and rows of different policies never share a column.
+
+    none           the config as it stands
+    few-shot-val   best on min(K, 4) validation pictures a class (the default)
+    full-val       best on the whole validation list
+    transfer       best on another data set, taken over unchanged
+    oracle-test    best on the test labels; only to reproduce numbers published that way
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from adapters.episode import Draw, Episode, Labelled
+from adapters.evaluate import accuracy
+from adapters.method import Method, State, choices
+from featcache.errors import EpisodeError, UnknownNameError
+
+POLICIES = ("none", "few-shot-val", "full-val", "transfer", "oracle-test")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A fitted state with the config that won, its score on validation and how many were tried.
+
+    `score` is accuracy in per cent or mean cross-entropy, as the method's criterion says; None
+    where nothing was chosen.
+    """
+
+    config: Any
+    state: State
+    score: float | None
+    tried: int
+
+
+def validation(draw: Draw, policy: str) -> Labelled | None:
+    """What the policy may look at to choose; None where it chooses nothing.
+
+    Raises `EpisodeError` where the data has no such list.
+    """
+    if policy not in POLICIES:
+        raise UnknownNameError("policy", policy, POLICIES)
+    if policy in ("none", "transfer"):
+        return None
+    if policy == "oracle-test":
+        return draw.test
+    held = draw.few_shot_val if policy == "few-shot-val" else draw.full_val
+    if held is None:
+        raise EpisodeError(
+            f"{draw.episode.dataset} has no pictures for policy {policy}; take --policy none, or "
+            "few-shot-val where training pictures are left over."
+        )
+    return held
+
+
+def select(
+    method: Method,
+    episode: Episode,
+    config: Any,
+    held: Labelled | None,
+    fixed: Set[str] = frozenset(),
+) -> Chosen:
+    """Fit, trying the method's space (less the `fixed` fields) on the held-out pictures.
+
+    The first best wins. Each fit draws from its own generator, seeded by the episode, so a
+    setting's result does not depend on what was tried before it.
+    """
+    space = method.space(config)
+    on_fit = {k: v for k, v in space.fit.items() if k not in fixed and held}
+    on_logits = {k: v for k, v in space.logits.items() if k not in fixed and held}
+    best: Chosen | None = None
+    tried = 0
+    for overrides in choices(on_fit):
+        candidate = replace(config, **overrides)
+        generator = torch.Generator().manual_seed(episode.seed)
+        state = method.fit(episode, candidate, generator)
+        if held is None or not (on_fit or on_logits):
+            return Chosen(candidate, state, None, 0)
+        with torch.inference_mode():
+            for choice, logits in method.scores(state, candidate, held.x, on_logits):
+                tried += 1
+                score = _score(method, logits, held)
+                if best is None or score > _signed(method, best.score):
+                    best = Chosen(
+                        replace(candidate, **choice), state, _signed(method, score), tried
+                    )
+    assert best is not None
+    return replace(best, tried=tried)
+
+
+def _score(method: Method, logits: torch.Tensor, held: Labelled) -> float:
+    if method.criterion == "accuracy":
+        return accuracy(logits, held.labels)
+    return -float(cross_entropy(logits, held.labels))
+
+
+def _signed(method: Method, score: float | None) -> float:
+    """Cross-entropy with its sign turned, so that more is better; and back again."""
+    score = score if score is not None else float("-inf")
+    return score if method.criterion == "accuracy" else -score

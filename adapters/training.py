@@ -1,0 +1,64 @@
+"""What trained methods share: batches, learning rates and the loop of AdamW.
+
+A schedule gives, step by step, the factor on the learning rate; it also fixes how many steps
+there are. All chance comes from the generator that is passed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Generator, Tensor
+
+Batch = TypeVar("Batch")
+
+
+def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterator[Tensor]:
+    """Row numbers of each batch; every epoch a new order, its last partial batch kept."""
+    for _ in range(epochs):
+        yield from torch.randperm(rows, generator=generator, device=generator.device).split(batch)
+
+
+def one_view(views: Tensor, rows: Tensor, generator: Generator) -> Tensor:
+    """A random view of each of the rows: `views [v, n, d]` and `rows [...]` give `[..., d]`."""
+    rows = rows.to(views.device)
+    if len(views) == 1:
+        return views[0, rows]
+    device = generator.device
+    which = torch.randint(len(views), rows.shape, generator=generator, device=device)
+    return views[which.to(views.device), rows]
+
+
+def cosine(steps: int) -> list[float]:
+    """From 1 down to 0, never quite reached: the cosine of SGDR without restarts."""
+    return [(1 + math.cos(math.pi * i / steps)) / 2 for i in range(steps)]
+
+
+def warm_cosine(steps: int, warm: int) -> list[float]:
+    """A linear rise over `warm` steps, then the cosine over the rest."""
+    return [(i + 1) / warm for i in range(min(warm, steps))] + cosine(max(steps - warm, 0))
+
+
+def adamw(
+    parameters: Mapping[str, Tensor],
+    loss: Callable[[Mapping[str, Tensor], Batch], Tensor],
+    batches: Iterable[Batch],
+    rate: float,
+    schedule: Sequence[float],
+    weight_decay: float = 0.01,
+    eps: float = 1e-8,
+) -> dict[str, Tensor]:
+    """The parameters after one step of AdamW a batch; those passed stay as they were."""
+    trained = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
+    optimiser = torch.optim.AdamW(
+        trained.values(), lr=rate, weight_decay=weight_decay, eps=eps, fused=True
+    )
+    for factor, batch in zip(schedule, batches, strict=True):
+        optimiser.param_groups[0]["lr"] = rate * factor
+        optimiser.zero_grad()
+        loss(trained, batch).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return {name: p.detach() for name, p in trained.items()}

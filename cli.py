@@ -1,0 +1,519 @@
+"""The door: the two commands `featcache` and `adapters`. It parses, calls and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featcache.errors import FeatcacheError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from featcache.cache import Entry
+
+OPTIONS: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+featcache_app = typer.Typer(help="Encode pictures and prompts once, into a cache.", **OPTIONS)
+adapters_app = typer.Typer(help="Fit few-shot adapters on cached embeddings.", **OPTIONS)
+
+Cache = Annotated[
+    Path | None,
+    typer.Option(envvar="FEATCACHE_HOME", help="Cache root; the platform's cache folder if unset."),
+]
+Root = Annotated[
+    Path | None, typer.Option(envvar="FEATCACHE_DATA", help="Folder that holds the data sets.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+DatasetName = Annotated[str | None, typer.Option(help="Name of a cached data set, or a key.")]
+BackboneName = Annotated[str | None, typer.Option(help="Backbone of the cache entry.")]
+
+
+def featcache() -> None:
+    """Run the `featcache` command."""
+    _run(featcache_app)
+
+
+def adapters() -> None:
+    """Run the `adapters` command."""
+    _run(adapters_app)
+
+
+@featcache_app.command()
+def encode(
+    dataset: Annotated[str, typer.Option(help="Name (see `featcache datasets`) or folder.")],
+    backbone: Annotated[str, typer.Option(help="Such as ViT-B/16, RN50, local-dir:…")] = "demo",
+    pretrained: Annotated[str | None, typer.Option(help="Weights' tag or folder.")] = None,
+    root: Root = None,
+    split: Annotated[str | None, typer.Option(help="Such as train,val,test (all).")] = None,
+    views: Annotated[int, typer.Option(min=0, help="Augmented views a training picture.")] = 20,
+    views_for: Annotated[
+        str, typer.Option(help="few-shot: what draws can use; or all.")
+    ] = "few-shot",
+    view_scale: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Least area of a view.")
+    ] = 0.08,
+    view_seed: Annotated[int, typer.Option(help="Seed of the views.")] = 1,
+    prompts: Annotated[
+        str | None, typer.Option(help="Prompt bank or file (own templates).")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="Decoding threads (0: one a core).")] = 0,
+    cache: Cache = None,
+    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
+    allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
+    retry_bad: Annotated[bool, typer.Option(help="Read pictures again that were bad.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Encode a data set's pictures and prompts; what is cached already is left as it is.
+
+    Example: featcache encode --dataset eurosat --root ~/data --backbone ViT-B/16
+    """
+    from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
+    from featcache.prompts import bank
+    from featcache.views import ViewRecipe
+
+    part = _part(shard)
+    _one_of("--views-for", views_for, ("few-shot", "all"))
+    data = load_dataset(dataset, root)
+    chosen = bank(prompts, data)
+    people = _people(as_json)
+    with people.status(f"loading {backbone}"):
+        tower = load_backbone(backbone, pretrained, device=device, precision=precision)
+    recipe = ViewRecipe(views, view_seed, scale=(view_scale, 1.0), flip=data.flip)
+    with _progress(people, "pictures") as progress:
+        report = encode_dataset(
+            data,
+            tower,
+            FeatureCache(cache),
+            splits=split.split(",") if split else None,
+            bank=chosen,
+            views=recipe,
+            views_for=views_for,
+            batch_size=batch_size,
+            workers=workers,
+            part=part,
+            retry_bad=retry_bad,
+            progress=progress,
+        )
+    _say_encoded(people, report)
+    document = {
+        "key": report.entry.key,
+        "encoded": report.encoded,
+        "skipped": report.skipped,
+        "crops": report.crops,
+        "prompts": report.prompts,
+        "wall_seconds": report.wall,
+        "seconds": report.seconds,
+        "complete": report.entry.complete,
+        "bad": [{"id": i, "reason": r} for i, r in report.bad],
+    }
+    _document(as_json, document)
+    if len(report.bad) > allow_bad:
+        raise FeatcacheError(
+            f"{len(report.bad)} pictures could not be read (listed above); mend them and run with "
+            f"--retry-bad, or accept them with --allow-bad {len(report.bad)}."
+        )
+
+
+@featcache_app.command("ls")
+def list_entries(cache: Cache = None, as_json: Json = False) -> None:
+    """List what is cached, the newest last. Example: featcache ls"""
+    from featcache.cache import FeatureCache
+
+    store = FeatureCache(cache)
+    found = store.entries()
+    _document(as_json, [_entry_document(entry) for entry in found])
+    people = _people(as_json)
+    if not found:
+        people.print(f"The cache {store.root} is empty; `featcache encode` fills it.")
+        return
+    rows = [
+        (
+            e.key,
+            " ".join(f"{s}:{e.encoded(s)}" for s in e.splits),
+            " ".join(e.banks),
+            f"{e.bytes / 1e6:.1f} MB",
+            "complete" if e.complete else "incomplete",
+        )
+        for e in found
+    ]
+    _table(people, ("key", "rows", "prompts", "size", "state"), rows)
+
+
+@featcache_app.command()
+def info(key: str, cache: Cache = None, as_json: Json = False) -> None:
+    """Show an entry's provenance. Example: featcache info digits"""
+    from featcache.cache import FeatureCache
+
+    entry = FeatureCache(cache).get(key)
+    document = _entry_document(entry)
+    _document(as_json, document)
+    people = _people(as_json)
+    for name, value in document.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        people.print(f"[bold]{name}[/]  ", end="")
+        people.print(text, markup=False)
+
+
+@featcache_app.command()
+def verify(
+    key: Annotated[str | None, typer.Argument(help="An entry's key; all if left out.")] = None,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Check every shard against its hash and sums. Example: featcache verify"""
+    from featcache.cache import FeatureCache
+
+    store = FeatureCache(cache)
+    found = {e.key: e.problems() for e in ([store.get(key)] if key else store.entries())}
+    _document(as_json, found)
+    people = _people(as_json)
+    for name, problems in found.items():
+        people.print(f"{name}: {'sound' if not problems else ''}", markup=False)
+        for problem in problems:
+            people.print(f"  {problem}", markup=False)
+    if any(found.values()):
+        raise FeatcacheError("the cache has problems (listed above).")
+
+
+@featcache_app.command()
+def datasets(as_json: Json = False) -> None:
+    """List the data sets known by name. Example: featcache datasets"""
+    from featcache.datasets.registry import names
+
+    found = names()
+    _document(as_json, [vars_of(info) for info in found])
+    rows = [(i.name, str(i.classes or ""), i.folder or "", i.description) for i in found]
+    _table(_people(as_json), ("name", "classes", "folder below --root", "what"), rows)
+
+
+@featcache_app.command()
+def backbones(
+    pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "", as_json: Json = False
+) -> None:
+    """List the backbones known by name. Example: featcache backbones ViT-B-16"""
+    from featcache.backbones import names
+
+    found = [(m, t) for m, t in names() if pattern.lower() in f"{m}:{t}".lower()]
+    _document(as_json, [{"model": m, "pretrained": t} for m, t in found])
+    _table(_people(as_json), ("model", "pretrained"), found)
+
+
+@featcache_app.command("import")
+def import_files(
+    files: list[Path],
+    dataset: Annotated[str, typer.Option(help="Name the features shall have.")],
+    backbone: Annotated[str, typer.Option(help="What they were encoded with.")],
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Take feature files (npz, safetensors) into the cache.
+
+    Example: featcache import CLIP_RN50.npz --dataset whurs19 --backbone RN50
+    """
+    from featcache import FeatureCache, import_features
+
+    entry = import_features(files, dataset, backbone, FeatureCache(cache))
+    _document(as_json, _entry_document(entry))
+    rows = ", ".join(f"{n} {s}" for s, n in entry.splits.items())
+    _people(as_json).print(f"Imported {rows} rows of {len(entry.classnames)} classes: {entry.key}")
+
+
+@featcache_app.command()
+def export(
+    key: str,
+    out: Annotated[Path, typer.Option(help="File to write, .npz or .safetensors.")],
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Write an entry's features to one file. Example: featcache export digits --out digits.npz"""
+    from featcache import FeatureCache, export_features
+
+    entry = FeatureCache(cache).get(key)
+    path = export_features(entry, out)
+    _document(as_json, {"key": entry.key, "file": str(path)})
+    _people(as_json).print(f"Wrote {path} from {entry.key}.", markup=False)
+
+
+@adapters_app.command()
+def fit(
+    method: Annotated[str, typer.Option(help="See `adapters methods`.")] = "fma",
+    dataset: DatasetName = None,
+    backbone: BackboneName = None,
+    shots: Annotated[int, typer.Option(help="Training pictures a class.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
+    policy: Annotated[str, typer.Option(help="Who may choose hyper-parameters.")] = "few-shot-val",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, or preset=NAME; repeatable.")
+    ] = None,
+    bank: Annotated[str | None, typer.Option("--prompts", help="Prompt bank (the newest).")] = None,
+    views: Annotated[int | None, typer.Option(min=0, help="Cached views to use (all).")] = None,
+    transfer: Annotated[str | None, typer.Option(help="Data set for policy transfer.")] = None,
+    cache: Cache = None,
+    out: Annotated[Path, typer.Option(help="Where adapters and results go.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Fit one method on a few-shot draw and score it on the test split.
+
+    Example: adapters fit --method tip-adapter --dataset digits --shots 4
+    """
+    from adapters.configure import parse
+    from adapters.registry import summary
+    from featcache.cache import FeatureCache
+
+    summary(method)  # an unknown name is refused before torch is imported
+    chosen = parse(settings or [])
+    store = FeatureCache(cache)
+    entry = store.find(dataset, backbone)
+
+    from adapters.experiment import Experiment, run
+    from adapters.results import Results
+
+    source = store.find(transfer, entry.backbone) if transfer else None
+    experiment = Experiment(method, shots, seed, policy, chosen, bank, views, source)
+    outcome = run(entry, experiment)
+    row = outcome.row
+    name = Results(out / "results.sqlite").add(row)
+    folder = outcome.adapter.save(out / f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{name}")
+    people = _people(as_json)
+    people.print(
+        f"[bold]{row['accuracy']:.2f} %[/] of {row['n_test']} test pictures, fitted in "
+        f"{row['fit_seconds']:.2f} s"
+    )
+    people.print(
+        f"{method} on {entry.dataset}, {entry.backbone}, {shots} shots, seed {seed}, "
+        f"{row['views']} views, policy {policy} ({row['tried']} settings tried)",
+        markup=False,
+    )
+    people.print(json.dumps(row["config"]), markup=False)
+    people.print(f"saved in {folder}", markup=False)
+    _document(as_json, {**row, "hyperparameters": row["config"], "adapter": str(folder)})
+
+
+@adapters_app.command()
+def predict(
+    adapter: Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures to classify.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
+    top: Annotated[int, typer.Option(min=1, help="Classes to show a picture.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Classify pictures with a saved adapter. Example: adapters predict runs/… cat.jpg"""
+    import torch
+
+    from adapters.adapter import load
+    from featcache import embed, load_backbone
+
+    fitted = load(adapter)
+    people = _people(as_json)
+    with people.status(f"loading {fitted.about['backbone']}"):
+        tower = load_backbone(fitted.about["backbone"], device=device)
+    known = fitted.about["fingerprint"]
+    if known not in ("unknown", tower.fingerprint):
+        raise FeatcacheError(
+            f"the weights of {tower.name} are not those that {adapter} was fitted on; use the "
+            "same weights, or encode and fit again."
+        )
+    scores = fitted.logits(torch.from_numpy(embed(tower, images))).softmax(1)
+    best = scores.topk(min(top, len(fitted.classnames)))
+    document = [
+        {"image": str(path), "classes": [fitted.classnames[i] for i in index], "scores": values}
+        for path, index, values in zip(
+            images, best.indices.tolist(), best.values.tolist(), strict=True
+        )
+    ]
+    _document(as_json, document)
+    for line in document:
+        guesses = zip(line["classes"], line["scores"], strict=True)
+        text = ", ".join(f"{name} {100 * score:.1f} %" for name, score in guesses)
+        people.print(f"{line['image']}: {text}", markup=False)
+
+
+@adapters_app.command()
+def evaluate(
+    adapter: Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")],
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Score a saved adapter on the test split beside its draw. Example: adapters evaluate runs/…"""
+    from adapters.adapter import load
+    from adapters.episode import draw
+    from adapters.evaluate import accuracy, class_accuracy
+    from featcache.cache import FeatureCache
+
+    fitted = load(adapter)
+    about = fitted.about
+    entry = FeatureCache(cache).get(about["entry"])
+    test = draw(entry, about["shots"], about["seed"], bank=about["bank"], views=0).test
+    logits = fitted.logits(test.x)
+    score, classes = accuracy(logits, test.labels), class_accuracy(logits, test.labels).tolist()
+    by_class = dict(zip(fitted.classnames, classes, strict=True))
+    document = {"method": fitted.method, **about, "accuracy": score, "n_test": len(test.labels)}
+    _document(as_json, {**document, "by_class": by_class})
+    people = _people(as_json)
+    people.print(f"[bold]{score:.2f} %[/] of {len(test.labels)} test pictures of {entry.key}")
+    _table(people, ("class", "accuracy"), [(n, f"{a:.1f} %") for n, a in by_class.items()])
+
+
+@adapters_app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the methods, or one method's settings. Example: adapters methods fma"""
+    from adapters import registry
+
+    people = _people(as_json)
+    if name is None:
+        found = [(each, registry.summary(each)) for each in registry.names()]
+        _document(as_json, [{"name": n, "summary": s} for n, s in found])
+        _table(people, ("method", "what"), found)
+        return
+    line = registry.summary(name)
+
+    from adapters.configure import settings
+
+    method = registry.get(name)
+    rows = [vars_of(setting) for setting in settings(method)]
+    presets = {key: dict(value) for key, value in method.presets.items()}
+    _document(as_json, {"name": name, "summary": line, "settings": rows, "presets": presets})
+    people.print(line, markup=False)
+    _table(
+        people,
+        ("setting", "default", "what"),
+        [(r["name"], str(r["default"]), r["description"]) for r in rows],
+    )
+    for preset, overrides in presets.items():
+        people.print(f"preset={preset}: {json.dumps(overrides)}", markup=False)
+
+
+def _run(app: typer.Typer) -> None:
+    try:
+        app()
+    except FeatcacheError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def vars_of(record: Any) -> dict[str, Any]:
+    """A dataclass as a mapping."""
+    from dataclasses import asdict
+
+    return asdict(record)
+
+
+def _people(as_json: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=as_json, highlight=False, soft_wrap=True)
+
+
+def _document(as_json: bool, document: Any) -> None:
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False, default=str))
+
+
+def _table(people: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    people.print(table, soft_wrap=False)
+
+
+@contextmanager
+def _progress(people: Console, unit: str) -> Iterator[Any]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("encoding"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"{unit} {{task.fields[rate]}}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=people, transient=True) as bar:
+        task = bar.add_task("", total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield update
+
+
+def _say_encoded(people: Console, report: Any) -> None:
+    entry: Entry = report.entry
+    if report.crops:
+        stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
+        people.print(
+            f"Encoded {report.encoded} pictures ({report.crops} crops) and {report.prompts} "
+            f"prompts in {report.wall:.1f} s, {report.crops / report.wall:.0f} crops/s; "
+            f"seconds by stage: {stages}."
+        )
+    else:
+        people.print(f"Nothing to encode: all {report.skipped} pictures asked for are cached.")
+    for picture, reason in report.bad:
+        people.print(f"bad picture {picture}: {reason}", markup=False)
+    people.print(entry.key, markup=False)
+
+
+def _entry_document(entry: Entry) -> dict[str, Any]:
+    manifest = entry.manifest
+    skipped = ("shards", "format")
+    rest = {name: value for name, value in manifest.items() if name not in skipped}
+    return {
+        "key": entry.key,
+        "complete": entry.complete,
+        "encoded": {split: entry.encoded(split) for split in entry.splits},
+        "bytes": entry.bytes,
+        "bad": entry.bad,
+        **rest,
+    }
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, slash, last = text.partition("/")
+    if not (slash and first.isdigit() and last.isdigit()):
+        raise FeatcacheError(f"--shard takes i/N such as 2/4, got {text!r}.")
+    return int(first), int(last)
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise FeatcacheError(f"{option} takes {' or '.join(allowed)}, got {value!r}.")
+
+
+if __name__ == "__main__":
+    featcache()

@@ -1,0 +1,60 @@
+"""What is encoded: classes, and pictures in fixed order, split by split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "val", "test")
+
+
+class Picture(Protocol):
+    """A picture that is not a file: anything that can be pickled and gives its pixels."""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The picture, uint8 `[h, w, 3]`, RGB."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture of a split: its id (path below the root, with `/`), source and label."""
+
+    id: str
+    source: Path | Picture
+    label: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Classes in label order and the pictures of each split in list order.
+
+    `templates` hold `{}` where the class name goes. `flip` says whether a mirrored picture
+    still shows its class (it does not for digits). Split names are those of `SPLITS`; a split
+    may be absent.
+    """
+
+    name: str
+    classnames: tuple[str, ...]
+    splits: Mapping[str, tuple[Item, ...]]
+    templates: tuple[str, ...] = ("a photo of a {}.",)
+    flip: bool = True
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of class names, ids, labels and their order: what decides which row is what."""
+        digest = hashlib.sha256()
+        for name in self.classnames:
+            digest.update(f"{name}\0".encode())
+        for split in sorted(self.splits):
+            digest.update(f"\1{split}\0".encode())
+            for item in self.splits[split]:
+                digest.update(f"{item.id}\0{item.label}\0".encode())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,223 @@
+"""The pipeline: every row in its place, resumable to the same bytes, bad pictures named."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featcache import FeatureCache, embed, encode, encode_dataset
+from featcache.backbones import Backbone
+from featcache.datasets.dataset import Dataset, Item
+from featcache.draws import drawable
+from featcache.errors import CacheError, PictureError
+from featcache.views import ViewRecipe
+
+VIEWS = ViewRecipe(count=3, seed=5)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A picture of coloured noise."""
+
+    seed: int
+
+    def pixels(self) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(self.seed)
+        return rng.integers(0, 256, (20 + self.seed % 9, 24, 3), dtype=np.uint8)
+
+
+def noise(train: int = 90, rest: int = 21) -> Dataset:
+    def split(name: str, rows: int, first: int) -> tuple[Item, ...]:
+        return tuple(Item(f"{name}/{i}", Noise(first + i), i % 3) for i in range(rows))
+
+    splits = {
+        "train": split("train", train, 0),
+        "val": split("val", rest, 1000),
+        "test": split("test", rest, 2000),
+    }
+    return Dataset("noise", ("one", "two", "three"), splits)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "SHARD_ROWS", 32)
+
+
+def files(cache: FeatureCache) -> dict[str, bytes]:
+    """Name and bytes of everything in the only entry, without the lock."""
+    folder = cache.entries()[0].folder
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
+
+
+def test_row_i_is_item_i(tmp_path: Path, tiny: Backbone) -> None:
+    data = noise()
+    report = encode_dataset(data, tiny, FeatureCache(tmp_path), views=VIEWS, batch_size=16)
+    assert report.entry.complete
+    for split, items in data.splits.items():
+        images = report.entry.images(split)
+        assert images.id == tuple(item.id for item in items)
+        assert images.label.tolist() == [item.label for item in items]
+        alone = embed(tiny, [item.source for item in items])
+        np.testing.assert_allclose(images.embedding, alone, rtol=2e-3, atol=2e-3)
+
+
+def test_a_second_run_encodes_nothing(tmp_path: Path, tiny: Backbone) -> None:
+    cache, data = FeatureCache(tmp_path), noise()
+    encode_dataset(data, tiny, cache, views=VIEWS)
+    before = files(cache)
+    report = encode_dataset(data, tiny, cache, views=VIEWS)
+    assert (report.encoded, report.crops, report.prompts) == (0, 0, 0)
+    assert report.skipped == 132
+    assert files(cache) == before
+
+
+def test_parts_together_are_the_whole(tmp_path: Path, tiny: Backbone) -> None:
+    data = noise()
+    whole, parts = FeatureCache(tmp_path / "whole"), FeatureCache(tmp_path / "parts")
+    encode_dataset(data, tiny, whole, views=VIEWS, batch_size=8)
+    for i in (3, 1, 2):
+        report = encode_dataset(data, tiny, parts, views=VIEWS, batch_size=8, part=(i, 3))
+        assert report.entry.complete == (i == 2)
+    assert files(parts) == files(whole)
+
+
+def test_workers_and_order_of_requests_do_not_matter(tmp_path: Path, tiny: Backbone) -> None:
+    """Views added to a cache that had none equal those encoded in one go."""
+    data = noise()
+    once, later = FeatureCache(tmp_path / "once"), FeatureCache(tmp_path / "later")
+    encode_dataset(data, tiny, once, views=VIEWS, workers=1)
+    encode_dataset(data, tiny, later, splits=["test"])
+    encode_dataset(data, tiny, later, workers=3)
+    report = encode_dataset(data, tiny, later, views=VIEWS, workers=3)
+    assert report.encoded == 0
+    assert report.crops == 3 * len(drawable([i.label for i in data.splits["train"]]))
+    assert files(later) == files(once)
+
+
+def test_views_stand_for_drawable_pictures_only(tmp_path: Path, tiny: Backbone) -> None:
+    data = noise(train=300)
+    rows = drawable([item.label for item in data.splits["train"]])
+    assert len(rows) < 300
+    cache = FeatureCache(tmp_path)
+    entry = encode_dataset(data, tiny, cache, views=VIEWS).entry
+    wanted = np.array(random.Random(0).sample(rows, 20))
+    views = entry.views("train", wanted)
+    assert views is not None
+    assert views.shape == (4, 20, 32)
+    np.testing.assert_array_equal(views[0], entry.images("train").embedding[wanted])
+    missing = next(row for row in range(300) if row not in rows)
+    with pytest.raises(CacheError, match="views-for all"):
+        entry.views("train", np.array([rows[0], missing]))
+    full = encode_dataset(data, tiny, cache, views=VIEWS, views_for="all").entry
+    again = full.views("train", np.array([*wanted, missing]))
+    assert again is not None
+    np.testing.assert_allclose(again[:, :20], views, atol=2e-3)
+
+
+def test_fewer_views_are_already_there(tmp_path: Path, tiny: Backbone) -> None:
+    cache = FeatureCache(tmp_path)
+    encode_dataset(noise(), tiny, cache, views=VIEWS)
+    assert encode_dataset(noise(), tiny, cache, views=replace(VIEWS, count=2)).crops == 0
+    assert encode_dataset(noise(), tiny, cache, views=replace(VIEWS, seed=6)).crops > 0
+
+
+def spoil(data: Dataset, folder: Path) -> tuple[Dataset, Path]:
+    """The same data set with the picture of training row 40 in a file that is no picture."""
+    path = folder / "broken.jpg"
+    path.write_text("no picture")
+    train = list(data.splits["train"])
+    train[40] = replace(train[40], source=path)
+    return replace(data, splits={**data.splits, "train": tuple(train)}), path
+
+
+def test_a_bad_picture_keeps_its_row(tmp_path: Path, tiny: Backbone) -> None:
+    data, path = spoil(noise(), tmp_path)
+    cache = FeatureCache(tmp_path / "cache")
+    report = encode_dataset(data, tiny, cache, views=VIEWS)
+    assert [i for i, _ in report.bad] == ["train/40"]
+    images = report.entry.images("train")
+    assert len(images.embedding) == 90
+    assert np.flatnonzero(~images.valid).tolist() == [40]
+    assert not images.embedding[40].any()
+    assert images.reason[40]
+    # Named again by the next run, and mended once the file is.
+    assert encode_dataset(data, tiny, cache, views=VIEWS).bad == report.bad
+    from PIL import Image
+
+    Image.fromarray(Noise(40).pixels()).save(path.with_suffix(".png"))
+    path.with_suffix(".png").rename(path)
+    mended = encode_dataset(data, tiny, cache, views=VIEWS, retry_bad=True)
+    assert mended.bad == []
+    clean = encode_dataset(noise(), tiny, FeatureCache(tmp_path / "clean"), views=VIEWS)
+    assert files(cache).keys() == files(FeatureCache(tmp_path / "clean")).keys()
+    np.testing.assert_array_equal(
+        mended.entry.images("train").embedding, clean.entry.images("train").embedding
+    )
+
+
+def test_a_missing_file_is_a_bad_picture(tmp_path: Path, tiny: Backbone) -> None:
+    data, path = spoil(noise(), tmp_path)
+    path.unlink()
+    report = encode_dataset(data, tiny, FeatureCache(tmp_path / "cache"))
+    assert [i for i, _ in report.bad] == ["train/40"]
+
+
+def test_embed_names_the_file(tmp_path: Path, tiny: Backbone) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(b"")
+    with pytest.raises(PictureError, match=r"x\.png"):
+        embed(tiny, [path])
+
+
+def test_a_full_disk_is_noticed_before_work_starts(
+    tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("usage", (), {"free": 100})
+    monkeypatch.setattr(encode.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(CacheError, match="MB free"):
+        encode_dataset(noise(), tiny, FeatureCache(tmp_path))
+
+
+def test_other_weights_are_another_entry(tmp_path: Path, tiny: Backbone) -> None:
+    cache = FeatureCache(tmp_path)
+    encode_dataset(noise(), tiny, cache)
+    encode_dataset(noise(), replace(tiny, fingerprint="other"), cache)
+    assert len(cache.entries()) == 2
+
+
+SCRIPT = """
+import sys
+from featcache import FeatureCache, encode, encode_dataset, load_backbone
+from tests.featcache.test_encode import VIEWS, noise
+encode.SHARD_ROWS = 32
+tower = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
+print("ready", flush=True)
+encode_dataset(noise(300), tower, FeatureCache(sys.argv[2]), views=VIEWS, batch_size=8)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_ends_with_the_same_bytes(tmp_path: Path, tiny_folder: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tiny_folder)]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, stdout=subprocess.DEVNULL)
+    rng = random.Random(1)
+    for _ in range(6):
+        run = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE)
+        assert run.stdout is not None
+        run.stdout.readline()
+        time.sleep(rng.uniform(0.05, 1.0))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, stdout=subprocess.DEVNULL)
+    whole, killed = (files(FeatureCache(tmp_path / name)) for name in ("whole", "killed"))
+    left = {name for name in killed if name.endswith(".tmp")}
+    assert {name: killed[name] for name in killed if name not in left} == whole
