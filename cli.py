@@ -90,10 +90,10 @@ def encode(
     data = load_dataset(dataset, root)
     chosen = bank(prompts, data)
     people = _people(as_json)
-    with people.status(f"loading {backbone}"):
+    with _people(True).status(f"loading {backbone}"):
         tower = load_backbone(backbone, pretrained, device=device, precision=precision)
     recipe = ViewRecipe(views, view_seed, scale=(view_scale, 1.0), flip=data.flip)
-    with _progress(people, "pictures") as progress:
+    with _progress("crops") as progress:
         report = encode_dataset(
             data,
             tower,
@@ -207,7 +207,8 @@ def backbones(
     """List the backbones known by name. Example: featcache backbones ViT-B-16"""
     from featcache.backbones import names
 
-    found = [(m, t) for m, t in names() if pattern.lower() in f"{m}:{t}".lower()]
+    every = [(name.model, name.tag or "") for name in names()]
+    found = [(m, t) for m, t in every if pattern.lower().replace("/", "-") in f"{m}:{t}".lower()]
     _document(as_json, [{"model": m, "pretrained": t} for m, t in found])
     _table(_people(as_json), ("model", "pretrained"), found)
 
@@ -319,7 +320,7 @@ def predict(
 
     fitted = load(adapter)
     people = _people(as_json)
-    with people.status(f"loading {fitted.about['backbone']}"):
+    with _people(True).status(f"loading {fitted.about['backbone']}"):
         tower = load_backbone(fitted.about["backbone"], device=device)
     known = fitted.about["fingerprint"]
     if known not in ("unknown", tower.fingerprint):
@@ -445,7 +446,7 @@ def _table(people: Console, heads: Sequence[str], rows: Sequence[Sequence[str]])
 
 
 @contextmanager
-def _progress(people: Console, unit: str) -> Iterator[Any]:
+def _progress(unit: str) -> Iterator[Any]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -463,7 +464,7 @@ def _progress(people: Console, unit: str) -> Iterator[Any]:
         TextColumn(f"{unit} {{task.fields[rate]}}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=people, transient=True) as bar:
+    with Progress(*columns, console=_people(True), transient=True) as bar:
         task = bar.add_task("", total=None, rate="")
 
         def update(done: int, total: int) -> None:

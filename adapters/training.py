@@ -19,7 +19,33 @@ Batch = TypeVar("Batch")
 def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterator[Tensor]:
     """Row numbers of each batch; every epoch a new order, its last partial batch kept."""
     for _ in range(epochs):
-        yield from torch.randperm(rows, generator=generator, device=generator.device).split(batch)
+        yield from torch.randperm(rows, generator=generator, device=generator.device).split(batch)  # type: ignore[no-untyped-call]
+
+
+def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
+    """Row numbers drawn with replacement `[count]`."""
+    return torch.randint(rows, (count,), generator=generator, device=generator.device)
+
+
+def held_out(labels: Tensor, classes: int, share: float, generator: Generator) -> Tensor:
+    """A random share of each class as a mask `[n]`, never none of a class and never all.
+
+    A class with one row has it held out by chance, with probability `share`.
+    """
+    draw = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
+    counts = torch.bincount(labels, minlength=classes)
+    order = (labels + draw.double()).argsort()
+    rank = torch.empty_like(labels)  # place of each row in the random order of its class
+    rank[order] = torch.arange(len(labels), device=labels.device)
+    rank -= (counts.cumsum(0) - counts)[labels]
+    of = counts[labels]
+    out = (of * share).round().clamp(min=1).minimum(of - 1)
+    return torch.where(of > 1, rank < out, True)
+
+
+def normal(shape: Sequence[int], generator: Generator) -> Tensor:
+    """Standard normal noise."""
+    return torch.randn(*shape, generator=generator, device=generator.device)
 
 
 def one_view(views: Tensor, rows: Tensor, generator: Generator) -> Tensor:
@@ -33,13 +59,24 @@ def one_view(views: Tensor, rows: Tensor, generator: Generator) -> Tensor:
 
 
 def cosine(steps: int) -> list[float]:
-    """From 1 down to 0, never quite reached: the cosine of SGDR without restarts."""
+    """From 1 down towards 0, which would be the next step's."""
     return [(1 + math.cos(math.pi * i / steps)) / 2 for i in range(steps)]
 
 
 def warm_cosine(steps: int, warm: int) -> list[float]:
     """A linear rise over `warm` steps, then the cosine over the rest."""
     return [(i + 1) / warm for i in range(min(warm, steps))] + cosine(max(steps - warm, 0))
+
+
+def released_fma(steps: int, warm: int) -> list[float]:
+    """The schedule as FMA's released code runs it (HKUST-LongGroup/FMA@b5de8ed).
+
+    Its first step has the full rate; its warm-up stops one step short, and the cosine starts from
+    where it stopped, so that the peak is (warm - 1) / warm.
+    """
+    rise = [1.0, *(i / warm for i in range(1, warm))]
+    fall = [rise[-1] * factor for factor in cosine(max(steps - warm, 0) + 1)[1:]]
+    return (rise + fall)[:steps]
 
 
 def adamw(

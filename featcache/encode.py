@@ -331,12 +331,11 @@ def _ahead(
 
 
 def _entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Entry:
-    preprocess = asdict(backbone.preprocess)
     identity = [
         dataset.fingerprint,
         backbone.fingerprint,
         backbone.activation,
-        preprocess,
+        backbone.preprocess.fingerprint,
         backbone.precision,
     ]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
@@ -355,7 +354,7 @@ def _entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Entry:
             "logit_scale": backbone.logit_scale,
             "activation": backbone.activation,
             "precision": backbone.precision,
-            "preprocess": preprocess,
+            "preprocess": asdict(backbone.preprocess),
         },
         "normalised": False,
         "source": "encoded",

@@ -228,7 +228,7 @@ def _check(
                 f"{split} features are {x.shape[1]} wide and text features {width}; both must "
                 "come from the same backbone."
             )
-        bad = np.flatnonzero(~np.isfinite(x.astype(np.float16)).all(1))
+        bad = np.flatnonzero(~np.isfinite(_half(x)).all(1))
         if len(bad):
             raise ImportRefusedError(
                 f"{split}: {len(bad)} rows are not finite in half precision, the first is row "
@@ -239,9 +239,14 @@ def _check(
             if not counts.all():
                 empty = classnames[int(counts.argmin())]
                 raise ImportRefusedError(f"class {empty!r} has no row in {split}.")
-    if not all(np.isfinite(mine.astype(np.float16)).all() for mine in text):
+    if not all(np.isfinite(_half(mine)).all() for mine in text):
         raise ImportRefusedError("text_features holds values that are not finite.")
     return int(width)
+
+
+def _half(x: NDArray[Any]) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16)
 
 
 def _header(

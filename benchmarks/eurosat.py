@@ -1,0 +1,83 @@
+"""EuroSAT's 27,000 pictures through the whole path with the demo backbone, to docs/eurosat.md.
+
+    python benchmarks/eurosat.py --root DIR [--backbone demo] [--out docs/eurosat.md]
+
+DIR holds `eurosat/2750/…` and `eurosat/split_zhou_EuroSAT.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+
+import pandas
+import torch
+from rich.progress import Progress
+
+from adapters import Experiment, draw, names, run
+from adapters.report import markdown, shots_table
+from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
+from featcache.views import ViewRecipe
+
+SEEDS = (1, 2, 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--root", type=Path, default=os.environ.get("FEATCACHE_DATA"))
+    parser.add_argument("--backbone", default="demo")
+    parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--cache", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--out", type=Path, default=Path("docs/eurosat.md"))
+    arguments = parser.parse_args()
+    dataset = load_dataset("eurosat", arguments.root)
+    backbone = load_backbone(arguments.backbone)
+    cache = FeatureCache(arguments.cache)
+    with Progress() as bar:
+        task = bar.add_task("encoding", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        centre = encode_dataset(dataset, backbone, cache, progress=show)
+        recipe = ViewRecipe(20, flip=dataset.flip)
+        views = encode_dataset(dataset, backbone, cache, views=recipe, progress=show)
+        fits = bar.add_task("fitting", total=len(SEEDS) * len(names()))
+        rows = []
+        for seed in SEEDS:
+            drawn = draw(views.entry, arguments.shots, seed)
+            for method in names():
+                rows.append(run(views.entry, Experiment(method, arguments.shots, seed), drawn).row)
+                bar.advance(fits)
+    if not centre.crops:
+        parser.error(f"{arguments.cache} holds EuroSAT already; give an empty folder")
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in centre.seconds.items())
+    arguments.out.write_text(
+        f"""# EuroSAT through the whole path
+
+Written by `python benchmarks/eurosat.py --root DIR --cache EMPTY`; do not edit by hand.
+
+**The backbone here is `{backbone.name}`, a small model made for this project; its accuracy says
+nothing about CLIP's.** What the table shows is that the path works on real pictures at full size.
+
+- {centre.encoded} pictures (13,500 train, 5,400 val, 8,100 test) in {centre.wall:.1f} s: \
+{centre.encoded / centre.wall:.0f} pictures a second. Seconds by stage (read and decode summed \
+over workers): {stages}.
+- {views.crops} augmented views of the training pictures that few-shot draws can use, in \
+{views.wall:.1f} s: {views.crops / views.wall:.0f} views a second.
+- On {os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, Python \
+{platform.python_version()}).
+
+Accuracy in per cent on the 8,100 test pictures, mean ± sample standard deviation over seeds 1 to
+3; policy `few-shot-val`; 20 cached views a support picture.
+
+{markdown(*shots_table(pandas.DataFrame(rows)))}
+""",
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()

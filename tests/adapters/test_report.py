@@ -1,0 +1,73 @@
+"""Tables and pictures: means over seeds, and rows that do not belong together kept apart."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.evaluate import accuracy, class_accuracy, harmonic_mean, spread
+from adapters.report import cells, markdown, over_shots, shots_table
+
+
+@pytest.fixture
+def frame() -> pandas.DataFrame:
+    rows = [
+        {"method": method, "shots": shots, "seed": seed, "accuracy": 60.0 + shots + seed + bonus,
+         "fit_seconds": 0.5, "dataset": "d", "backbone": "b", "task": "few-shot",
+         "policy": "none", "transductive": 0}
+        for method, bonus in (("zero-shot", 0), ("fma", 9))
+        for shots in (1, 4)
+        for seed in (1, 2, 3)
+    ]  # fmt: skip
+    return pandas.DataFrame(rows)
+
+
+def test_cells_hold_mean_and_sample_deviation(frame: pandas.DataFrame) -> None:
+    cell = cells(frame)["fma", 4]
+    assert (cell.mean, cell.std, cell.n) == (75.0, 1.0, 3)
+    assert str(cell) == "75.0 ± 1.0"
+
+
+@pytest.mark.parametrize("column", ["dataset", "policy", "backbone"])
+def test_rows_that_differ_share_no_table(frame: pandas.DataFrame, column: str) -> None:
+    frame.loc[0, column] = "other"
+    with pytest.raises(ValueError, match=column):
+        cells(frame)
+
+
+def test_the_picture_is_drawn_the_same_each_time(frame: pandas.DataFrame, tmp_path: Path) -> None:
+    first, second = (over_shots(frame, tmp_path / name) for name in ("a.png", "b.png"))
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_table_is_markdown(frame: pandas.DataFrame) -> None:
+    text = markdown(*shots_table(frame))
+    assert "| fma | 72.0 ± 1.0 | 75.0 ± 1.0 | 0.50 |" in text
+    assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=9))
+def test_spread_is_numpys(values: list[float]) -> None:
+    found = spread(values)
+    assert found.mean == pytest.approx(np.mean(values))
+    if len(values) > 1:
+        assert found.std == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+    else:
+        assert math.isnan(found.std)
+
+
+def test_accuracies() -> None:
+    logits = torch.tensor([[2.0, 1, 0], [0, 3, 1], [5, 0, 1], [0, 0, 1]])
+    labels = torch.tensor([0, 1, 1, 2])
+    assert accuracy(logits, labels) == 75.0
+    assert class_accuracy(logits, labels).tolist() == [100.0, 50.0, 100.0]
+    assert harmonic_mean(80, 60) == pytest.approx(2 * 80 * 60 / 140)
+    assert harmonic_mean(0, 0) == 0.0

@@ -1,0 +1,259 @@
+"""Both commands as people type them: the whole path, JSON, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cli
+from adapters.registry import names
+from tests.adapters.entries import arrays
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Type = Callable[..., Answer]
+
+
+@pytest.fixture
+def type_in(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Type:
+    """Type a command line in an empty folder with an empty cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEATCACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("FEATCACHE_DATA", raising=False)
+
+    def run(line: str, *more: str) -> Answer:
+        command, *words = [*line.split(), *more]
+        monkeypatch.setattr(sys, "argv", [command, *words])
+        capsys.readouterr()
+        status = 0
+        try:
+            getattr(cli, command)()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Answer(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def filled(type_in: Type, tmp_path: Path) -> Type:
+    """The same with a small imported data set, `animals`, in the cache."""
+    np.savez(tmp_path / "animals.npz", **arrays())
+    assert type_in("featcache import animals.npz --dataset animals --backbone RN50").status == 0
+    return type_in
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two classes of eight pictures, reddish and bluish noise."""
+    rng = np.random.default_rng(0)
+    for name, tint in (("red", (255, 60, 60)), ("blue", (60, 60, 255))):
+        folder = tmp_path / "mine" / name
+        folder.mkdir(parents=True)
+        for i in range(8):
+            pixels = (rng.random((40, 50, 3)) * tint).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize("app", ["featcache", "adapters"])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_of_every_command(type_in: Type, app: str, flag: str) -> None:
+    overview = type_in(app, flag)
+    assert overview.status == 0
+    commands = [
+        c.name or c.callback.__name__ for c in getattr(cli, f"{app}_app").registered_commands
+    ]
+    for command in commands:
+        answer = type_in(app, command, flag)
+        assert answer.status == 0
+        assert command in overview.out
+        assert "--json" in answer.out
+        assert "Example:" in answer.out
+
+
+def test_own_pictures_from_encode_to_predict(
+    type_in: Type, pictures: Path, tiny_folder: Path
+) -> None:
+    encode = (
+        f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} "
+        "--views 2 --batch-size 8"
+    )
+    first = type_in(encode, "--json")
+    assert first.status == 0
+    assert first.json["encoded"] == 16
+    assert first.json["complete"]
+    again = type_in(encode)
+    assert again.status == 0
+    assert "Nothing to encode" in again.out
+
+    fit = type_in("adapters fit --method tip-adapter --shots 2 --policy none --json")
+    assert fit.status == 0
+    document = fit.json
+    wanted = {"method", "dataset", "backbone", "shots", "seed", "policy", "accuracy", "n_test",
+              "fit_seconds", "hyperparameters", "adapter"}  # fmt: skip
+    assert wanted <= document.keys()
+    assert document["views"] == 2
+
+    score = type_in("adapters evaluate --json", document["adapter"])
+    assert score.json["accuracy"] == document["accuracy"]
+    picture = str(pictures / "red" / "0.png")
+    guess = type_in("adapters predict --json", document["adapter"], picture)
+    assert guess.json[0]["classes"][0] in ("red", "blue")
+    assert sum(guess.json[0]["scores"]) == pytest.approx(1)
+    missing = type_in("adapters predict", document["adapter"], "nowhere.png")
+    assert missing.status == 1
+    assert "nowhere.png" in missing.err
+
+
+def test_bad_pictures_end_with_the_list_and_a_status(
+    type_in: Type, pictures: Path, tiny_folder: Path
+) -> None:
+    (pictures / "red" / "3.png").write_text("no picture")
+    line = f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} --views 0"
+    answer = type_in(line)
+    assert answer.status == 1
+    assert "red/3.png" in answer.out
+    assert "--allow-bad 1" in answer.err
+    assert type_in(line, "--allow-bad", "1").status == 0
+
+
+@pytest.mark.parametrize("method", names())
+def test_every_method_fits_and_evaluates(filled: Type, method: str) -> None:
+    fit = filled(f"adapters fit --method {method} --shots 4 --json")
+    assert fit.status == 0
+    assert 0 <= fit.json["accuracy"] <= 100
+    score = filled("adapters evaluate --json", fit.json["adapter"])
+    assert score.json["accuracy"] == pytest.approx(fit.json["accuracy"])
+
+
+def test_the_same_command_gives_the_same_adapter(filled: Type) -> None:
+    folders = [
+        Path(filled(f"adapters fit --method fma --shots 2 --out {out} --json").json["adapter"])
+        for out in ("a", "b")
+    ]
+    first, second = ((f / "adapter.safetensors").read_bytes() for f in folders)
+    assert first == second
+
+
+def test_listing_commands(filled: Type) -> None:
+    assert filled("featcache ls --json").json[0]["dataset"]["name"] == "animals"
+    assert filled("featcache info animals --json").json["complete"]
+    assert list(filled("featcache verify --json").json.values()) == [[]]
+    assert "animals" in filled("featcache ls").out
+    assert {m["name"] for m in filled("adapters methods --json").json} == set(names())
+    assert filled("adapters methods fma --json").json["settings"]
+    assert "digits" in filled("featcache datasets").out
+    exported = filled("featcache export animals --out out.npz --json")
+    assert Path(exported.json["file"]).exists()
+
+
+def test_an_imported_backbone_is_taken_by_any_spelling(filled: Type) -> None:
+    assert filled("adapters fit --method zero-shot --backbone rn50 --shots 1").status == 0
+
+
+MISTAKES = [
+    ("featcache encode --dataset digitz", "digits"),
+    ("featcache encode --dataset eurosat", "--root"),
+    ("featcache encode --dataset eurosat --root nowhere", "nowhere"),
+    ("featcache encode --dataset ./nowhere", "nowhere"),
+    ("featcache encode --dataset digits --backbone ViT-B/17", "ViT-B-16"),
+    ("featcache encode --dataset digits --backbone ViT-B-16:opnai", "openai"),
+    ("featcache encode --dataset digits --backbone local-dir:nowhere", "nowhere"),
+    ("featcache encode --dataset digits --split trian", "train"),
+    ("featcache encode --dataset digits --shard 3/2", "3/2"),
+    ("featcache encode --dataset digits --shard two", "i/N"),
+    ("featcache encode --dataset digits --views-for some", "few-shot"),
+    ("featcache encode --dataset digits --precision fp64", "fp64"),
+    ("featcache encode --dataset digits --prompts nowhere.txt", "nowhere.txt"),
+    ("featcache import nowhere.npz --dataset x --backbone RN50", "nowhere.npz"),
+    ("featcache info nothing", "animals"),
+    ("featcache export animals --out out.csv", ".npz"),
+    ("adapters fit --method tip-adaptor", "tip-adapter"),
+    ("adapters fit --dataset animal", "animals"),
+    ("adapters fit --backbone ViT-B/16", "RN50"),
+    ("adapters fit --shots 11", "10 training"),
+    ("adapters fit --shots 0", "at least 1"),
+    ("adapters fit --policy best", "full-val"),
+    ("adapters fit --policy transfer", "--transfer"),
+    ("adapters fit --set block=3", "blocks"),
+    ("adapters fit --set blocks=-3", "blocks"),
+    ("adapters fit --set blocks=many", "blocks"),
+    ("adapters fit --set blocks", "key=value"),
+    ("adapters fit --set preset=fastest", "preset"),
+    ("adapters fit --prompts cupl", "imported"),
+    ("adapters evaluate nowhere", "adapters fit"),
+    ("adapters methods tip", "tip-adapter"),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_gets_one_clear_sentence(
+    filled: Type, line: str, words: str, tiny_folder: Path
+) -> None:
+    if "encode" in line and "--backbone" not in line:
+        line += f" --backbone local-dir:{tiny_folder}"
+    answer = filled(line)
+    assert answer.status == 1
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    assert words in answer.err
+
+
+def test_an_empty_cache_says_how_to_fill_it(type_in: Type) -> None:
+    answer = type_in("adapters fit")
+    assert answer.status == 1
+    assert "featcache encode" in answer.err
+    assert type_in("featcache ls").status == 0
+
+
+def test_a_damaged_cache_is_found_by_verify(filled: Type, tmp_path: Path) -> None:
+    shard = next((tmp_path / "cache").rglob("images-test-00000.h5"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 8
+    shard.write_bytes(content)
+    answer = filled("featcache verify")
+    assert answer.status == 1
+    assert shard.name in answer.out
+
+
+@pytest.mark.parametrize("line", ["featcache -h", "featcache ls", "adapters methods"])
+def test_light_commands_do_not_import_torch(line: str, tmp_path: Path) -> None:
+    command, *words = line.split()
+    script = (
+        f"import sys, cli; sys.argv = {[command, *words]!r}\n"
+        f"try: cli.{command}()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'open_clip', 'pandas', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={"FEATCACHE_HOME": str(tmp_path), "PATH": ""},
+    )

@@ -1,0 +1,69 @@
+"""What the documents say is run: commands, Python, the table of methods, links."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters.registry import names
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def test_every_method_has_its_row() -> None:
+    rows = re.findall(r"^\| `([\w+-]+)` \|", (ROOT / "docs" / "methods.md").read_text(), re.M)
+    policies = {"none", "few-shot-val", "full-val", "transfer", "oracle-test"}
+    assert sorted(set(rows) - policies) == names()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_readme_runs(tmp_path: Path) -> None:
+    """Every console line and Python block of the README, in order, in an empty folder."""
+    environment = {
+        **os.environ,
+        "FEATCACHE_HOME": str(tmp_path / "cache"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    text = (ROOT / "README.md").read_text()
+    for language, block in re.findall(r"^```(console|python)\n(.*?)^```", text, re.M | re.S):
+        if language == "python":
+            subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path, env=environment)
+            continue
+        for line in block.splitlines():
+            assert line.startswith("$ ")
+            subprocess.run(shlex.split(line[2:]), check=True, cwd=tmp_path, env=environment)
+
+
+def test_commands_of_the_documents_exist() -> None:
+    """Options named in the documents are options of the command line."""
+    from typer.main import get_command
+
+    import cli
+
+    known = {
+        option
+        for app in (cli.featcache_app, cli.adapters_app)
+        for command in get_command(app).commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    for page in PAGES:
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text()):
+            if "benchmarks/" not in page.read_text() or option in known:
+                assert option in known, (page.name, option)
