@@ -8,6 +8,8 @@ It ends with `method = Method(...)`, built from plain functions:
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
     grid(state, config, x, axes) -> (choice, logits) …   those settings at little cost (optional)
+    features(state, config, x [..., d]) -> [..., d]   embeddings in the method's own space (optional)
+    targets(state, config) -> [c, d]              class vectors in that space (optional)
 
 `fit` sees the support and the text, never the test split; choosing settings is `selection`'s.
 """
@@ -62,6 +64,8 @@ class Method:
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
     grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
+    features: Callable[[State, Any, Tensor], Tensor] | None = None
+    targets: Callable[[State, Any], Tensor] | None = None
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
     needs: frozenset[str] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
