@@ -81,7 +81,12 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     net = {name: p.to(text.device) for name, p in net.items()}
     batches = list(_batches(ends.shape[0], config, generator))
     net = training.adamw(
-        net, loss, batches, config.learning_rate, _schedule(len(batches), config), config.weight_decay
+        net,
+        loss,
+        batches,
+        config.learning_rate,
+        _schedule(len(batches), config),
+        config.weight_decay,
     )
     return {
         **{f"net.{name}": p for name, p in net.items()},
@@ -104,9 +109,7 @@ def _schedule(steps: int, config: Config) -> list[float]:
     return make(steps, max(epoch, 1))
 
 
-def _loss(
-    net: flows.Net, x0: Tensor, x1: Tensor, config: Config, generator: Generator
-) -> Tensor:
+def _loss(net: flows.Net, x0: Tensor, x1: Tensor, config: Config, generator: Generator) -> Tensor:
     t = _times(len(x0), config, generator).to(x0)  # [b, 1]
     eps = training.normal(x0.shape, generator).to(x0) if config.gamma else None
     x, wanted = flows.path(config.target, x0, x1, t, eps, config.gamma)
