@@ -20,7 +20,7 @@ SMALL = 1e-5  # eigenvalues below this share of the largest are float32's roundi
 
 def affinity(x: Tensor, z: Tensor, beta: float) -> Tensor:
     """k(x, z) `[n, m]` of unit `x [n, d]` and `z [m, d]`."""
-    return (x @ z.T).sub_(1).mul_(beta).exp_()
+    return ((x @ z.T - 1) * beta).exp()
 
 
 def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
