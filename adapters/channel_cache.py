@@ -23,8 +23,8 @@ from adapters import kernels
 from adapters.episode import Episode
 from adapters.method import Axes, Grid, Space, State
 
-BETAS, ALPHAS = 10, 10
-GAMMAS = (0.0, 0.05, 0.1, 0.2)
+BETAS, ALPHAS = 8, 10
+GAMMAS = (0.0, 0.05, 0.2)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def logits(state: State, config: ChannelConfig, x: Tensor) -> Tensor:
 
 
 def space(config: ChannelConfig) -> Space:
-    """Tip-Adapter's ranges of beta and alpha, ten values each, and four of gamma."""
+    """Tip-Adapter's ranges of beta and alpha, fewer values of each, and three of gamma."""
     betas, alphas = _spread(config.beta_scale, BETAS), _spread(config.alpha_scale, ALPHAS)
     return Space(logits={"beta": betas, "gamma": GAMMAS, "alpha": alphas})
 

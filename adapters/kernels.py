@@ -20,7 +20,8 @@ SMALL = 1e-5  # eigenvalues below this share of the largest are float32's roundi
 
 def affinity(x: Tensor, z: Tensor, beta: float) -> Tensor:
     """k(x, z) `[n, m]` of unit `x [n, d]` and `z [m, d]`."""
-    return ((x @ z.T - 1) * beta).exp()
+    # One pass over [n, m] in place of three; at 16,000 rows that is what costs.
+    return torch.addmm(x.new_tensor(-beta), x, z.T, alpha=beta).exp()
 
 
 def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -34,7 +34,7 @@ from adapters.registry import get
 from adapters.selection import select
 
 CLASSES, SHOTS, WIDTH, VIEWS, PROMPTS, VAL = 1000, 16, 512, 20, 7, 4
-THREADS, STEPS, WARM_UP = 2, 12, 2
+STEPS, WARM_UP = 12, 2
 RESULTS = Path(__file__).parent / "results" / "imagenet_size.json"
 # The data set's own settings, where a method has a preset for it.
 OWN = {"proker": {"preset": "imagenet"}}
@@ -47,23 +47,24 @@ class Enough(Exception):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--methods", default=",".join(names()))
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=float, default=600, help="seconds a method may take")
     parser.add_argument("--out", type=Path, default=Path("docs/scale.md"))
     arguments = parser.parse_args()
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in arguments.methods.split(","):
-        rows[name] = measured(name, arguments.limit)
+        rows[name] = measured(name, arguments.limit, arguments.threads)
         print(name, rows[name], flush=True)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
     arguments.out.write_text(page(rows), encoding="utf-8")
 
 
-def measured(name: str, limit: float) -> dict[str, Any]:
+def measured(name: str, limit: float, threads: int) -> dict[str, Any]:
     """What one method took, in a fresh process so that its peak memory is its own."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=measure, args=(name, there))
+    process = context.Process(target=measure, args=(name, threads, there))
     began = time.perf_counter()
     process.start()
     there.close()
@@ -73,15 +74,15 @@ def measured(name: str, limit: float) -> dict[str, Any]:
         found = {"failed": "ended without an answer"}
     process.kill()
     process.join()
-    about = {"wall_s": round(time.perf_counter() - began, 1), "cores": os.cpu_count()}
+    about: dict[str, Any] = {"threads": threads, "wall_s": round(time.perf_counter() - began, 1), "cores": os.cpu_count()}
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     return {**found, **about, **versions, "load": os.getloadavg()[0], "time": stamp}
 
 
-def measure(name: str, answer: Connection) -> None:
+def measure(name: str, threads: int, answer: Connection) -> None:
     """Fit with the choice of settings, or until enough optimiser steps have been timed."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     episode, held = invented()
     before = peak()
     method = get(name)
@@ -94,7 +95,7 @@ def measure(name: str, answer: Connection) -> None:
             raise Enough
 
     register_optimizer_step_post_hook(tick)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     found: dict[str, Any] = {}
     try:
         chosen = select(method, episode, config, held, fixed)
@@ -104,7 +105,8 @@ def measure(name: str, answer: Connection) -> None:
         found["step_s"] = statistics.median(b - a for a, b in pairs)
     except Exception as error:
         found["failed"] = f"{type(error).__name__}: {error}"
-    found |= {"fit_s": time.perf_counter() - began, "peak_gb": peak(), "data_gb": before}
+    found |= {"fit_s": time.perf_counter() - began, "cpu_s": time.process_time() - busy}
+    found |= {"peak_gb": peak(), "data_gb": before}
     answer.send(found)
 
 
@@ -144,22 +146,29 @@ Written by `python benchmarks/imagenet_size.py`; do not edit by hand.
 
 Made-up features of {CLASSES:,} classes, {SHOTS} shots, {WIDTH} wide, {VIEWS} views beside the
 centre crop, {PROMPTS} prompts a class; settings are chosen on {VAL} validation pictures a class
-(policy `few-shot-val`). {THREADS} threads on {machine}. Peak memory is the whole process's, the
-features themselves included. Trained methods are timed a step; their other cells say what came
-before the first step and how many steps a default fit would take is theirs to say.
+(policy `few-shot-val`; `proker` with `preset=imagenet`). {machine}, on as many threads as the
+table says. Processor seconds are summed over threads and do not grow where others use the machine,
+as clock seconds do. Peak memory is the whole process's, about 1.5 GB of torch and features
+included. Trained methods are timed a step.
 
-| method | fit and choice, s | settings tried | a step, ms | peak memory, GB |
-| --- | --- | --- | --- | --- |
+| method | fit and choice, s | processor, s | threads | settings tried | a step, ms | peak memory, GB |
+| --- | --- | --- | --- | --- | --- | --- |
 {os.linesep.join(lines)}
 """
 
 
 def line(name: str, row: dict[str, Any]) -> str:
+    """One row of the table; a trained method has a step's time in place of a fit's."""
+    fit = step = tried = processor = ""
     if "failed" in row:
-        return f"| `{name}` | {row['failed']} | | | {row.get('peak_gb', 0):.1f} |"
-    if "step_s" in row:
-        return f"| `{name}` | | | {1000 * row['step_s']:.0f} | {row['peak_gb']:.1f} |"
-    return f"| `{name}` | {row['fit_s']:.1f} | {row['tried']} | | {row['peak_gb']:.1f} |"
+        fit = row["failed"]
+    elif "step_s" in row:
+        step = f"{1000 * row['step_s']:.0f}"
+    else:
+        fit, tried, processor = f"{row['fit_s']:.1f}", str(row["tried"]), f"{row['cpu_s']:.1f}"
+    memory = f"{row['peak_gb']:.1f}" if "peak_gb" in row else ""
+    cells = (f"`{name}`", fit, processor, str(row["threads"]), tried, step, memory)
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ the text's answer to a support picture is from its label. Uses of the cache: the
 of each support picture, text (the source adds CuPL's sentences to the template: cache such a bank).
 
 Differs from the released code: Q, the two weights of importance and the ends of the search are
-settings with one default instead of constants for each data set; the search is 10 x 4 x 10;
+settings with one default instead of constants for each data set; the search is 8 x 3 x 10;
 alpha, beta and gamma are never chosen on test; rows may come in any order and number a class.
 """
 
