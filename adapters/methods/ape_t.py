@@ -1,0 +1,86 @@
+"""APE-T: APE with one trained residual a class, shared by text and keys (Zhu et al. 2023).
+
+    T_c <- unit(T_c + r_c),   F'_i <- unit(F'_i + r_{y_i}),   logits as APE's with v trained
+                                                                           (arXiv 2304.01195)
+
+r `[c, Q]` starts at 0 and lives on APE's channels, the weights v `[n]` of the pictures start at 1;
+both are trained by cross-entropy (AdamW, weight decay 0.1, cosine) at fixed alpha, beta and gamma,
+which are then searched as APE's are. Uses of the cache: the views of each support picture, their
+mean for the keys and one at random a picture and epoch to train on; text.
+
+Differs from the released code: the last epoch is kept, not the best on test; cached views stand for
+fresh crops; learning rate, epochs and batch are Tip-Adapter-F's, as the source's differ by data
+set; rows may come in any order and number a class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from adapters import channel_cache, training
+from adapters.episode import Episode
+from adapters.method import Method, State
+
+
+@dataclass(frozen=True)
+class Config(channel_cache.ChannelConfig):
+    """Settings of APE-T; alpha, beta and gamma are those of training where nothing is searched."""
+
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    weight_decay: float = Field(0.1, ge=0, description="of AdamW")
+    eps: float = Field(1e-4, gt=0, description="of AdamW")
+    epochs: int = Field(20, ge=0, description="passes over the support")
+    batch: int = Field(256, ge=1, description="pictures a step")
+
+
+def fit(episode: Episode, config: Config, generator: Generator) -> State:
+    """APE's cache with trained residuals and weights."""
+    cache = channel_cache.start(episode, config)
+    views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+
+    def loss(learned: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        f = training.one_view(views, rows, generator)  # [b, d]
+        return cross_entropy(channel_cache.blend(_moved(cache, learned), config, f), labels[rows])
+
+    learned = training.adamw(
+        {
+            "residual": cache["text"].new_zeros(episode.classes, len(cache["channels"])),  # [c, k]
+            "weights": cache["weights"],  # [n]
+        },
+        loss,
+        training.shuffled(len(labels), config.batch, config.epochs, generator),
+        config.learning_rate,
+        training.cosine(config.epochs * math.ceil(len(labels) / config.batch)),
+        config.weight_decay,
+        config.eps,
+    )
+    return _moved(cache, learned)
+
+
+def _moved(cache: State, learned: Mapping[str, Tensor]) -> State:
+    """The cache with the residual added to texts and keys."""
+    residual = learned["residual"]
+    text = cache["text"].index_add(1, cache["channels"], residual)
+    keys = cache["keys"] + residual[cache["labels"]]
+    return {
+        **cache,
+        "text": normalize(text, dim=-1),
+        "keys": normalize(keys, dim=-1),
+        "weights": learned["weights"],
+    }
+
+
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=channel_cache.logits,
+    space=channel_cache.space,
+    grid=channel_cache.grid,
+)

@@ -1,0 +1,175 @@
+"""Seconds and memory of every method at ImageNet's size, written to docs/scale.md.
+
+    python benchmarks/imagenet_size.py [--methods a,b] [--limit 600] [--out docs/scale.md]
+
+Made-up features: 1,000 classes, 16 shots, 512 wide, 20 views, 7 prompts a class, 4 validation
+pictures a class. Each method runs in a process of its own, on two threads. A method that takes
+optimiser steps is stopped after a few and timed a step; any other is fitted with its choice of
+settings. Results are kept in benchmarks/results/imagenet_size.json, so that some methods can be
+measured again without the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import time
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import normalize
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from adapters import Episode, Labelled, Support, Text, names
+from adapters.configure import configure
+from adapters.registry import get
+from adapters.selection import select
+
+CLASSES, SHOTS, WIDTH, VIEWS, PROMPTS, VAL = 1000, 16, 512, 20, 7, 4
+STEPS, WARM_UP = 12, 2
+RESULTS = Path(__file__).parent / "results" / "imagenet_size.json"
+# The data set's own settings, where a method has a preset for it.
+OWN = {"proker": {"preset": "imagenet"}}
+
+
+class Enough(Exception):
+    """Enough optimiser steps have been seen."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--methods", default=",".join(names()))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--limit", type=float, default=600, help="seconds a method may take")
+    parser.add_argument("--out", type=Path, default=Path("docs/scale.md"))
+    arguments = parser.parse_args()
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in arguments.methods.split(","):
+        rows[name] = measured(name, arguments.limit, arguments.threads)
+        print(name, rows[name], flush=True)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
+    arguments.out.write_text(page(rows), encoding="utf-8")
+
+
+def measured(name: str, limit: float, threads: int) -> dict[str, Any]:
+    """What one method took, in a fresh process so that its peak memory is its own."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=measure, args=(name, threads, there))
+    began = time.perf_counter()
+    process.start()
+    there.close()
+    try:
+        found = here.recv() if here.poll(limit) else {"failed": f"more than {limit:.0f} s"}
+    except EOFError:
+        found = {"failed": "ended without an answer"}
+    process.kill()
+    process.join()
+    about: dict[str, Any] = {"threads": threads, "wall_s": round(time.perf_counter() - began, 1), "cores": os.cpu_count()}
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    versions = {"torch": torch.__version__, "python": platform.python_version()}
+    return {**found, **about, **versions, "load": os.getloadavg()[0], "time": stamp}
+
+
+def measure(name: str, threads: int, answer: Connection) -> None:
+    """Fit with the choice of settings, or until enough optimiser steps have been timed."""
+    torch.set_num_threads(threads)
+    episode, held = invented()
+    before = peak()
+    method = get(name)
+    config, fixed = configure(name, method, OWN.get(name, {}))
+    ticks: list[float] = []
+
+    def tick(*_: object) -> None:
+        ticks.append(time.perf_counter())
+        if len(ticks) > STEPS:
+            raise Enough
+
+    register_optimizer_step_post_hook(tick)
+    began, busy = time.perf_counter(), time.process_time()
+    found: dict[str, Any] = {}
+    try:
+        chosen = select(method, episode, config, held, fixed)
+        found["tried"] = chosen.tried
+    except Enough:
+        pairs = zip(ticks[WARM_UP:], ticks[WARM_UP + 1 :], strict=False)
+        found["step_s"] = statistics.median(b - a for a, b in pairs)
+    except Exception as error:
+        found["failed"] = f"{type(error).__name__}: {error}"
+    found |= {"fit_s": time.perf_counter() - began, "cpu_s": time.process_time() - busy}
+    found |= {"peak_gb": peak(), "data_gb": before}
+    answer.send(found)
+
+
+def peak() -> float:
+    """Most memory this process has held, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def invented() -> tuple[Episode, Labelled]:
+    """Classes around their own directions, as wide and as many as ImageNet's, raw norms 10."""
+    g = torch.Generator().manual_seed(0)
+    common = torch.randn(WIDTH, generator=g)  # the cone that real embeddings lie in
+    centre = common + 0.7 * torch.randn(CLASSES, WIDTH, generator=g)
+
+    def around(points: torch.Tensor, spread: float) -> torch.Tensor:
+        return 10 * normalize(points + spread * torch.randn(points.shape, generator=g), dim=-1)
+
+    labels = torch.arange(CLASSES).repeat_interleave(SHOTS)
+    views = torch.empty(VIEWS + 1, len(labels), WIDTH)
+    for view in views:
+        view[:] = around(centre[labels], 1.0)
+    ids = tuple(map(str, range(len(labels))))
+    prompts = around(centre.repeat_interleave(PROMPTS, 0), 0.5).view(CLASSES, PROMPTS, WIDTH)
+    mask = torch.ones(CLASSES, PROMPTS, dtype=torch.bool)
+    text = Text(prompts, mask, tuple(f"class {c}" for c in range(CLASSES)))
+    seen = torch.arange(CLASSES).repeat_interleave(VAL)
+    held = Labelled(around(centre[seen], 1.0), seen, tuple(map(str, range(len(seen)))))
+    return Episode(Support(views, labels, ids), text, 100.0, SHOTS, 1), held
+
+
+def page(rows: dict[str, dict[str, Any]]) -> str:
+    lines = [line(name, row) for name, row in sorted(rows.items())]
+    machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
+    return f"""# At ImageNet's size
+
+Written by `python benchmarks/imagenet_size.py`; do not edit by hand.
+
+Made-up features of {CLASSES:,} classes, {SHOTS} shots, {WIDTH} wide, {VIEWS} views beside the
+centre crop, {PROMPTS} prompts a class; settings are chosen on {VAL} validation pictures a class
+(policy `few-shot-val`; `proker` with `preset=imagenet`). {machine}, on as many threads as the
+table says. Processor seconds are summed over threads and do not grow where others use the machine,
+as clock seconds do. Peak memory is the whole process's, about 1.5 GB of torch and features
+included. Trained methods are timed a step.
+
+| method | fit and choice, s | processor, s | threads | settings tried | a step, ms | peak memory, GB |
+| --- | --- | --- | --- | --- | --- | --- |
+{os.linesep.join(lines)}
+"""
+
+
+def line(name: str, row: dict[str, Any]) -> str:
+    """One row of the table; a trained method has a step's time in place of a fit's."""
+    fit = step = tried = processor = ""
+    if "failed" in row:
+        fit = row["failed"]
+    elif "step_s" in row:
+        step = f"{1000 * row['step_s']:.0f}"
+    else:
+        fit, tried, processor = f"{row['fit_s']:.1f}", str(row["tried"]), f"{row['cpu_s']:.1f}"
+    memory = f"{row['peak_gb']:.1f}" if "peak_gb" in row else ""
+    cells = (f"`{name}`", fit, processor, str(row["threads"]), tried, step, memory)
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""ProKeR against scikit-learn's kernel ridge, and Nyström against the exact solution."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.kernel_ridge import KernelRidge
+
+from adapters.methods import proker
+from tests.adapters.episodes import generator, make_episode, queries, unit
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_equals_kernel_ridge(views: int) -> None:
+    episode = make_episode((4, 2, 3, 5), views=3)
+    config = proker.Config(beta=2.0, lambda_=0.3, views=views)
+    x = unit(episode.support.views[:views]).flatten(0, 1)
+    text = episode.text.unit()
+    wanted = torch.eye(4)[episode.support.labels].repeat(views, 1) - x @ text.T
+    # exp(-beta (1 - x z)) is the Gaussian kernel exp(-beta/2 |x - z|^2) of unit vectors.
+    reference = KernelRidge(alpha=1 / 0.3, kernel="rbf", gamma=1.0).fit(x, wanted)
+    f = unit(queries())
+    expected = 100 * (f @ text.T + torch.from_numpy(reference.predict(f)).float())
+    state = proker.fit(episode, config, generator())
+    torch.testing.assert_close(
+        proker.logits(state, config, queries()), expected, rtol=1e-3, atol=1e-2
+    )
+
+
+def test_nystrom_with_every_row_is_exact() -> None:
+    episode = make_episode((9, 9, 9, 9))
+    exact = proker.Config()
+    nystrom = proker.Config(exact_rows=1, landmarks=36)
+    scores = [
+        proker.logits(proker.fit(episode, config, generator()), config, queries())
+        for config in (exact, nystrom)
+    ]
+    torch.testing.assert_close(*scores, rtol=1e-2, atol=5e-2)
+
+
+def test_nystrom_keeps_no_more_than_its_landmarks() -> None:
+    config = proker.Config(exact_rows=10, landmarks=5)
+    state = proker.fit(make_episode(), config, generator())
+    assert state["keys"].shape == (5, 16)
+    assert proker.logits(state, config, queries()).isfinite().all()
+
+
+def test_no_ridge_left_is_zero_shot() -> None:
+    episode = make_episode()
+    config = proker.Config(lambda_=1e-9)
+    state = proker.fit(episode, config, generator())
+    wanted = 100 * unit(queries()) @ episode.text.unit().T
+    torch.testing.assert_close(proker.logits(state, config, queries()), wanted)
