@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from adapters.adapter import Adapter
 from adapters.configure import configure
 from adapters.episode import Draw, draw
 from adapters.evaluate import accuracy
-from adapters.method import get
+from adapters.registry import file, get
 from adapters.selection import Chosen, select, validation
 from featcache.cache import Entry
 from featcache.errors import ConfigError, MethodError
@@ -132,8 +130,7 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
 
 def code_version(method: str) -> str:
     """Hash of the method's source file, so that a changed method is a new run."""
-    path = import_module(f"adapters.methods.{method.replace('-', '_')}").__file__
-    return sha256(Path(str(path)).read_bytes()).hexdigest()[:8]
+    return sha256(file(method).read_bytes()).hexdigest()[:8]
 
 
 def _choose(
