@@ -62,7 +62,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 
 def _multipliers(episode: Episode, config: Config) -> Tensor:
-    """lambda `[c]`: how sure the texts are of the support pictures of each class."""
+    """Multipliers `[c]`: how sure the texts are of the support pictures of each class."""
     text, labels = episode.text.unit(), episode.support.labels
     if config.multipliers == "one":
         return torch.ones(len(text))

@@ -8,16 +8,16 @@ CLIP's logit scale. AdamW. Uses of the cache: the views of each support picture,
 time it is drawn (one will do), every prompt of the text.
 
 Differs from the released code, which runs for up to 12,800 steps and stops early on validation:
-each number of steps in `space` is a fit of its own, along the same long cosine, so that nothing but
-the final head is kept. The grid has its two learning rates, one of its batches and one of its weight
-decays; the share of the texts is its averaged variant. A prompt is drawn by way of a picture of its
-class, so that the numbering of classes does not matter.
+here each number of steps in `space` is a fit of its own, along the same long cosine, so that
+nothing but the final head is kept. The grid has its two learning rates, one of its batches and one
+of its weight decays; the share of the texts is its averaged variant. A prompt is drawn by way of a
+picture of its class, so that the numbering of classes does not matter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from itertools import islice
 
 import torch
 from pydantic import Field
@@ -55,7 +55,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     trained = training.adamw(
         {"weights": text},
         loss,
-        islice(_batches(episode, config, generator), config.steps),
+        _batches(episode, config, generator),
         config.learning_rate,
         _schedule(config),
         config.weight_decay,
@@ -67,17 +67,25 @@ def _batches(
     episode: Episode, config: Config, generator: Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Unit embeddings `[b, d]` and labels `[b]`, pictures first and then prompts."""
-    support, half = episode.support, config.batch // 2
-    pictures, others = (
-        training.shuffled(len(support.labels), half, config.steps, generator) for _ in range(2)
+    views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    prompts = normalize(episode.text.prompts, dim=-1)  # [c, p, d]
+    pictures = _rows(len(labels), config, generator)  # [steps, b / 2]
+    named = labels[_rows(len(labels), config, generator)]
+    some = episode.text.mask[named.flatten()].float()
+    which = torch.multinomial(some, 1, generator=generator).view_as(named)
+    for rows, classes, ones in zip(pictures, named, which, strict=True):
+        x = training.one_view(views, rows, generator)
+        yield torch.cat([x, prompts[classes, ones]]), torch.cat([labels[rows], classes])
+
+
+def _rows(rows: int, config: Config, generator: Generator) -> Tensor:
+    """Row numbers of the pictures of each step `[steps, b / 2]`, all rows before any again."""
+    half = config.batch // 2
+    epochs = math.ceil(config.steps * half / rows)
+    order = [torch.randperm(rows, generator=generator) for _ in range(epochs)]
+    return torch.cat([*order, torch.empty(0, dtype=torch.long)])[: config.steps * half].view(
+        -1, half
     )
-    for rows, named in zip(pictures, others, strict=True):
-        x = training.one_view(support.views, rows, generator)
-        labels = support.labels[named]
-        which = torch.multinomial(episode.text.mask[labels].float(), 1, generator=generator)
-        prompts = episode.text.prompts[labels, which.squeeze(1)]
-        f = normalize(torch.cat([x, prompts]), dim=-1)
-        yield f, torch.cat([support.labels[rows], labels])
 
 
 def _schedule(config: Config) -> list[float]:

@@ -36,7 +36,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     weights, bias = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
     if len(model.classes_) == 2:  # one row, for the second class against the first
         weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2
-    return {"weights": weights.float(), "bias": bias.float()}
+    return {"weights": weights.float().contiguous(), "bias": bias.float()}
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
