@@ -19,8 +19,8 @@ FOLDER = Path(__file__).parent / "methods"
 
 
 def names() -> list[str]:
-    """The registered methods: the files of `adapters/methods`, with `-` for `_`."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules([str(FOLDER)]))
+    """The registered methods: the files of `adapters/methods`, by the names they are asked for."""
+    return sorted(_files())
 
 
 def summary(name: str) -> str:
@@ -28,7 +28,7 @@ def summary(name: str) -> str:
 
     Raises `UnknownNameError` with the nearest names.
     """
-    tree = ast.parse(_file(name).read_text(encoding="utf-8"))
+    tree = ast.parse(file(name).read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
@@ -43,8 +43,7 @@ def get(name: str) -> Method:
         from adapters.compose import build
 
         return build(name)
-
-    module = _file(name).stem
+    module = file(name).stem
     found = getattr(import_module(f"adapters.methods.{module}"), "method", None)
     if not isinstance(found, Method):
         raise MethodError(f"adapters/methods/{module}.py defines no `method`.")
@@ -80,11 +79,22 @@ def code_version(name: str) -> str:
     """Hash of the source files of a method, so that a changed method is a new run."""
     digest = sha256()
     for leaf in leaves(name):
-        digest.update(_file(leaf).read_bytes())
+        digest.update(file(leaf).read_bytes())
     return digest.hexdigest()[:8]
 
 
-def _file(name: str) -> Path:
-    if name not in names():
-        raise UnknownNameError("method", name, names())
-    return FOLDER / f"{name.replace('-', '_')}.py"
+def file(name: str) -> Path:
+    """The file of the method of that name.
+
+    Raises `UnknownNameError` with the nearest names.
+    """
+    files = _files()
+    if name not in files:
+        raise UnknownNameError("method", name, sorted(files))
+    return files[name]
+
+
+def _files() -> dict[str, Path]:
+    """Each method's file; its name has `-` for `_` and `++` for `plusplus`."""
+    stems = [module.name for module in pkgutil.iter_modules([str(FOLDER)])]
+    return {s.replace("plusplus", "++").replace("_", "-"): FOLDER / f"{s}.py" for s in stems}

@@ -1,4 +1,4 @@
-"""What trained methods share: batches, learning rates and the loop of AdamW.
+"""What trained methods share: batches, learning rates and the loop of AdamW or SGD.
 
 A schedule gives, step by step, the factor on the learning rate; it also fixes how many steps
 there are. All chance comes from the generator that is passed.
@@ -14,6 +14,8 @@ import torch
 from torch import Generator, Tensor
 
 Batch = TypeVar("Batch")
+Parameters = Mapping[str, Tensor]
+Loss = Callable[[Parameters, Batch], Tensor]
 
 
 def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterator[Tensor]:
@@ -81,6 +83,15 @@ def warm_cosine(steps: int, warm: int) -> list[float]:
     return [(i + 1) / warm for i in range(min(warm, steps))] + cosine(max(steps - warm, 0))
 
 
+def warm_epoch(epochs: int, steps: int, warm: float) -> list[float]:
+    """Dassl's schedule, with `steps` an epoch: one epoch at the factor `warm`, then the cosine.
+
+    The cosine is over all epochs and falls once an epoch.
+    """
+    factors = [warm, *cosine(epochs)][:epochs]
+    return [factor for factor in factors for _ in range(steps)]
+
+
 def released_fma(steps: int, warm: int) -> list[float]:
     """The schedule as FMA's released code runs it (HKUST-LongGroup/FMA@b5de8ed).
 
@@ -93,8 +104,8 @@ def released_fma(steps: int, warm: int) -> list[float]:
 
 
 def adamw(
-    parameters: Mapping[str, Tensor],
-    loss: Callable[[Mapping[str, Tensor], Batch], Tensor],
+    parameters: Parameters,
+    loss: Loss[Batch],
     batches: Iterable[Batch],
     rate: float,
     schedule: Sequence[float],
@@ -102,10 +113,39 @@ def adamw(
     eps: float = 1e-8,
 ) -> dict[str, Tensor]:
     """The parameters after one step of AdamW a batch; those passed stay as they were."""
-    trained = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
+    trained = _trainable(parameters)
     optimiser = torch.optim.AdamW(
         trained.values(), lr=rate, weight_decay=weight_decay, eps=eps, fused=True
     )
+    return _descend(trained, loss, batches, optimiser, rate, schedule)
+
+
+def sgd(
+    parameters: Parameters,
+    loss: Loss[Batch],
+    batches: Iterable[Batch],
+    rate: float,
+    schedule: Sequence[float],
+    momentum: float = 0.9,
+) -> dict[str, Tensor]:
+    """The parameters after one step of SGD a batch; those passed stay as they were."""
+    trained = _trainable(parameters)
+    optimiser = torch.optim.SGD(trained.values(), lr=rate, momentum=momentum, fused=True)
+    return _descend(trained, loss, batches, optimiser, rate, schedule)
+
+
+def _trainable(parameters: Parameters) -> dict[str, Tensor]:
+    return {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
+
+
+def _descend(
+    trained: dict[str, Tensor],
+    loss: Loss[Batch],
+    batches: Iterable[Batch],
+    optimiser: torch.optim.Optimizer,
+    rate: float,
+    schedule: Sequence[float],
+) -> dict[str, Tensor]:
     for factor, batch in zip(schedule, batches, strict=True):
         optimiser.param_groups[0]["lr"] = rate * factor
         optimiser.zero_grad()

@@ -1,0 +1,83 @@
+"""LP++: a linear probe whose class weights blend image prototypes and texts (Huang et al. 2024).
+
+    logits_c = f (w_c + alpha_c t_c) + b_c,   min CE                         (arXiv 2404.02285)
+
+f is the unit image embedding, t_c the unit class text, not scaled. w starts at the class sums of
+the support, alpha at 250 times the mean affinity of a picture to its own text. The step sizes
+follow from bounds on the curvature: 4 n / lambda_max(F^T F) for w and b (gradient descent with
+momentum on all pictures), n / (4 max_c sum_i (f_i t_c)^2) for alpha, which steps every tenth time.
+Uses of the cache: the centre crop of each support picture, text.
+
+In the released code nothing clears the gradient of alpha, so each of its steps goes along the sum
+over all steps so far; `variant=code` does the same. Differs from both: b starts at 0, not at
+random, so that the numbering of classes does not matter; classes may differ in size; the number of
+steps has the least cross-entropy on validation out of four, each a fit of its own. The released
+rule, the latest best accuracy out of 300, is within half a point of it but for one shot (0.7 more)
+on 76 validation pictures.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+from torch.nn.functional import normalize, pad
+
+from adapters.episode import Episode
+from adapters.method import Method, Space, State
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of LP++."""
+
+    variant: Literal["paper", "code"] = Field(
+        "paper", description="alpha steps along its gradient (paper) or the sum so far (code)"
+    )
+    steps: int = Field(300, ge=0, description="steps of w and b")
+    alpha_every: int = Field(10, ge=1, description="steps of w for one of alpha")
+    alpha_scale: float = Field(250.0, ge=0, description="alpha at the start, by the mean affinity")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of the steps of w and b")
+
+
+def fit(episode: Episode, config: Config, generator: Generator) -> State:
+    """The class weights `[c, d]`, texts blended in, and their biases `[c]`."""
+    f = normalize(episode.support.x, dim=-1)  # [n, d]
+    text, y = episode.text.unit(), episode.support.one_hot(episode.classes)
+    affinity = f @ text.T  # [n, c]
+    rate = 4 * len(f) / torch.linalg.eigvalsh(f.T @ f)[-1]
+    alpha_rate = len(f) / (4 * affinity.square().sum(0).max())
+    with_one = pad(f, (0, 1), value=1.0)  # [n, d + 1]: the bias is the weight of a constant
+    w = pad(y.T @ f, (0, 1))  # [c, d + 1]
+    alpha = _alpha(affinity, y, config)  # [c]
+    velocity, slope = torch.zeros_like(w), torch.zeros_like(alpha)
+    for step in range(1, config.steps + 1):
+        error = ((with_one @ w.T + alpha * affinity).softmax(1) - y) / len(f)  # [n, c]
+        slope = (error * affinity).sum(0) + (slope if config.variant == "code" else 0)
+        velocity = config.momentum * velocity + error.T @ with_one
+        w = w - rate * velocity
+        if step % config.alpha_every == 0:
+            alpha = alpha - alpha_rate * slope
+    return {"weights": w[:, :-1] + alpha[:, None] * text, "bias": w[:, -1].clone()}
+
+
+def _alpha(affinity: Tensor, y: Tensor, config: Config) -> Tensor:
+    """The same alpha for every class `[c]`: the mean over classes of their mean affinity."""
+    own = (affinity * y).sum(0) / y.sum(0)  # [c]
+    return (config.alpha_scale * own.mean()).expand(len(own))
+
+
+def logits(state: State, config: Config, x: Tensor) -> Tensor:
+    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
+    return normalize(x, dim=-1) @ state["weights"].T + state["bias"]
+
+
+def space(config: Config) -> Space:
+    """Stopping early, or not."""
+    return Space(fit={"steps": (10, 30, 100, 300)})
+
+
+method = Method(config=Config, fit=fit, logits=logits, space=space, criterion="cross-entropy")

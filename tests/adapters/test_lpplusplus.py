@@ -1,0 +1,53 @@
+"""LP++: its hand-written gradients against autograd's, its start, and its two variants."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from adapters.methods.lpplusplus import Config, fit, logits
+from tests.adapters import synthetic
+
+EPISODE, TEST = synthetic.episode()
+
+
+def reference(steps: int, clear: bool) -> Tensor:
+    """The same recipe with torch's optimiser and autograd; alpha's gradient cleared or not."""
+    f, labels = normalize(EPISODE.support.x, dim=-1), EPISODE.support.labels
+    text, n = EPISODE.text.unit(), len(EPISODE.support.labels)
+    w = torch.stack([f[labels == c].sum(0) for c in range(EPISODE.classes)]).requires_grad_()
+    b = torch.zeros(EPISODE.classes, requires_grad=True)
+    own = torch.stack([(f[labels == c] @ text[c]).mean() for c in range(EPISODE.classes)])
+    alpha = torch.full((EPISODE.classes,), 250 * float(own.mean()), requires_grad=True)
+    largest = torch.linalg.svdvals(f)[0] ** 2
+    sgd = torch.optim.SGD([w, b], lr=float(4 * n / largest), momentum=0.9)
+    alpha_rate = n / (4 * float(((f @ text.T) ** 2).sum(0).max()))
+    for step in range(1, steps + 1):
+        sgd.zero_grad()
+        if clear:
+            alpha.grad = None
+        cross_entropy(f @ (w + alpha[:, None] * text).T + b, labels).backward()
+        sgd.step()
+        if step % 10 == 0:
+            assert alpha.grad is not None
+            with torch.no_grad():
+                alpha -= alpha_rate * alpha.grad
+    x = normalize(TEST.x, dim=-1)
+    return (x @ (w + alpha[:, None] * text).T + b).detach()
+
+
+def test_both_variants_are_what_autograd_gives() -> None:
+    for variant, clear in (("paper", True), ("code", False)):
+        config = Config(variant=variant, steps=40)
+        found = logits(fit(EPISODE, config, Generator()), config, TEST.x)
+        torch.testing.assert_close(found, reference(40, clear), atol=1e-2, rtol=1e-3)
+    assert (reference(40, True) - reference(40, False)).abs().max() > 0.1
+
+
+def test_before_the_first_step_it_is_prototypes_and_texts() -> None:
+    config = Config(steps=0, alpha_scale=0.0)
+    found = logits(fit(EPISODE, config, Generator()), config, TEST.x)
+    f, labels = normalize(EPISODE.support.x, dim=-1), EPISODE.support.labels
+    sums = torch.stack([f[labels == c].sum(0) for c in range(EPISODE.classes)])
+    torch.testing.assert_close(found, normalize(TEST.x, dim=-1) @ sums.T)
