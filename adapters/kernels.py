@@ -43,7 +43,7 @@ def ridge(
     z = x[chosen.to(x.device)]  # [m, d]
     features = _whitening(affinity(z, z, beta))  # [m, m]
     gram, moments = 0 * features, wanted.new_zeros(len(z), wanted.shape[1])
-    for rows, targets in zip(x.split(CHUNK), wanted.split(CHUNK), strict=True):
+    for rows, targets in zip(torch.split(x, CHUNK), torch.split(wanted, CHUNK), strict=True):
         phi = affinity(rows, z, beta) @ features
         gram += phi.T @ phi
         moments += phi.T @ targets
@@ -58,8 +58,8 @@ def _path(z: Tensor, basis: Tensor, spectrum: Tensor, moments: Tensor) -> dict[s
 
 def _whitening(kernel: Tensor) -> Tensor:
     spectrum, vectors = torch.linalg.eigh(kernel)
-    kept = spectrum > SMALL * spectrum[-1]
-    return vectors * torch.where(kept, spectrum, torch.inf).rsqrt()
+    scale = spectrum.rsqrt().where(spectrum > SMALL * spectrum[-1], 0)  # [m]
+    return vectors * scale
 
 
 def coordinates(path: dict[str, Tensor], f: Tensor, beta: float) -> Tensor:

@@ -40,7 +40,7 @@ RESULTS = Path(__file__).parent / "results" / "imagenet_size.json"
 OWN = {"proker": {"preset": "imagenet"}}
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """Enough optimiser steps have been seen."""
 
 
@@ -74,7 +74,8 @@ def measured(name: str, limit: float, threads: int) -> dict[str, Any]:
         found = {"failed": "ended without an answer"}
     process.kill()
     process.join()
-    about: dict[str, Any] = {"threads": threads, "wall_s": round(time.perf_counter() - began, 1), "cores": os.cpu_count()}
+    wall = round(time.perf_counter() - began, 1)
+    about: dict[str, Any] = {"threads": threads, "wall_s": wall, "cores": os.cpu_count()}
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     return {**found, **about, **versions, "load": os.getloadavg()[0], "time": stamp}
@@ -92,7 +93,7 @@ def measure(name: str, threads: int, answer: Connection) -> None:
     def tick(*_: object) -> None:
         ticks.append(time.perf_counter())
         if len(ticks) > STEPS:
-            raise Enough
+            raise EnoughError
 
     register_optimizer_step_post_hook(tick)
     began, busy = time.perf_counter(), time.process_time()
@@ -100,7 +101,7 @@ def measure(name: str, threads: int, answer: Connection) -> None:
     try:
         chosen = select(method, episode, config, held, fixed)
         found["tried"] = chosen.tried
-    except Enough:
+    except EnoughError:
         pairs = zip(ticks[WARM_UP:], ticks[WARM_UP + 1 :], strict=False)
         found["step_s"] = statistics.median(b - a for a, b in pairs)
     except Exception as error:
@@ -149,9 +150,10 @@ centre crop, {PROMPTS} prompts a class; settings are chosen on {VAL} validation 
 (policy `few-shot-val`; `proker` with `preset=imagenet`). {machine}, on as many threads as the
 table says. Processor seconds are summed over threads and do not grow where others use the machine,
 as clock seconds do. Peak memory is the whole process's, about 1.5 GB of torch and features
-included. Trained methods are timed a step.
+included. `tried`
+counts settings. Trained methods are timed a step.
 
-| method | fit and choice, s | processor, s | threads | settings tried | a step, ms | peak memory, GB |
+| method | fit and choice, s | processor, s | threads | tried | a step, ms | peak memory, GB |
 | --- | --- | --- | --- | --- | --- | --- |
 {os.linesep.join(lines)}
 """

@@ -1,11 +1,12 @@
-"""APE: Tip-Adapter's cache on the channels that tell classes apart, nothing trained (Zhu et al. 2023).
+"""APE: Tip-Adapter's cache on the channels that tell classes apart (Zhu et al. 2023).
 
     logits = s f T^T + alpha exp(-beta (1 - f' F'^T)) diag(exp(gamma KL)) Y     (arXiv 2304.01195)
 
 f' and F' are the unit query and the unit support embeddings on the Q channels of highest importance
 (low similarity between classes, high variance of the class texts; see `channel_cache`), KL how far
-the text's answer to a support picture is from its label. Uses of the cache: the mean of the views
-of each support picture, text (the source adds CuPL's sentences to the template: cache such a bank).
+the text's answer to a support picture is from its label. Nothing is trained. Uses of the cache: the
+mean of the views of each support picture, text (the source adds CuPL's sentences to the template:
+cache such a bank).
 
 Differs from the released code: Q, the two weights of importance and the ends of the search are
 settings with one default instead of constants for each data set; the search is 8 x 3 x 10;

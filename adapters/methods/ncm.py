@@ -13,6 +13,8 @@ views of each support picture, text.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
@@ -33,7 +35,7 @@ class Config:
     search: bool = Field(False, description="choose the mix by the policy: 1, 0.95, ..., 0")
 
 
-PRESETS = {"half": {"mix": 0.5}, "mixed": {"search": True}}
+PRESETS: dict[str, dict[str, Any]] = {"half": {"mix": 0.5}, "mixed": {"search": True}}
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:

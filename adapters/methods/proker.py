@@ -1,6 +1,7 @@
 """ProKeR: kernel ridge regression of what the class texts get wrong on the support (CVPR 2025).
 
-    logits = s (f T^T + k(f, X) A),   (K + I/lambda) A = Y - X T^T,   k(x, z) = exp(-beta (1 - x z^T))
+    logits = s (f T^T + k(f, X) A)
+    (K + I/lambda) A = Y - X T^T,   k(x, z) = exp(-beta (1 - x z^T))
 
 X `[n, d]` are unit support embeddings, K = k(X, X), Y their one-hot labels, T the unit class texts,
 f the unit query; the text scores inside are unscaled, s is CLIP's logit scale. Written from third
@@ -32,7 +33,7 @@ class Config:
 
     beta: float = Field(1.0, gt=0, description="sharpness of the kernel")
     lambda_: float = Field(0.1, gt=0, description="lambda, the inverse of the ridge")
-    views: int = Field(1, ge=1, description="views of each picture that are rows, centre crop first")
+    views: int = Field(1, ge=1, description="views of a picture that are rows, centre crop first")
     exact_rows: int = Field(3200, ge=1, description="rows up to which the solution is exact")
     landmarks: int = Field(1000, ge=1, description="rows that Nyström keeps above exact_rows")
     beta_from: float = Field(0.5, gt=0, description="lower end of the search over beta")

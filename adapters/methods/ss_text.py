@@ -17,7 +17,7 @@ features as it finds them; here both are unit vectors unless `embeddings` is raw
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -44,7 +44,7 @@ class Config:
     search: bool = Field(False, description="choose the factor by the policy: 1, 3, ..., 1000")
 
 
-PRESETS = {"plus": {"variant": "text+"}, "searched": {"search": True}}
+PRESETS: dict[str, dict[str, Any]] = {"plus": {"variant": "text+"}, "searched": {"search": True}}
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:

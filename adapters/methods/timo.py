@@ -1,9 +1,9 @@
 """TIMO: prompts weighted by the pictures, and pictures joined by prompts (Li et al. 2024).
 
     s_cp = cos(prompt p, mean support of c)
-    t_c  = unit(sum_p softmax_p(gamma s_c / ||s_c||) prompt_cp)                   (image-guided text)
-    W, b = Gaussian discriminant of support and s_cp prompt_cp as samples of c    (text-guided image)
-    logits = alpha f T^T + f W^T + b                                          (arXiv 2412.11375)
+    t_c  = unit(sum_p softmax_p(gamma s_c / ||s_c||) prompt_cp)                  (image-guided text)
+    W, b = Gaussian discriminant of support and s_cp prompt_cp as samples of c   (text-guided image)
+    logits = alpha f T^T + f W^T + b                                         (arXiv 2412.11375)
 
 f is the unit query; prompts are unit vectors; W and b as in GDA. alpha takes the published grid
 1e-4, ..., 1e4. gamma is 50 (the source takes 1 on ImageNet, 100 on Flowers). `preset=s` is TIMO-S,

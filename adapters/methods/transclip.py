@@ -1,12 +1,13 @@
-"""TransCLIP: a Gaussian mixture over all queries at once, held by texts and support; transductive (2024).
+"""TransCLIP, transductive: one Gaussian mixture over all queries, texts and support (2024).
 
     z_i ~ softmax(log p(f_i | mu, Sigma) + sum_j w_ij z_j + lambda log y_i)
-    mu_c = mean of f weighted by z_c / q (queries) and gamma y_c / n (support), Sigma likewise, diagonal
+    mu_c = mean of f weighted by z_c / q (queries) and gamma y_c / n (support);  Sigma likewise
 
 arXiv 2406.01837, sections 3 and 4; clean-room from a description of the paper, as the released code
-is AGPL-3.0. f are unit query embeddings, y_i = softmax(s f_i T^T) what the texts say, w_ij = f_i f_j
-for the three nearest other queries, gamma the support's weight. Ten rounds of five steps of z, then
-of mu, then of Sigma; the answer is log z. gamma 0 is zero-shot TransCLIP (take lambda 1).
+is AGPL-3.0. f are unit query embeddings, y_i = softmax(s f_i T^T) what the texts say, w_ij the
+cosine for the three nearest other queries, gamma the support's weight, Sigma diagonal and shared.
+Ten rounds of five steps of z, then of mu and Sigma; the answer is log z. gamma 0 is zero-shot
+TransCLIP (take lambda 1).
 
 Transductive: the answer to one query depends on the others that are given with it, so that rows
 stand in a table of their own. Differs from the source: gamma is chosen on validation pictures that
@@ -38,7 +39,7 @@ class Config:
     neighbours: int = Field(3, ge=0, description="nearest queries that pull on a query")
     rounds: int = Field(10, ge=1, description="updates of means and variances")
     steps: int = Field(5, ge=1, description="updates of the answers a round")
-    confident: int = Field(8, ge=1, description="surest queries a class that start its mean at gamma 0")
+    confident: int = Field(8, ge=1, description="surest queries that start a mean at gamma 0")
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
@@ -72,7 +73,7 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
 def _neighbours(f: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The nearest other queries and their cosines, `[q, count]` each."""
     index, weight = [], []
-    for start, rows in zip(range(0, len(f), CHUNK), f.split(CHUNK), strict=True):
+    for start, rows in zip(range(0, len(f), CHUNK), torch.split(f, CHUNK), strict=True):
         cosine = rows @ f.T  # [chunk, q]
         own = torch.arange(len(rows), device=f.device)
         cosine[own, start + own] = -torch.inf
@@ -101,7 +102,7 @@ def _start(state: State, config: Config, f: Tensor, text: Tensor) -> tuple[Tenso
 
 
 def _likelihood(f: Tensor, means: Tensor, variance: Tensor) -> Tensor:
-    """log p(f | c) `[q, c]` but for what all classes share."""
+    """Log p(f | c) `[q, c]` but for what all classes share."""
     scaled = means / variance
     return f @ scaled.T - (scaled * means).sum(1) / 2
 

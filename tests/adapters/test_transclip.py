@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from adapters.methods import transclip
@@ -55,7 +56,7 @@ def test_each_query_is_answered_with_the_others() -> None:
     assert not torch.allclose(together[:1], alone)
 
 
-def test_neighbours_do_not_depend_on_the_chunks(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_neighbours_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = transclip._neighbours(unit(queries(20)), 3)
     monkeypatch.setattr(transclip, "CHUNK", 6)
     for a, b in zip(whole, transclip._neighbours(unit(queries(20)), 3), strict=True):
