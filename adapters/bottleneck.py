@@ -8,6 +8,7 @@ input does not matter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -22,7 +23,8 @@ def new(d: int, hidden: int, generator: Generator) -> dict[str, Tensor]:
 
 def _uniform(rows: int, columns: int, generator: Generator) -> Tensor:
     weight = torch.rand(rows, columns, generator=generator, device=generator.device)
-    return (2 * weight - 1) / columns**0.5
+    bound = math.sqrt(1 / columns)
+    return (2 * weight - 1) * bound
 
 
 def adapt(net: Mapping[str, Tensor], x: Tensor, ratio: float | Tensor) -> Tensor:

@@ -17,16 +17,16 @@ It ends with `method = Method(...)`, built from plain functions:
 from __future__ import annotations
 
 import itertools
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import Any, Literal
 
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Text
-from featcache.errors import MethodError, UnknownNameError
+from adapters.registry import get as get
+from adapters.registry import names as names
+from featcache.errors import MethodError
 
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
@@ -84,26 +84,6 @@ def choices(axes: Axes) -> Iterator[dict[str, Any]]:
     """Every combination of the axes' values, the first axis outermost; one empty for no axes."""
     for values in itertools.product(*axes.values()):
         yield dict(zip(axes, values, strict=True))
-
-
-def names() -> list[str]:
-    """The registered methods, without importing them."""
-    from adapters import methods
-
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(methods.__path__))
-
-
-def get(name: str) -> Method:
-    """The method of that name.
-
-    Raises `UnknownNameError` with the nearest names.
-    """
-    if name not in names():
-        raise UnknownNameError("method", name, names())
-    found = import_module(f"adapters.methods.{name.replace('-', '_')}").method
-    if not isinstance(found, Method):
-        raise MethodError(f"adapters/methods/{name.replace('-', '_')}.py defines no `method`.")
-    return found
 
 
 def refuse_new_classes(name: str) -> MethodError:

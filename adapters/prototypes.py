@@ -44,9 +44,12 @@ def means(x: Tensor, labels: Tensor, classes: int) -> Tensor:
     return normalize(zeros(classes, x.shape[-1]).to(x).index_add(0, labels, x), dim=-1)
 
 
-def log_probability(images: Tensor, text: Tensor, share: float, sharpness: float, q: Tensor) -> Tensor:
+def log_probability(
+    images: Tensor, text: Tensor, share: float, sharpness: float, q: Tensor
+) -> Tensor:
     """Log of P `[q, c]` for unit queries `q [q, d]`."""
-    return mix(*(by_distance(p, sharpness, q) for p in (images, text)), share)
+    by_image, by_text = (by_distance(p, sharpness, q) for p in (images, text))
+    return mix(by_image, by_text, share)
 
 
 def by_distance(prototypes: Tensor, sharpness: float, q: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ def space(config: PrototypeConfig) -> Space:
 def grid(state: State, config: PrototypeConfig, q: Tensor, axes: Axes) -> Grid:
     """Log P of every setting, two softmaxes a beta."""
     for sharpness in axes.get("sharpness", [config.sharpness]):
-        parts = [by_distance(state[name], sharpness, q) for name in ("images", "text")]
+        by_image, by_text = (by_distance(state[name], sharpness, q) for name in ("images", "text"))
         for share in axes.get("share", [config.share]):
             choice = {"sharpness": sharpness, "share": share}
-            yield {name: choice[name] for name in axes}, mix(*parts, share)
+            yield {name: choice[name] for name in axes}, mix(by_image, by_text, share)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters import unavailable
 from featcache.errors import MethodError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def names() -> list[str]:
 def summary(name: str) -> str:
     """The first line of a method's file, which says what it is.
 
-    Raises `UnknownNameError` with the nearest names.
+    Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
     tree = ast.parse(_file(name).read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
@@ -33,7 +34,7 @@ def summary(name: str) -> str:
 def get(name: str) -> Method:
     """The method of that name.
 
-    Raises `UnknownNameError` with the nearest names.
+    Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
     from adapters.method import Method
 
@@ -45,6 +46,8 @@ def get(name: str) -> Method:
 
 
 def _file(name: str) -> Path:
+    if name in unavailable.METHODS:
+        raise MethodError(unavailable.refusal(name))
     if name not in names():
         raise UnknownNameError("method", name, names())
     return FOLDER / f"{name.replace('-', '_')}.py"

@@ -1,6 +1,6 @@
-"""CLIP-Adapter: a residual bottleneck on image embeddings, on class texts or on both (Gao et al. 2021).
+"""CLIP-Adapter: a residual bottleneck on image embeddings, class texts or both (Gao et al. 2021).
 
-    f' = r relu(W2 relu(W1 f)) + (1 - r) f,   logits = s cos(f', T')      (arXiv 2110.04544, eq. 4-8)
+    f' = r relu(W2 relu(W1 f)) + (1 - r) f,   logits = s cos(f', T')   (arXiv 2110.04544, eq. 4-8)
 
 f is the image embedding, T the unit class texts; T' is T, or with `side` text or both it is T
 adapted in the same way by maps of its own. Hidden width d / 4, no biases. r = 0 is zero-shot. Uses
@@ -60,9 +60,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
     ]
     schedule = training.cosine(config.steps)
-    net = training.adamw(
-        net, loss, batches, config.learning_rate, schedule, config.weight_decay
-    )
+    net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
     return {**fixed, **net}
 
 

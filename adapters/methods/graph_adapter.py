@@ -1,4 +1,4 @@
-"""GraphAdapter: class texts take messages from a graph of texts and one of pictures (Li et al. 2023).
+"""GraphAdapter: class texts take messages from graphs of texts and pictures (Li et al. 2023).
 
     M_t = tanh(E(T, T) T W_t + b_t),   M_v = tanh(E(T, V) V W_v + b_v)
     T' = (1 - beta) T + beta ((1 - share) M_t + share M_v),   logits = s cos(f, T')

@@ -1,4 +1,4 @@
-"""Proto-CLIP: distances to image and text prototypes, mixed as probabilities (Palanisamy et al. 2023).
+"""Proto-CLIP: distances to image and text prototypes, mixed as probabilities (2023).
 
     P(c | q) = a softmax_c(-b |q - m_c|^2) + (1 - a) softmax_c(-b |q - t_c|^2)
     logits = log P                                          (arXiv 2307.03073, eq. 1-3)

@@ -72,7 +72,7 @@ def _rows(labels: Tensor, share: float, generator: Generator) -> Tensor:
     """Rows of the support whose classes are in the episode: a share of the classes by chance."""
     # Chance is drawn a row, not a class, so that the numbering of classes does not matter.
     chance = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
-    _, label = labels.unique(return_inverse=True)
+    _, label = torch.unique(labels, return_inverse=True)
     best = chance.new_zeros(int(label.max()) + 1).scatter_reduce(0, label, chance, "amax")
     count = max(round(share * len(best)), min(2, len(best)))
     return (best[label] >= best.topk(count).values[-1]).nonzero().squeeze(1)
@@ -86,7 +86,7 @@ def _loss(
     config: Config,
     generator: Generator,
 ) -> Tensor:
-    classes, label = labels[rows].unique(return_inverse=True)
+    classes, label = torch.unique(labels[rows], return_inverse=True)
     asked = training.held_out(label, len(classes), 0.5, generator).to(label.device)
     kept = torch.where(torch.bincount(label)[label] > 1, ~asked, True)
     memory = normalize(net["memory"][rows[kept]], dim=-1)
