@@ -372,16 +372,24 @@ def evaluate(
 @adapters_app.command()
 def methods(
     name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that cannot run on cached embeddings.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the methods, or one method's settings. Example: adapters methods fma"""
-    from adapters import registry
+    from adapters import registry, unavailable
 
     people = _people(as_json)
     if name is None:
         found = [(each, registry.summary(each)) for each in registry.names()]
-        _document(as_json, [{"name": n, "summary": s} for n, s in found])
+        others = unavailable.METHODS if every else {}
+        documents = [{"name": n, "summary": s} for n, s in found]
+        _document(as_json, documents + [{"name": n, **vars_of(m)} for n, m in others.items()])
         _table(people, ("method", "what"), found)
+        if every:
+            rows = [(n, m.title, m.reason, unavailable.numbers(m)) for n, m in others.items()]
+            _table(people, ("not here", "what", "because it", "reported elsewhere"), rows)
         return
     line = registry.summary(name)
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters import unavailable
 from featcache.errors import MethodError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def names() -> list[str]:
 def summary(name: str) -> str:
     """The first line of a method's file, which says what it is.
 
-    Raises `UnknownNameError` with the nearest names.
+    Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
     tree = ast.parse(file(name).read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
@@ -86,8 +87,10 @@ def code_version(name: str) -> str:
 def file(name: str) -> Path:
     """The file of the method of that name.
 
-    Raises `UnknownNameError` with the nearest names.
+    Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
+    if name in unavailable.METHODS:
+        raise MethodError(unavailable.refusal(name))
     files = _files()
     if name not in files:
         raise UnknownNameError("method", name, sorted(files))

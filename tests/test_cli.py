@@ -16,6 +16,7 @@ from PIL import Image
 
 import cli
 from adapters.registry import names
+from adapters.unavailable import METHODS
 from tests.adapters.entries import arrays
 
 
@@ -166,6 +167,10 @@ def test_listing_commands(filled: Type) -> None:
     assert list(filled("featcache verify --json").json.values()) == [[]]
     assert "animals" in filled("featcache ls").out
     assert {m["name"] for m in filled("adapters methods --json").json} == set(names())
+    every = {m["name"]: m for m in filled("adapters methods --all --json").json}
+    assert set(every) == {*names(), *METHODS}
+    assert every["coop"]["numbers"][0]["protocol"]
+    assert METHODS["coop"].reason.split(",")[0] in filled("adapters methods --all").out
     assert filled("adapters methods fma --json").json["settings"]
     assert "digits" in filled("featcache datasets").out
     exported = filled("featcache export animals --out out.npz --json")
@@ -208,6 +213,8 @@ MISTAKES = [
     ("adapters fit --prompts cupl", "imported"),
     ("adapters evaluate nowhere", "adapters fit"),
     ("adapters methods tip", "tip-adapter"),
+    ("adapters methods maple", "both towers"),
+    ("adapters fit --method coop", "text tower"),
 ]
 
 

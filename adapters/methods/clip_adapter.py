@@ -1,0 +1,108 @@
+"""CLIP-Adapter: a residual bottleneck on image embeddings, class texts or both (Gao et al. 2021).
+
+    f' = r relu(W2 relu(W1 f)) + (1 - r) f,   logits = s cos(f', T')   (arXiv 2110.04544, eq. 4-8)
+
+f is the image embedding, T the unit class texts; T' is T, or with `side` text or both it is T
+adapted in the same way by maps of its own. Hidden width d / 4, no biases. r = 0 is zero-shot. Uses
+of the cache: the views of each support picture, one at random each time it is drawn (one will
+do), text.
+
+Differs from the released code (visual side only, SGD as in CoOp): AdamW, a number of steps instead
+of epochs, cached views for fresh crops, the last step instead of the best on test. The ratio is
+trained with and chosen on validation, as the paper does by hand for each data set; one ratio
+serves both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor, tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from adapters import bottleneck, training
+from adapters.episode import Episode, Text
+from adapters.method import Method, Space, State
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of CLIP-Adapter."""
+
+    ratio: float = Field(0.6, ge=0, le=1, description="share of the adapter; 0 is zero-shot")
+    side: Literal["visual", "text", "both"] = Field("visual", description="what is adapted")
+    hidden: int = Field(0, ge=0, description="width of the bottleneck; 0 is a quarter of d")
+    batch: int = Field(128, ge=1, description="pictures a step")
+    steps: int = Field(300, ge=0, description="training steps")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+
+
+def fit(episode: Episode, config: Config, generator: Generator) -> State:
+    """The maps of the sides asked for, trained by cross-entropy."""
+    starts, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    fixed = {"text": episode.text.unit(), "logit_scale": tensor(episode.logit_scale)}
+
+    def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        x = training.one_view(starts, rows, generator)  # [b, d]
+        return cross_entropy(logits({**fixed, **net}, config, x), labels[rows])
+
+    d = starts.shape[-1]
+    net: State = {}
+    for side in ("visual", "text"):
+        if config.side in (side, "both"):
+            maps = bottleneck.new(d, config.hidden or max(d // 4, 1), generator)
+            net |= {f"{side}.{name}": p.to(starts.device) for name, p in maps.items()}
+    batches = [
+        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
+    ]
+    schedule = training.cosine(config.steps)
+    net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
+    return {**fixed, **net}
+
+
+def _adapted(state: State, config: Config, side: str, x: Tensor) -> Tensor:
+    """Unit vectors `[..., d]`, changed where that side has maps."""
+    if f"{side}.down" not in state:
+        return normalize(x, dim=-1)
+    maps = {name: state[f"{side}.{name}"] for name in ("down", "up")}
+    return normalize(bottleneck.adapt(maps, x, config.ratio), dim=-1)
+
+
+def features(state: State, config: Config, x: Tensor) -> Tensor:
+    """Adapted unit embeddings `[..., d]` of raw embeddings `x [..., d]`."""
+    return _adapted(state, config, "visual", x)
+
+
+def targets(state: State, config: Config) -> Tensor:
+    """Adapted unit class texts `[c, d]`."""
+    return _adapted(state, config, "text", state["text"])
+
+
+def logits(state: State, config: Config, x: Tensor) -> Tensor:
+    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
+    return state["logit_scale"] * features(state, config, x) @ targets(state, config).T
+
+
+def with_text(state: State, config: Config, text: Text) -> State:
+    """The same maps with other classes."""
+    return {**state, "text": text.unit()}
+
+
+def space(config: Config) -> Space:
+    """Ratios to train with."""
+    return Space(fit={"ratio": (0.2, 0.4, 0.6, 0.8)})
+
+
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    with_text=with_text,
+    space=space,
+    features=features,
+    targets=targets,
+)

@@ -1,0 +1,110 @@
+"""HeGraphAdapter (unofficial): messages between texts, their negatives and pictures (2024).
+
+    N' = N / 2 + (A(N,P) P W_p + A(N,V) V W_v + A(N,N) N W_n) / 6
+    P' = P + .06 A(P,P) P W_p + .24 A(P,V) V W_v + a A(P,N') N' W_n
+    logits = s f (P' - N')^T + alpha exp(-beta (1 - f X'^T)) Y,   X' = X + gamma (P'_y - P_y)
+                                                                  (arXiv 2410.07854)
+
+P are the unit class texts, N their negatives, V the unit class means of the support, A signed
+cosines of centred nodes with sizes summing to 1; P', N' and X' are normalised. W start at the
+identity and are trained on the text part; a is .2 in training and .1 after; alpha and beta
+are searched as Tip-Adapter's are. Uses of the cache: the views of each support picture, their mean
+for V and the keys X; text. No official code and no values were found.
+
+Negative prompts ("a photo of no cat") are not in the cache: an episode has no bank for them. N is
+made from the positive texts instead, a choice of ours: `reflected` at the mean of all texts, or the
+mean of the `others`. A row of this method is therefore no row of the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from adapters import cache_model, graphs, prototypes, training
+from adapters.episode import Episode
+from adapters.method import Method, State
+
+
+@dataclass(frozen=True)
+class Config(cache_model.CacheConfig):
+    """Settings of HeGraphAdapter."""
+
+    negatives: Literal["reflected", "others"] = Field(
+        "reflected", description="what stands for negative prompts"
+    )
+    from_text: float = Field(0.06, ge=0, description="weight of messages from positive texts")
+    from_image: float = Field(0.24, ge=0, description="weight of messages from class means")
+    training_negative: float = Field(0.2, ge=0, description="a while training")
+    negative: float = Field(0.1, ge=0, description="a, weight of messages from negatives, after")
+    gamma: float = Field(0.5, ge=0, description="how far a key moves with the text of its class")
+    batch: int = Field(128, ge=1, description="pictures a step")
+    steps: int = Field(200, ge=0, description="training steps")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW, towards the first weights")
+
+
+def fit(episode: Episode, config: Config, generator: Generator) -> State:
+    """A cache model whose text and keys have heard the trained messages."""
+    views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    cache = cache_model.start(episode)
+    nodes = _nodes(cache, labels, config)
+
+    def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        f = training.one_view(views, rows, generator)  # [b, d]
+        positive, negative = _heard(nodes, net, config, config.training_negative)
+        return cross_entropy(cache["logit_scale"] * f @ (positive - negative).T, labels[rows])
+
+    d = views.shape[-1]
+    net = {kind: torch.zeros(d, d).to(views) for kind in nodes}
+    batches = [
+        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
+    ]
+    schedule = training.cosine(config.steps)
+    net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
+    positive, negative = _heard(nodes, net, config, config.negative)
+    moved = cache["keys"] + config.gamma * (positive - nodes["positive"])[labels]
+    return {**cache, "text": positive - negative, "keys": normalize(moved, dim=-1)}
+
+
+def _nodes(cache: State, labels: Tensor, config: Config) -> State:
+    """The three kinds of nodes, `[c, d]` each."""
+    text = cache["text"]
+    mean, classes = text.mean(0), len(text)
+    others = (classes * mean - text) / max(classes - 1, 1)
+    negative = others if config.negatives == "others" else 2 * mean - text
+    images = prototypes.means(cache["keys"], labels, classes)
+    return {"positive": text, "negative": normalize(negative, dim=-1), "image": images}
+
+
+def _heard(
+    nodes: State, net: Mapping[str, Tensor], config: Config, a: float
+) -> tuple[Tensor, Tensor]:
+    """Positive and negative nodes `[c, d]` after their messages."""
+
+    def message(to: Tensor, kind: str, of: Tensor) -> Tensor:
+        edges = graphs.signed_edges(graphs.likeness(to, of, to, of))
+        return edges @ (of + of @ net[kind])
+
+    p, n, v = (nodes[kind] for kind in ("positive", "negative", "image"))
+    heard = message(n, "positive", p) + message(n, "image", v) + message(n, "negative", n)
+    negative = normalize(n / 2 + heard / 6, dim=-1)
+    by_text = config.from_text * message(p, "positive", p)
+    by_image = config.from_image * message(p, "image", v)
+    positive = p + by_text + by_image + a * message(p, "negative", negative)
+    return normalize(positive, dim=-1), negative
+
+
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=cache_model.logits,
+    space=cache_model.space,
+    grid=cache_model.grid,
+)

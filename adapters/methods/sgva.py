@@ -1,0 +1,134 @@
+"""SgVA: the visual adapter part of SgVA-CLIP with its three losses (Peng et al. 2022).
+
+    f' = w a(f) + (1 - w) f,   w learned, a two linear maps with a relu between, hidden 2 d
+    loss = CE(s cos(f', m')) + CE(s cos(f', T)) + KL(old || new text softmax at temperature 5)
+    logits = s (share cos(f', T) + (1 - share) cos(f', m'))      (arXiv 2211.16191, section III)
+
+T are the unit class texts, m' the adapted means of the support. In training a picture is left out
+of the mean of its own class, where that has others. `share` is chosen on validation. Uses of the
+cache: the views of each support picture, one at random each time it is drawn (one will do), text.
+
+Differs from the source: the learned prompts are left out, for they need the text tower; the adapter
+acts on final embeddings, not on features before the projection; a prototype is the adapted mean
+rather than the mean of the adapted, which spares a pass over the support a step; AdamW and a number
+of steps instead of SGD and 100 epochs. New classes have no pictures and are scored by text alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor, tensor, zeros
+from torch.nn.functional import cross_entropy, kl_div, normalize, one_hot
+
+from adapters import bottleneck, training
+from adapters.episode import Episode, Text
+from adapters.method import Axes, Grid, Method, Space, State
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of SgVA."""
+
+    share: float = Field(0.5, ge=0, le=1, description="of the text in the logits")
+    residual: float = Field(0.5, ge=0, le=1, description="w before training, share of the adapter")
+    prototypical: float = Field(1.0, ge=0, description="weight of the image-image loss")
+    distillation: float = Field(1.0, ge=0, description="weight of the loss to the old softmax")
+    temperature: float = Field(5.0, gt=0, description="of the distilled softmax")
+    hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 d")
+    batch: int = Field(64, ge=1, description="pictures a step")
+    steps: int = Field(200, ge=0, description="training steps")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+
+
+def fit(episode: Episode, config: Config, generator: Generator) -> State:
+    """The adapter, and the adapted means of the support."""
+    views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    sums = zeros(episode.classes, views.shape[-1]).to(views).index_add(0, labels, views.mean(0))
+    counts = labels.bincount(minlength=episode.classes)
+    text, s = episode.text.unit(), tensor(episode.logit_scale)
+
+    def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        y, single = labels[rows], (counts[labels[rows]] == 1)[:, None]
+        old = training.one_view(views, rows, generator)  # [b, d]
+        f = _adapted(net, old)
+        # The mean without the picture itself; a class with one picture keeps it.
+        own = sums[y] - views.mean(0)[rows] * ~single
+        near = s * f @ _adapted(net, sums).T
+        near_own = s * (f * _adapted(net, own)).sum(1, keepdim=True)
+        near = near.where(one_hot(y, episode.classes) == 0, near_own)
+        by_text = s * f @ text.T
+        kept = _divergence(by_text, s * old @ text.T, config.temperature)
+        by_image = config.prototypical * cross_entropy(near, y)
+        return by_image + cross_entropy(by_text, y) + config.distillation * kept
+
+    net = _start(views.shape[-1], config, generator)
+    net = {name: p.to(views.device) for name, p in net.items()}
+    batches = [
+        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
+    ]
+    schedule = training.cosine(config.steps)
+    net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
+    return {**net, "prototypes": _adapted(net, sums), "text": text, "logit_scale": s}
+
+
+def _start(d: int, config: Config, generator: Generator) -> State:
+    return {**bottleneck.new(d, config.hidden or 2 * d, generator), "w": tensor(config.residual)}
+
+
+def _adapted(net: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """Unit vectors `[..., d]`; the norm of `x` does not matter."""
+    return normalize(bottleneck.adapt(net, x, net["w"]), dim=-1)
+
+
+def _divergence(new: Tensor, old: Tensor, temperature: float) -> Tensor:
+    new, old = (logits.div(temperature).log_softmax(1) for logits in (new, old))
+    return kl_div(new, old, log_target=True, reduction="batchmean")
+
+
+def features(state: State, config: Config, x: Tensor) -> Tensor:
+    """Adapted unit embeddings `[..., d]` of raw embeddings `x [..., d]`."""
+    return _adapted(state, x)
+
+
+def targets(state: State, config: Config) -> Tensor:
+    """Class texts and prototypes, mixed as the logits mix them `[c, d]`."""
+    return config.share * state["text"] + (1 - config.share) * state["prototypes"]
+
+
+def logits(state: State, config: Config, x: Tensor) -> Tensor:
+    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
+    return state["logit_scale"] * features(state, config, x) @ targets(state, config).T
+
+
+def with_text(state: State, config: Config, text: Text) -> State:
+    """The same adapter for other classes, whose prototypes are their texts."""
+    return {**state, "text": text.unit(), "prototypes": text.unit()}
+
+
+def space(config: Config) -> Space:
+    """Shares of the text from none to all."""
+    return Space(logits={"share": tuple(i / 10 for i in range(11))})
+
+
+def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+    """Every share from one pass through the adapter."""
+    f = state["logit_scale"] * features(state, config, x)
+    by_text, by_image = f @ state["text"].T, f @ state["prototypes"].T
+    for share in axes["share"]:
+        yield {"share": share}, share * by_text + (1 - share) * by_image
+
+
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    with_text=with_text,
+    space=space,
+    grid=grid,
+    features=features,
+    targets=targets,
+)

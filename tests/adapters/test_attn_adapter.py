@@ -1,0 +1,68 @@
+"""Attn-Adapter against its equation in NumPy; a class without pictures keeps its text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator
+
+from adapters import method as methods
+from adapters.episode import Episode, Support
+from adapters.method import State
+from adapters.methods import attn_adapter
+from tests.adapters import synthetic
+
+ATTN, ZERO = methods.get("attn-adapter"), methods.get("zero-shot")
+
+
+def fit(episode: Episode, **settings: Any) -> tuple[Any, State]:
+    config = ATTN.config(**settings)
+    return config, ATTN.fit(episode, config, Generator().manual_seed(0))
+
+
+def test_reading_is_attention_to_the_own_class() -> None:
+    episode, _ = synthetic.episode(3)
+    g = Generator().manual_seed(0)
+    maps = {"query": (4, 4), "key": (4, 4), "value": (4, 16)}
+    net = {f"{kind}.down": torch.randn(h, 16, generator=g) for kind, (h, _) in maps.items()}
+    net |= {f"{kind}.up": torch.randn(o, h, generator=g) for kind, (h, o) in maps.items()}
+    net |= {"gate": torch.randn(16, generator=g), "gate.bias": torch.randn(1, generator=g)}
+    text, memory = episode.text.unit(), episode.support.keys()
+    labels = episode.support.labels
+    found = attn_adapter._read(net, text, memory, labels)
+
+    def mlp(kind: str, x: np.ndarray) -> np.ndarray:
+        down, up = (net[f"{kind}.{name}"].double().numpy() for name in ("down", "up"))
+        return np.maximum(x @ down.T, 0) @ up.T
+
+    for c in range(episode.classes):
+        t, x = text[c].double().numpy(), memory[labels == c].double().numpy()
+        a = np.exp(mlp("key", x) @ mlp("query", t) / 2)
+        gate = 1 / (1 + np.exp(-(t @ net["gate"].double().numpy() + net["gate.bias"].item())))
+        wanted = gate * (a / a.sum()) @ (x + mlp("value", x))
+        np.testing.assert_allclose(found[c], wanted, atol=1e-4)
+
+
+def test_without_memory_it_is_zero_shot() -> None:
+    episode, test = synthetic.episode()
+    wanted = ZERO.logits(ZERO.fit(episode, ZERO.config(), Generator()), ZERO.config(), test.x)
+    config, state = fit(episode, alpha=0.0)
+    torch.testing.assert_close(ATTN.logits(state, config, test.x), wanted)
+    config, state = fit(episode)
+    assert ATTN.with_text is not None
+    again = ATTN.with_text(state, config, episode.text)
+    torch.testing.assert_close(ATTN.logits(again, config, test.x), wanted)
+
+
+def test_a_class_without_pictures_keeps_its_text() -> None:
+    episode, _ = synthetic.episode()
+    s = episode.support
+    kept = s.labels != 2
+    ids = tuple(i for i, keep in zip(s.ids, kept.tolist(), strict=True) if keep)
+    partial = replace(episode, support=Support(s.views[:, kept], s.labels[kept], ids))
+    config, state = fit(partial, steps=10)
+    assert ATTN.targets is not None
+    torch.testing.assert_close(ATTN.targets(state, config)[2], episode.text.unit()[2])

@@ -1,0 +1,48 @@
+"""SgVA without an adapter is prototypes mixed with text; what its losses do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Generator
+from torch.nn.functional import normalize
+
+from adapters import method as methods
+from tests.adapters import synthetic
+
+SGVA, ZERO = methods.get("sgva"), methods.get("zero-shot")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_without_an_adapter_it_mixes_text_and_class_means(share: float) -> None:
+    episode, test = synthetic.episode(views=3)
+    config = SGVA.config(residual=0.0, steps=0, share=share)
+    found = SGVA.logits(SGVA.fit(episode, config, Generator()), config, test.x)
+    x, labels = normalize(episode.support.views, dim=-1).mean(0), episode.support.labels
+    means = torch.stack([normalize(x[labels == c].mean(0), dim=0) for c in range(episode.classes)])
+    wanted = share * episode.text.unit() + (1 - share) * means
+    torch.testing.assert_close(found, 100 * normalize(test.x, dim=-1) @ wanted.T)
+
+
+def test_new_classes_are_scored_by_their_text() -> None:
+    episode, test = synthetic.episode()
+    config = SGVA.config(residual=0.0, steps=0)
+    state = SGVA.fit(episode, config, Generator())
+    assert SGVA.with_text is not None
+    found = SGVA.logits(SGVA.with_text(state, config, episode.text), config, test.x)
+    wanted = ZERO.logits(ZERO.fit(episode, ZERO.config(), Generator()), ZERO.config(), test.x)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_distillation_keeps_the_old_softmax() -> None:
+    episode, test = synthetic.episode()
+
+    def change(weight: float) -> float:
+        config = SGVA.config(distillation=weight, share=1.0)
+        state = SGVA.fit(episode, config, Generator().manual_seed(0))
+        new = SGVA.logits(state, config, test.x).div(config.temperature).softmax(1)
+        zero = ZERO.fit(episode, ZERO.config(), Generator())
+        old = ZERO.logits(zero, ZERO.config(), test.x).div(config.temperature).softmax(1)
+        return float((new - old).abs().mean())
+
+    assert change(100.0) < change(0.0)
