@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, cdist, tensor
+from torch import Tensor, tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import normalize
 
@@ -72,12 +72,15 @@ def _half_lorentz(x: Tensor, y: Tensor, root: Tensor) -> Tensor:
 
 
 def _apart(x: Tensor, y: Tensor) -> Tensor:
-    """Euclidean distances without the product x y, which loses the small ones in float32."""
-    return cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    """Euclidean distances; in float64, as the product x y would lose the small ones in float32."""
+    u, w = x.double(), y.double()
+    square = u.square().sum(-1, keepdim=True) + w.square().sum(-1, keepdim=True).mT - 2 * u @ w.mT
+    return square.clamp(min=TINY**2).sqrt().to(x)
 
 
 def _norm(v: Tensor) -> Tensor:
-    return vector_norm(v, dim=-1, keepdim=True).clamp(min=TINY)
+    length: Tensor = vector_norm(v, dim=-1, keepdim=True)
+    return length.clamp(min=TINY)
 
 
 def _root(c: Tensor | float, like: Tensor) -> Tensor:
