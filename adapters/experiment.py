@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import import_module
@@ -17,9 +17,9 @@ import torch
 
 from adapters.adapter import Adapter
 from adapters.configure import configure
-from adapters.episode import Draw, draw
-from adapters.evaluate import accuracy
-from adapters.method import get
+from adapters.episode import BaseToNew, Draw, base_to_new, draw
+from adapters.evaluate import accuracy, harmonic_mean
+from adapters.method import get, refuse_new_classes
 from adapters.selection import Chosen, select, validation
 from featcache.cache import Entry
 from featcache.errors import ConfigError, MethodError
@@ -102,6 +102,27 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
     return Outcome(
         Adapter(experiment.method, chosen.config, chosen.state, entry.classnames, about), row
     )
+
+
+def run_base_to_new(
+    entry: Entry, experiment: Experiment, drawn: BaseToNew | None = None
+) -> Outcome:
+    """Fit on the first half of the classes; score both halves, each among its own names.
+
+    The row's `accuracy` is that of the base classes; `new_accuracy` and `harmonic_mean` stand
+    beside it. Raises `MethodError` before fitting where the method cannot take new names.
+    """
+    if get(experiment.method).with_text is None:
+        raise refuse_new_classes(experiment.method)
+    drawn = drawn or base_to_new(
+        entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
+    )
+    outcome = run(entry, experiment, drawn.base)
+    base = replace(outcome.adapter, classnames=drawn.base.episode.text.classnames)
+    new = accuracy(base.with_text(drawn.text).logits(drawn.test.x), drawn.test.labels)
+    mean = harmonic_mean(outcome.row["accuracy"], new)
+    row = {**outcome.row, "new_accuracy": new, "harmonic_mean": mean}
+    return Outcome(base, row)
 
 
 def fit(

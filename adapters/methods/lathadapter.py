@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy, normalize, one_hot, relu
 
 from adapters import hyperbolic, training
 from adapters.episode import Episode, Text
-from adapters.method import Method, Space, State
+from adapters.method import Method, State
 
 Parameters = Mapping[str, Tensor]
 LLOYD = 20  # iterations of k-means; they only start the attributes
@@ -129,7 +129,7 @@ def _attributes(f: Tensor, config: Config, generator: Generator) -> Tensor:
 
 
 def adapt(p: Parameters, side: str, x: Tensor, config: Config) -> Tensor:
-    """f' or t' `[..., d]` of unit embeddings `x [..., d]`, before they are normalised."""
+    """The moved f' or t' `[..., d]` of unit embeddings `x [..., d]`, before they are normalised."""
     if config.sides not in ("both", side):
         return x
     seen = x
@@ -206,20 +206,21 @@ def triplets(
     near = top & top.T
     far = ~(near if config.one_sided else top | top.T) & ~itself
     anchors = (near.any(1) & far.any(1)).nonzero().squeeze(1)
-    anchors = anchors.repeat_interleave(config.triplets)
-    return anchors, _draw(near[anchors], generator), _draw(far[anchors], generator)
+    near, far = (_draw(mask[anchors], config.triplets, generator) for mask in (near, far))
+    return anchors.repeat_interleave(config.triplets), near.flatten(), far.flatten()
 
 
-def _draw(mask: Tensor, generator: Generator) -> Tensor:
-    """One true column of each row of `mask [m, n]`, all equally likely."""
-    chance = torch.rand(mask.shape, generator=generator, device=generator.device)
-    return chance.to(mask.device).masked_fill(~mask, -1).argmax(1)
+def _draw(mask: Tensor, count: int, generator: Generator) -> Tensor:
+    """True columns of each row of `mask [m, n]`, drawn with replacement, `[m, count]`."""
+    ranks = mask.cumsum(1)
+    chance = torch.rand(len(mask), count, generator=generator, device=generator.device)
+    return torch.searchsorted(ranks, (chance.to(mask.device) * ranks[:, -1:]).long() + 1)
 
 
 def _choose(d: Tensor, config: Config, generator: Generator) -> Tensor:
     """An ancestor a row of `d [m, a]`, one-hot, with the gradient of the softmax."""
-    wait = torch.empty(d.shape, device=generator.device).exponential_(generator=generator)
-    gumbel = -wait.clamp(min=1e-20).log().to(d)
+    uniform = torch.rand(d.shape, generator=generator, device=generator.device)
+    gumbel = -(-uniform.log()).log().to(d)
     soft = (gumbel - d / config.temperature).softmax(-1)
     hard = torch.zeros_like(d).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
     return hard - soft.detach() + soft
