@@ -66,18 +66,19 @@ def test_landmarks_are_pairs() -> None:
 
 
 def test_the_trained_network_says_the_same() -> None:
-    """Two ways to one regression, checked against each other at the best number of steps."""
+    """Two ways to one regression, checked against each other over the first half of the way."""
     fma = get("fma")
     episode, test = synthetic.episode()
-    best = []
+    accuracies = []
     for settings in ({"flow": "closed-form"}, {"width": 64, "steps": 300}):
         config, _ = configure("fma", fma, settings)
         state = fma.fit(episode, config, Generator().manual_seed(0))
-        scores = fma.scores(state, config, test.x, fma.space(config).logits)
-        hits = [(logits.argmax(1) == test.labels).double().mean().item() for _, logits in scores]
-        best.append(max(hits))
-    assert abs(best[0] - best[1]) < 0.05
-    assert min(best) > hits[0] + 0.1
+        scores = fma.scores(state, config, test.x, {"inference_steps": range(6)})
+        hits = [(logits.argmax(1) == test.labels).double().mean() for _, logits in scores]
+        accuracies.append(torch.stack(hits))
+    solved, trained = accuracies
+    assert (solved - trained).abs().max() < 0.1
+    assert trained[-1] > trained[0] + 0.3  # there is something to agree on
 
 
 def test_the_ensemble_is_the_mean_probability_before_three_steps() -> None:
