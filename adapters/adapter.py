@@ -13,7 +13,8 @@ from torch import Tensor
 
 from adapters.configure import configure
 from adapters.episode import Text
-from adapters.method import State, get, refuse_new_classes
+from adapters.method import State, refuse_new_classes
+from adapters.registry import get
 from featcache.errors import CacheError
 
 FORMAT = 1

@@ -7,10 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from hashlib import sha256
-from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +16,8 @@ from adapters.adapter import Adapter
 from adapters.configure import configure
 from adapters.episode import BaseToNew, Draw, base_to_new, draw
 from adapters.evaluate import accuracy, harmonic_mean
-from adapters.method import get, refuse_new_classes
+from adapters.method import refuse_new_classes
+from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
 from featcache.cache import Entry
 from featcache.errors import ConfigError, MethodError
@@ -57,6 +55,7 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
     `drawn` may be given where several experiments share a draw. Raises the errors of the rooms it
     passes through.
     """
+    experiment = _spelt_out(experiment)
     method = get(experiment.method)
     config, fixed = configure(experiment.method, method, experiment.settings)
     drawn = drawn or draw_for(entry, experiment)
@@ -99,9 +98,8 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
     about["width"] = drawn.episode.support.views.shape[-1]
     about["logit_scale"] = entry.logit_scale
     about["support"] = list(drawn.episode.support.ids)
-    return Outcome(
-        Adapter(experiment.method, chosen.config, chosen.state, entry.classnames, about), row
-    )
+    names = drawn.episode.text.classnames
+    return Outcome(Adapter(experiment.method, chosen.config, chosen.state, names, about), row)
 
 
 def run_base_to_new(
@@ -112,17 +110,17 @@ def run_base_to_new(
     The row's `accuracy` is that of the base classes; `new_accuracy` and `harmonic_mean` stand
     beside it. Raises `MethodError` before fitting where the method cannot take new names.
     """
-    if get(experiment.method).with_text is None:
-        raise refuse_new_classes(experiment.method)
+    method = _spelt_out(experiment).method
+    if get(method).with_text is None:
+        raise refuse_new_classes(method)
     drawn = drawn or base_to_new(
         entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
     )
     outcome = run(entry, experiment, drawn.base)
-    base = replace(outcome.adapter, classnames=drawn.base.episode.text.classnames)
-    new = accuracy(base.with_text(drawn.text).logits(drawn.test.x), drawn.test.labels)
+    renamed = outcome.adapter.with_text(drawn.text)
+    new = accuracy(renamed.logits(drawn.test.x), drawn.test.labels)
     mean = harmonic_mean(outcome.row["accuracy"], new)
-    row = {**outcome.row, "new_accuracy": new, "harmonic_mean": mean}
-    return Outcome(base, row)
+    return Outcome(outcome.adapter, {**outcome.row, "new_accuracy": new, "harmonic_mean": mean})
 
 
 def fit(
@@ -151,10 +149,13 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
     )
 
 
-def code_version(method: str) -> str:
-    """Hash of the method's source file, so that a changed method is a new run."""
-    path = import_module(f"adapters.methods.{method.replace('-', '_')}").__file__
-    return sha256(Path(str(path)).read_bytes()).hexdigest()[:8]
+def _spelt_out(experiment: Experiment) -> Experiment:
+    """`fma` with the setting `base=taskres` (or `fma.base`) is the method `fma@taskres`."""
+    settings, name = dict(experiment.settings), experiment.method
+    for key in [key for key in settings if key == "base" or key.endswith(".base")]:
+        owner = key.removesuffix("base").removesuffix(".") or name
+        name = with_base(name, owner, str(settings.pop(key)))
+    return replace(experiment, method=name, settings=settings)
 
 
 def _choose(

@@ -1,4 +1,4 @@
-"""The contract of a method, and the registry that finds methods by their file.
+"""The contract of a method.
 
 A method is one file in `adapters/methods/` whose name is the method's name with `_` for `-`.
 It ends with `method = Method(...)`, built from plain functions:
@@ -8,7 +8,7 @@ It ends with `method = Method(...)`, built from plain functions:
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
     grid(state, config, x, axes) -> (choice, logits) …   those settings at little cost (optional)
-    features(state, config, x [..., d]) -> [..., d]   embeddings in the method's own space (optional)
+    features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     targets(state, config) -> [c, d]              class vectors in that space (optional)
 
 `fit` sees the support and the text, never the test split; choosing settings is `selection`'s.
@@ -17,16 +17,14 @@ It ends with `method = Method(...)`, built from plain functions:
 from __future__ import annotations
 
 import itertools
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import Any, Literal
 
 from torch import Generator, Tensor
 
-from adapters.episode import Episode, Text
-from featcache.errors import MethodError, UnknownNameError
+from adapters.episode import Episode, Labelled, Text
+from featcache.errors import MethodError
 
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
@@ -55,7 +53,8 @@ class Method:
 
     `criterion` is what selection minimises or maximises on validation. `needs` names what the
     cache must hold beside embeddings and text (`"views"`, …). `presets` are named overrides of
-    the config's defaults. `transductive` methods look at the query set as a whole.
+    the config's defaults. `transductive` methods look at the query set as a whole. A method made
+    of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
     """
 
     config: type[Any]
@@ -66,6 +65,8 @@ class Method:
     grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
     features: Callable[[State, Any, Tensor], Tensor] | None = None
     targets: Callable[[State, Any], Tensor] | None = None
+    choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
+    parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
     needs: frozenset[str] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -84,26 +85,6 @@ def choices(axes: Axes) -> Iterator[dict[str, Any]]:
     """Every combination of the axes' values, the first axis outermost; one empty for no axes."""
     for values in itertools.product(*axes.values()):
         yield dict(zip(axes, values, strict=True))
-
-
-def names() -> list[str]:
-    """The registered methods, without importing them."""
-    from adapters import methods
-
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(methods.__path__))
-
-
-def get(name: str) -> Method:
-    """The method of that name.
-
-    Raises `UnknownNameError` with the nearest names.
-    """
-    if name not in names():
-        raise UnknownNameError("method", name, names())
-    found = import_module(f"adapters.methods.{name.replace('-', '_')}").method
-    if not isinstance(found, Method):
-        raise MethodError(f"adapters/methods/{name.replace('-', '_')}.py defines no `method`.")
-    return found
 
 
 def refuse_new_classes(name: str) -> MethodError:

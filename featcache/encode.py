@@ -269,7 +269,7 @@ class _Pictures:
             return None
         items = self.dataset.splits[unit.split][unit.start : unit.stop]
         half = _half(embedding)
-        finite = np.isfinite(half).all(axis=1, keepdims=True)[:, 0]
+        finite = np.asarray(np.isfinite(half).all(axis=1))
         half[~finite] = 0
         reasons = [
             reason or ("" if ok else "its embedding is not finite")
