@@ -10,7 +10,7 @@ are its first K), the next 4 validation, the rest test.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,6 +118,18 @@ class Draw:
     test: Labelled
 
 
+@dataclass(frozen=True)
+class BaseToNew:
+    """A draw of the base classes, with the new classes that no fit sees: names and test pictures.
+
+    Labels count from 0 in each half.
+    """
+
+    base: Draw
+    text: Text
+    test: Labelled
+
+
 def pool_indices(
     labels: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -168,6 +180,44 @@ def draw(
         support, few, full, test = _draw_splits(entry, shots, seed, views)
     episode = Episode(support, text, entry.logit_scale, shots, seed, entry.dataset, entry.backbone)
     return Draw(episode, few, full, test)
+
+
+def base_to_new(
+    entry: Entry, shots: int, seed: int, *, bank: str | None = None, views: int | None = None
+) -> BaseToNew:
+    """The first half of the classes (rounded up) to learn from, the rest to be named.
+
+    The draw is made over all classes and then cut (CoOp, CoCoOp). Raises what `draw` raises.
+    """
+    drawn = draw(entry, shots, seed, bank=bank, views=views)
+    classes = drawn.episode.classes
+    half = (classes + 1) // 2
+    base, new = range(half), range(half, classes)
+    episode = drawn.episode
+    support, text = episode.support, episode.text
+    kept = support.labels < half
+    ids = tuple(name for name, keep in zip(support.ids, kept.tolist(), strict=True) if keep)
+    episode = replace(
+        episode,
+        support=Support(support.views[:, kept], support.labels[kept], ids),
+        text=_text_of(text, base),
+        task="base-to-new",
+    )
+    few, full = (held and _of(held, base) for held in (drawn.few_shot_val, drawn.full_val))
+    cut = Draw(episode, few, full, _of(drawn.test, base))
+    return BaseToNew(cut, _text_of(text, new), _of(drawn.test, new))
+
+
+def _text_of(text: Text, classes: range) -> Text:
+    part = slice(classes.start, classes.stop)
+    return Text(text.prompts[part], text.mask[part], text.classnames[part])
+
+
+def _of(pictures: Labelled, classes: range) -> Labelled:
+    """The pictures of consecutive classes, whose labels then count from 0."""
+    kept = (pictures.labels >= classes.start) & (pictures.labels < classes.stop)
+    ids = tuple(name for name, keep in zip(pictures.ids, kept.tolist(), strict=True) if keep)
+    return Labelled(pictures.x[kept], pictures.labels[kept] - classes.start, ids)
 
 
 def _draw_pool(

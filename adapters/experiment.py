@@ -14,8 +14,9 @@ import torch
 
 from adapters.adapter import Adapter
 from adapters.configure import configure
-from adapters.episode import Draw, draw
-from adapters.evaluate import accuracy
+from adapters.episode import BaseToNew, Draw, base_to_new, draw
+from adapters.evaluate import accuracy, harmonic_mean
+from adapters.method import refuse_new_classes
 from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
 from featcache.cache import Entry
@@ -97,9 +98,29 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
     about["width"] = drawn.episode.support.views.shape[-1]
     about["logit_scale"] = entry.logit_scale
     about["support"] = list(drawn.episode.support.ids)
-    return Outcome(
-        Adapter(experiment.method, chosen.config, chosen.state, entry.classnames, about), row
+    names = drawn.episode.text.classnames
+    return Outcome(Adapter(experiment.method, chosen.config, chosen.state, names, about), row)
+
+
+def run_base_to_new(
+    entry: Entry, experiment: Experiment, drawn: BaseToNew | None = None
+) -> Outcome:
+    """Fit on the first half of the classes; score both halves, each among its own names.
+
+    The row's `accuracy` is that of the base classes; `new_accuracy` and `harmonic_mean` stand
+    beside it. Raises `MethodError` before fitting where the method cannot take new names.
+    """
+    method = _spelt_out(experiment).method
+    if get(method).with_text is None:
+        raise refuse_new_classes(method)
+    drawn = drawn or base_to_new(
+        entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
     )
+    outcome = run(entry, experiment, drawn.base)
+    renamed = outcome.adapter.with_text(drawn.text)
+    new = accuracy(renamed.logits(drawn.test.x), drawn.test.labels)
+    mean = harmonic_mean(outcome.row["accuracy"], new)
+    return Outcome(outcome.adapter, {**outcome.row, "new_accuracy": new, "harmonic_mean": mean})
 
 
 def fit(

@@ -10,13 +10,17 @@ one at random each time it is drawn (one will do), text.
 Differs from the released code: M has the least cross-entropy on validation, not the best accuracy
 on test; cached views stand for fresh crops; float32 instead of half. The defaults are a fast recipe
 of ours; `code` and `paper` are the published ones. Sigma of the paper's noise is not settled by its
-text; here it is the standard deviation over dimensions.
+text; here it is the standard deviation over dimensions. `readout` ensemble is the released code's
+sum of probabilities before steps 0, 4 and 8. `closed-form` is an extension of ours, in no paper:
+kernel ridge solves for the velocity at each Euler time, so that nothing is trained; each
+picture is its mean view there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -24,15 +28,27 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
-from adapters import flows, odes, training
+from adapters import closed_flow, flows, odes, training
 from adapters.episode import Episode, Text
 from adapters.method import Axes, Grid, Method, Space, State
+from featcache.errors import MethodError
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of FMA."""
 
+    flow: Literal["network", "closed-form"] = Field(
+        "network", description="the velocity: a trained network, or kernel ridge at each time"
+    )
+    readout: Literal["last", "ensemble"] = Field(
+        "last", description="score the state after M steps, or those before steps 0, 4 and 8"
+    )
+    beta: float = Field(1.0, gt=0, description="sharpness of the closed form's kernel")
+    ridge: float = Field(0.01, gt=0, description="ridge of the closed form")
+    landmarks: int = Field(
+        2000, ge=1, description="pictures that span the closed form; with more, it is approximate"
+    )
     inference_steps: int = Field(7, ge=0, le=10, description="M, steps of 0.1 that a query takes")
     solver: odes.Solver = Field("euler", description="how a query follows the flow to M / 10")
     target: flows.Target = Field("interpolant", description="what the velocity is regressed to")
@@ -53,21 +69,45 @@ class Config:
     )
 
 
-PUBLISHED = {
+FLOW = "net."  # of the names of the flow's own tensors in the state
+ENSEMBLE = (0, 4, 8)
+PUBLISHED: dict[str, Any] = {
     "times": "uniform",
     "width": 0,
     "batch": 32,
     "epochs": 200,
     "learning_rate": 2e-4,
 }
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
+    "closed-form": {"flow": "closed-form"},
     "code": PUBLISHED | {"blocks": 12, "warm_up": "released"},
     "paper": PUBLISHED | {"blocks": 6, "target": "paper", "gamma": 1.0},
 }
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
-    """The velocity network, trained on pairs of a picture and the text of its own class."""
+    """The velocity, learned from pairs of a picture and the text of its own class."""
+    learn = _solved if config.flow == "closed-form" else _trained
+    flow = learn(episode, config, generator)
+    return {
+        **{f"{FLOW}{name}": p for name, p in flow.items()},
+        "text": episode.text.unit(),
+        "logit_scale": tensor(episode.logit_scale),
+    }
+
+
+def _solved(episode: Episode, config: Config, generator: Generator) -> State:
+    if config.solver != "euler":
+        raise MethodError(
+            f"fma's closed form holds at the Euler times only, so solver={config.solver} cannot "
+            "follow it; take solver=euler, or flow=network."
+        )
+    x0 = episode.support.keys()
+    x1 = episode.text.unit()[episode.support.labels]
+    return closed_flow.fit(x0, x1, config.beta, config.ridge, config.landmarks, generator)
+
+
+def _trained(episode: Episode, config: Config, generator: Generator) -> State:
     starts = normalize(episode.support.views, dim=-1)  # [v, n, d]
     text = episode.text.unit()  # [c, d]
     ends = text[episode.support.labels]  # [n, d]
@@ -81,7 +121,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     net = flows.new_velocity(d, config.width or d, config.blocks, generator)
     net = {name: p.to(text.device) for name, p in net.items()}
     batches = list(_batches(ends.shape[0], config, generator))
-    net = training.adamw(
+    return training.adamw(
         net,
         loss,
         batches,
@@ -89,11 +129,6 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         _schedule(len(batches), config),
         config.weight_decay,
     )
-    return {
-        **{f"net.{name}": p for name, p in net.items()},
-        "text": text,
-        "logit_scale": tensor(episode.logit_scale),
-    }
 
 
 def _batches(pictures: int, config: Config, generator: Generator) -> Iterator[Tensor]:
@@ -133,15 +168,26 @@ def _times(rows: Tensor, config: Config, generator: Generator) -> tuple[Tensor, 
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]` after M steps."""
+    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
+    if config.readout == "ensemble":
+        return _ensemble(state, config, x)
     *_, moved = _states(state, config, x, config.inference_steps)
     return _cosine(state, moved)
 
 
+def _ensemble(state: State, config: Config, x: Tensor) -> Tensor:
+    """The logarithm of the mean probability before steps 0, 4 and 8."""
+    states = [*_states(state, config, x, max(ENSEMBLE))]
+    seen = torch.stack([_cosine(state, states[m]).log_softmax(-1) for m in ENSEMBLE])  # [3, q, c]
+    return seen.logsumexp(0) - math.log(len(ENSEMBLE))
+
+
 def _states(state: State, config: Config, x: Tensor, steps: int) -> Iterable[Tensor]:
     """Where the queries are after 0, 1, ..., `steps` steps: `[q, d]` each."""
-    net = {name.removeprefix("net."): p for name, p in state.items() if name.startswith("net.")}
+    net = {name.removeprefix(FLOW): p for name, p in state.items() if name.startswith(FLOW)}
     start = normalize(x, dim=-1)
+    if config.flow == "closed-form":
+        return closed_flow.euler(net, start, steps)
     if config.solver == "euler":
         return flows.euler(net, start, steps)
 
@@ -161,7 +207,9 @@ def with_text(state: State, config: Config, text: Text) -> State:
 
 
 def space(config: Config) -> Space:
-    """Every M, zero-shot (0) among them."""
+    """Every M, zero-shot (0) among them; an ensemble has none."""
+    if config.readout == "ensemble":
+        return Space()
     return Space(logits={"inference_steps": tuple(range(flows.EULER_STEPS + 1))})
 
 

@@ -15,11 +15,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.episode import Draw, Episode, Support, Text, draw, pool_indices
+from adapters.episode import Draw, Episode, Support, Text, base_to_new, draw, pool_indices
+from adapters.evaluate import harmonic_mean
+from adapters.experiment import Experiment, run_base_to_new
 from featcache.cache import Entry
 from featcache.draws import SEEDS, SHOTS, drawable
 from featcache.draws import draw as coop_draw
-from featcache.errors import EpisodeError
+from featcache.errors import EpisodeError, MethodError
 from tests.adapters.entries import make_entry
 
 
@@ -124,6 +126,34 @@ def test_without_a_val_list_validation_is_held_out(tmp_path: Path) -> None:
     assert not {*drawn.few_shot_val.ids} & {*drawn.episode.support.ids}
     none_left = draw(make_entry(tmp_path / "b", splits={"train": 30, "test": 9}), shots=10, seed=1)
     assert none_left.few_shot_val is None
+
+
+def test_base_to_new_cuts_the_draw_of_all_classes(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    whole, halves = draw(entry, 4, seed=1), base_to_new(entry, 4, seed=1)
+    base = halves.base.episode
+    assert base.task == "base-to-new"
+    assert base.text.classnames == ("cat", "dog")
+    assert halves.text.classnames == ("emu",)
+    of_base = whole.episode.support.labels < 2
+    assert torch.equal(base.support.views, whole.episode.support.views[:, of_base])
+    assert base.support.labels.bincount().tolist() == [4, 4]
+    assert halves.test.labels.unique().tolist() == [0]
+    assert sorted([*halves.base.test.ids, *halves.test.ids]) == sorted(whole.test.ids)
+    assert halves.base.full_val is not None
+    assert halves.base.full_val.labels.max() == 1
+
+
+def test_base_to_new_rows_hold_both_halves(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    outcome = run_base_to_new(entry, Experiment("zero-shot", shots=2))
+    row = outcome.row
+    assert row["task"] == "base-to-new"
+    assert row["new_accuracy"] == 100.0  # there is one new class only
+    assert row["harmonic_mean"] == harmonic_mean(row["accuracy"], 100.0)
+    assert outcome.adapter.classnames == ("cat", "dog")
+    with pytest.raises(MethodError, match="new ones"):
+        run_base_to_new(entry, Experiment("tip-adapter", shots=2))
 
 
 def test_text_pooling_heeds_the_mask() -> None:
