@@ -10,11 +10,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import flows, training
-from adapters import method as methods
+from adapters import flows, registry, training
 from tests.adapters import synthetic, whurs19
 
-FMA = methods.get("fma")
+FMA = registry.get("fma")
 EPISODE, TEST = synthetic.episode()
 TARGETS = ["paper", "interpolant", "endpoint"]
 
@@ -36,7 +35,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("m", [0, 1, 10])
 def test_untrained_it_is_zero_shot_at_any_m(m: int, solver: str) -> None:
     config, state = fit(steps=0, inference_steps=m, solver=solver)
-    zero = methods.get("zero-shot")
+    zero = registry.get("zero-shot")
     wanted = zero.logits(zero.fit(EPISODE, zero.config(), Generator()), zero.config(), TEST.x)
     torch.testing.assert_close(FMA.logits(state, config, TEST.x), wanted)
 

@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load, save
 from torch import Generator, Tensor
 
-from adapters import method as methods
+from adapters import registry
 from adapters.configure import configure
 from adapters.episode import Episode, Text
-from adapters.method import Method, State
+from adapters.method import Method, State, choices
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
 
-NAMES = methods.names()
+NAMES = registry.names()
 # Smaller than the defaults, where those take seconds on a toy.
 QUICK: dict[str, dict[str, Any]] = {
     "fma": {"width": 32, "steps": 150},
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.parametrize("name", NAMES)
 
 
 def quick(name: str) -> tuple[Method, Any]:
-    m = methods.get(name)
+    m = registry.get(name)
     return m, m.config(**QUICK.get(name, {}))
 
 
@@ -80,7 +80,7 @@ def test_better_than_misleading_text(name: str) -> None:
     if name == "zero-shot":
         pytest.skip("it is the text")
     m, config = quick(name)
-    zero = methods.get("zero-shot")
+    zero = registry.get("zero-shot")
     by_text = zero.logits(fitted("zero-shot"), zero.config(), TEST.x)
     assert accuracy(m.logits(fitted(name), config, TEST.x)) > accuracy(by_text) + 0.1
 
@@ -127,7 +127,7 @@ def test_space_names_settings_and_holds_values_they_take(name: str) -> None:
 def test_the_grid_is_the_logits_at_each_choice(name: str) -> None:
     m, config = quick(name)
     axes = m.space(config).logits
-    wanted = list(methods.choices(axes))
+    wanted = list(choices(axes))
     assert [choice for choice, _ in m.scores(fitted(name), config, TEST.x, axes)] == wanted
     scores = m.scores(fitted(name), config, TEST.x, axes)
     for choice, logits in itertools.islice(scores, 0, None, max(len(wanted) // 20, 1)):
@@ -147,7 +147,7 @@ def test_the_grid_does_without_axes_that_the_user_fixed(name: str) -> None:
 
 
 def test_settings_that_cannot_be_are_refused(name: str) -> None:
-    m = methods.get(name)
+    m = registry.get(name)
     with pytest.raises(UnknownNameError):
         configure(name, m, {"no_such_setting": 1})
     for field, info in getattr(m.config, "__pydantic_fields__", {}).items():
@@ -162,6 +162,6 @@ def test_settings_that_cannot_be_are_refused(name: str) -> None:
 
 
 def test_presets_are_configs(name: str) -> None:
-    m = methods.get(name)
+    m = registry.get(name)
     for preset in m.presets:
         configure(name, m, {"preset": preset})

@@ -11,11 +11,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import method as methods
-from adapters import odes, training
+from adapters import odes, registry, training
 from tests.adapters import synthetic, whurs19
 
-NODE = methods.get("node-adapter")
+NODE = registry.get("node-adapter")
 EPISODE, TEST = synthetic.episode()
 
 
@@ -64,7 +63,7 @@ def test_untrained_the_prototypes_stay(field: str) -> None:
 
 def test_lambda_0_is_zero_shot() -> None:
     config, state = fit(iterations=0, mix="fixed", mix_value=0.0)
-    zero = methods.get("zero-shot")
+    zero = registry.get("zero-shot")
     wanted = zero.logits(zero.fit(EPISODE, zero.config(), Generator()), zero.config(), TEST.x)
     torch.testing.assert_close(NODE.logits(state, config, TEST.x), wanted)
 

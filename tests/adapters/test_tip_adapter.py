@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import cache_model
-from adapters import method as methods
+from adapters import cache_model, registry
 from tests.adapters import synthetic, whurs19
 
 
@@ -20,7 +19,7 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def test_logits_are_the_equation() -> None:
     episode, test = synthetic.episode(views=3)
-    m = methods.get("tip-adapter")
+    m = registry.get("tip-adapter")
     config = m.config(alpha=3.0, beta=5.5)
     found = m.logits(m.fit(episode, config, Generator()), config, test.x).numpy()
 
@@ -42,7 +41,7 @@ def test_the_search_is_the_released_one() -> None:
 
 def test_without_a_cache_it_is_zero_shot() -> None:
     episode, test = synthetic.episode()
-    tip, zero = methods.get("tip-adapter"), methods.get("zero-shot")
+    tip, zero = registry.get("tip-adapter"), registry.get("zero-shot")
     config = tip.config(alpha=0.0)
     found = tip.logits(tip.fit(episode, config, Generator()), config, test.x)
     wanted = zero.logits(zero.fit(episode, zero.config(), Generator()), zero.config(), test.x)
@@ -52,7 +51,7 @@ def test_without_a_cache_it_is_zero_shot() -> None:
 @pytest.mark.parametrize("views", [1, 3])
 def test_f_without_training_is_tip_adapter_and_training_moves_the_keys_alone(views: int) -> None:
     episode, _ = synthetic.episode(views=views)
-    tip, f = methods.get("tip-adapter"), methods.get("tip-adapter-f")
+    tip, f = registry.get("tip-adapter"), registry.get("tip-adapter-f")
     start = tip.fit(episode, tip.config(), Generator())
     untrained = f.fit(episode, f.config(epochs=0), Generator())
     trained = f.fit(episode, f.config(), Generator().manual_seed(0))
