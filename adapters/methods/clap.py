@@ -1,15 +1,15 @@
 """CLAP: the zero-shot-started linear probe, held near the texts class by class (CVPR 2024).
 
-    min CE(s cos(f, w)) + mean_c lambda_c |w_c - r t_c|^2       (arXiv 2312.12730, section 4.2)
+    min CE(s cos(f, w)) + mean_c lambda_c |w_c - r t_c|^2                   (arXiv 2312.12730)
     lambda_c = mean of softmax(s f T^T)_c over the support of class c
 
 f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. What the texts already
 know is let go the least. SGD with momentum, 300 epochs, no validation, last epoch: nothing is
 chosen. Uses of the cache: the views of each support picture, all for lambda and one at random a
 picture and epoch to train on (one will do), text. Differs from the released code: the texts are
-brought to one norm r, as raw texts of CLIP have it (see `adapters.heads`); lambda stays as it is
-set at the start, which is the released default. With many shots the constraint costs accuracy
-against zs-lp; that is the method.
+brought to one norm r, as raw texts of CLIP have it (see `adapters.heads`); the optional outer
+step on lambda is left out. Nothing lets the constraint go as shots grow, so that zs-lp is better
+from two shots on (WHU-RS19).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cross-modal linear probe: every prompt is one more shot of its class (Lin et al. 2023).
 
     logits = s f W^T,   min CE over batches that are half pictures, half prompts
-    W <- (1 - share) W + share T                    (arXiv 2301.06267, section 3; linear head)
+    W <- (1 - share) W + share T                          (arXiv 2301.06267; linear head)
 
 f is the unit embedding of a picture or of a prompt, T the unit class texts, where W starts, s
 CLIP's logit scale. AdamW. Uses of the cache: the views of each support picture, one at random each

@@ -1,12 +1,12 @@
 """Linear probe: logistic regression on raw image embeddings, no text (Radford et al. 2021).
 
-    logits = W g + b,   min CE + |W|^2 / (2 C)          (section 3.2; recipe of CoOp's `lpclip`)
+    logits = W g + b,   min CE + |W|^2 / (2 C)          (recipe of CoOp's `lpclip`)
 
-g is the raw image embedding, so the best C depends on its norm: about 1 for CLIP's own embeddings,
-some hundreds for unit ones. Solved by scikit-learn (L-BFGS). Uses of the cache: the centre crop of
-each support picture. No text: with few shots it is below zero-shot, which is what the later methods
-are about. Differs from the recipe: C has the least cross-entropy on validation among half decades,
-not the best accuracy after a bisection, which on a few pictures a class is a tie between many C.
+g is the raw image embedding; the best C falls with the square of its norm. Solved by scikit-learn
+(L-BFGS). Uses of the cache: the centre crop of each support picture. It knows no text, so that one
+shot leaves it near class means and below zero-shot. Differs from the recipe: C has the least
+cross-entropy on validation among half decades from 1e-4 to 1e4. The recipe bisects by accuracy from
+decades between 1e-6 and 1e6; on a few pictures a class many C tie in that.
 """
 
 from __future__ import annotations

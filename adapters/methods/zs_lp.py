@@ -1,6 +1,6 @@
 """ZS-LP: a linear probe on cosines that starts at the class texts (Silva-Rodriguez et al. 2024).
 
-    logits = s cos(f, w_c),   min CE,   w_c from r t_c          (arXiv 2312.12730, section 4.1)
+    logits = s cos(f, w_c),   min CE,   w_c from r t_c                        (arXiv 2312.12730)
 
 f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. SGD with momentum,
 300 epochs, no validation, last epoch: nothing is chosen. Uses of the cache: the views of each
