@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Generator
 
-from adapters import method as methods
+from adapters import registry
 from adapters.episode import Episode, Support
 from adapters.method import State
 from adapters.methods import attn_adapter
 from tests.adapters import synthetic
 
-ATTN, ZERO = methods.get("attn-adapter"), methods.get("zero-shot")
+ATTN, ZERO = registry.get("attn-adapter"), registry.get("zero-shot")
 
 
 def fit(episode: Episode, **settings: Any) -> tuple[Any, State]:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import method as methods
+from adapters import registry
 from tests.adapters import synthetic, whurs19
 
-CLIP, ZERO = methods.get("clip-adapter"), methods.get("zero-shot")
+CLIP, ZERO = registry.get("clip-adapter"), registry.get("zero-shot")
 
 
 def unit(x: np.ndarray) -> np.ndarray:

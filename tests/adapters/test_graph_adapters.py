@@ -7,13 +7,12 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import graphs
-from adapters import method as methods
+from adapters import graphs, registry
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 
-GRAPH, HEGRAPH = methods.get("graph-adapter"), methods.get("hegraph-adapter")
-ZERO, TIP = methods.get("zero-shot"), methods.get("tip-adapter")
+GRAPH, HEGRAPH = registry.get("graph-adapter"), registry.get("hegraph-adapter")
+ZERO, TIP = registry.get("zero-shot"), registry.get("tip-adapter")
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import method as methods
+from adapters import registry
 from tests.adapters import synthetic, whurs19
 
-PROTO, F = methods.get("proto-clip"), methods.get("proto-clip-f")
+PROTO, F = registry.get("proto-clip"), registry.get("proto-clip-f")
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ import torch
 from torch import Generator
 from torch.nn.functional import normalize
 
-from adapters import method as methods
+from adapters import registry
 from tests.adapters import synthetic
 
-SGVA, ZERO = methods.get("sgva"), methods.get("zero-shot")
+SGVA, ZERO = registry.get("sgva"), registry.get("zero-shot")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
