@@ -12,9 +12,10 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from adapters import training
-from adapters.method import State, get
+from adapters.method import State
 from adapters.methods import lathadapter
 from adapters.methods.lathadapter import Config
+from adapters.registry import get
 from tests.adapters import synthetic
 
 EPISODE, TEST = synthetic.episode()
