@@ -68,7 +68,10 @@ class Adapter:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        state = {name: tensor.detach().contiguous().cpu() for name, tensor in self.state.items()}
+        # Cloned, for two names may share one tensor and the file keeps each by itself.
+        state = {
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.state.items()
+        }
         save_file(state, folder / "adapter.safetensors")
         card = {
             "format": FORMAT,

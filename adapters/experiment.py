@@ -151,8 +151,16 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
 
 def _spelt_out(experiment: Experiment) -> Experiment:
     """`fma` with the setting `base=taskres` (or `fma.base`) is the method `fma@taskres`."""
-    settings, name = dict(experiment.settings), experiment.method
-    for key in [key for key in settings if key == "base" or key.endswith(".base")]:
+    name = experiment.method
+    bases = [key for key in experiment.settings if key == "base" or key.endswith(".base")]
+    if not bases:
+        return experiment
+    # What carries no name before a dot belongs to the method that was asked for.
+    settings = {
+        key if "." in key or key == "base" else f"{name}.{key}": value
+        for key, value in experiment.settings.items()
+    }
+    for key in bases:
         owner = key.removesuffix("base").removesuffix(".") or name
         name = with_base(name, owner, str(settings.pop(key)))
     return replace(experiment, method=name, settings=settings)

@@ -22,7 +22,8 @@ class UnknownNameError(FeatcacheError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         near = get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
-        offer = [n for n in names if n.lower() in near] if len(names) > FEW else []
+        offer = [n for n in names if n.lower().startswith(name.lower()) or n.lower() in near]
+        offer = offer if len(names) > FEW and name else []
         listed = ", ".join((offer or names)[:12]) + (", …" if len(offer or names) > 12 else "")
         ending = f"did you mean {listed}?" if offer else f"known are: {listed or 'none'}."
         super().__init__(f"unknown {kind} {name!r}; {ending}{' ' + hint if hint else ''}")
