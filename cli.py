@@ -464,7 +464,10 @@ def _progress(unit: str) -> Iterator[Any]:
         TextColumn(f"{unit} {{task.fields[rate]}}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_people(True), transient=True) as bar:
+    console = _people(True)
+    # A log file wants no bar, and the summary that follows says it all.
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=None, rate="")
 
         def update(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Settings as people type them become a method's config, checked, or a sentence that says why not."""
+"""Settings as people type them become a checked config, or a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters.method import Method
+from adapters.registry import leaves
 from featcache.errors import ConfigError, UnknownNameError
 
 
@@ -28,7 +29,9 @@ def configure(name: str, method: Method, settings: Mapping[str, Any]) -> tuple[A
     `preset` names one of the method's presets; other settings override it. Raises
     `UnknownNameError` or `ConfigError`.
     """
-    own = dict(settings)
+    if method.parts:
+        return _configure_parts(name, method, settings)
+    own = {key.removeprefix(f"{name}."): value for key, value in settings.items()}
     if (preset := own.pop("preset", None)) is not None:
         if preset not in method.presets:
             raise UnknownNameError(f"preset of {name}", str(preset), method.presets)
@@ -44,6 +47,29 @@ def configure(name: str, method: Method, settings: Mapping[str, Any]) -> tuple[A
         key = ".".join(str(part) for part in first["loc"]) or "settings"
         message = first["msg"][0].lower() + first["msg"][1:]
         raise ConfigError(f"{name}: {key} = {first['input']!r}: {message}.") from None
+
+
+def field_of(part: str) -> str:
+    """A part of a composed method as a field of its config: `fma@taskres` is `fma_over_taskres`."""
+    return part.replace("@", "_over_").replace("-", "_").replace("+", "p")
+
+
+def _configure_parts(
+    name: str, method: Method, settings: Mapping[str, Any]
+) -> tuple[Any, frozenset[str]]:
+    """Each part configured with the settings that carry its name before a dot."""
+    known = leaves(name)
+    fields_of_parts = {field_of(part) for part in method.parts}
+    for key in settings:
+        if key.partition(".")[0] not in known and key not in fields_of_parts:
+            raise UnknownNameError(f"setting of {name}", key, [f"{leaf}.…" for leaf in known])
+    configs, fixed = {}, set[str]()
+    for part, inner in method.parts.items():
+        own = {k: v for k, v in settings.items() if k.partition(".")[0] in leaves(part)}
+        saved = settings.get(field_of(part), {})
+        configs[field_of(part)], mine = configure(part, inner, {**saved, **own})
+        fixed |= {f"{field_of(part)}.{key}" for key in mine}
+    return method.config(**configs), frozenset(fixed)
 
 
 def parse(pairs: Sequence[str]) -> dict[str, Any]:

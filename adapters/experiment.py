@@ -5,9 +5,8 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +16,7 @@ from adapters.adapter import Adapter
 from adapters.configure import configure
 from adapters.episode import Draw, draw
 from adapters.evaluate import accuracy
-from adapters.registry import file, get
+from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
 from featcache.cache import Entry
 from featcache.errors import ConfigError, MethodError
@@ -55,6 +54,7 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
     `drawn` may be given where several experiments share a draw. Raises the errors of the rooms it
     passes through.
     """
+    experiment = _spelt_out(experiment)
     method = get(experiment.method)
     config, fixed = configure(experiment.method, method, experiment.settings)
     drawn = drawn or draw_for(entry, experiment)
@@ -128,9 +128,13 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
     )
 
 
-def code_version(method: str) -> str:
-    """Hash of the method's source file, so that a changed method is a new run."""
-    return sha256(file(method).read_bytes()).hexdigest()[:8]
+def _spelt_out(experiment: Experiment) -> Experiment:
+    """`fma` with the setting `base=taskres` (or `fma.base`) is the method `fma@taskres`."""
+    settings, name = dict(experiment.settings), experiment.method
+    for key in [key for key in settings if key == "base" or key.endswith(".base")]:
+        owner = key.removesuffix("base").removesuffix(".") or name
+        name = with_base(name, owner, str(settings.pop(key)))
+    return replace(experiment, method=name, settings=settings)
 
 
 def _choose(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import layer_norm, linear, silu
-from torch.nn.init import normal_, xavier_uniform_
+from torch.nn.functional import layer_norm, silu
+from torch.nn.init import normal_
+
+from adapters import training
 
 FREQUENCIES = 128
 EULER_STEPS = 10
@@ -24,49 +27,43 @@ Target = Literal["paper", "interpolant", "endpoint"]
 
 def new_velocity(d: int, width: int, blocks: int, generator: Generator) -> dict[str, Tensor]:
     """Parameters of `velocity` on `[..., d]` with hidden layers of `width`; untrained, it is 0."""
-
-    def matrix(rows: int, columns: int) -> Tensor:
-        empty = torch.empty(rows, columns, device=generator.device)
-        return xavier_uniform_(empty, generator=generator)
-
-    weights = {"time.0": matrix(width, 2 * FREQUENCIES), "time.1": matrix(width, width)}
+    xavier = partial(training.xavier, generator=generator)
+    weights = {"time.0": xavier(width, 2 * FREQUENCIES), "time.1": xavier(width, width)}
     for weight in weights.values():
         normal_(weight, std=0.02, generator=generator)
-    weights["in"] = matrix(width, d)
+    weights["in"] = xavier(width, d)
     for b in range(blocks):
         weights[f"block{b}.modulation"] = torch.zeros(3 * width, width)
-        weights[f"block{b}.0"] = matrix(width, width)
-        weights[f"block{b}.1"] = matrix(width, width)
+        weights[f"block{b}.0"] = xavier(width, width)
+        weights[f"block{b}.1"] = xavier(width, width)
     weights["out.modulation"] = torch.zeros(2 * width, width)
     weights["out"] = torch.zeros(d, width)
-    net = {f"{name}.weight": weight for name, weight in weights.items()}
-    net |= {f"{name}.bias": torch.zeros(len(weight)) for name, weight in weights.items()}
-    net |= {f"block{b}.norm.weight": torch.ones(width) for b in range(blocks)}
-    net |= {f"block{b}.norm.bias": torch.zeros(width) for b in range(blocks)}
+    net = training.layers(weights)
+    for b in range(blocks):
+        net[f"block{b}.norm.weight"] = torch.ones(width)
+        net[f"block{b}.norm.bias"] = torch.zeros(width)
     return net
 
 
 def velocity(net: Net, x: Tensor, t: Tensor) -> Tensor:
     """The field u(x, t) of `x [..., d]`, where `t [...]` broadcasts against the rows of x.
 
-    Residual blocks, modulated by time alone (adaptive layer norm).
+    Residual blocks modulated by time alone (adaptive layer norm); no class enters.
     """
-
-    def layer(name: str, x: Tensor) -> Tensor:
-        return linear(x, net[f"{name}.weight"], net[f"{name}.bias"])
-
-    def norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        return layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)
-
+    layer = partial(training.apply, net)
     time = silu(layer("time.1", silu(layer("time.0", sinusoid(t)))))  # [..., w]
     x = layer("in", x)
     for b in range(_blocks(net)):
         shift, scale, gate = layer(f"block{b}.modulation", time).chunk(3, dim=-1)
-        h = norm(x, net[f"block{b}.norm.weight"], net[f"block{b}.norm.bias"])
+        h = _norm(x, net[f"block{b}.norm.weight"], net[f"block{b}.norm.bias"])
         h = h * (1 + scale) + shift
         x = x + gate * layer(f"block{b}.1", silu(layer(f"block{b}.0", h)))
     shift, scale = layer("out.modulation", time).chunk(2, dim=-1)
-    return layer("out", norm(x) * (1 + scale) + shift)
+    return layer("out", _norm(x) * (1 + scale) + shift)
+
+
+def _norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    return layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)
 
 
 def _blocks(net: Net) -> int:
@@ -85,8 +82,8 @@ def path(
 ) -> tuple[Tensor, Tensor]:
     """A state of the path at times `t [..., 1]` and the velocity to learn there.
 
-    `eps` is standard normal noise of scale `gamma`, or None. Written as x1 - x0 and a share of the noise, the
-    targets are finite without noise at both ends.
+    `eps` is standard normal noise of scale `gamma`, or None. Without noise all three targets are
+    x1 - x0; each is written as that plus a share of the noise, hence finite at both ends.
     """
     x = (1 - t) * x0 + t * x1
     if eps is None or gamma == 0 or target == "endpoint":

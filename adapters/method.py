@@ -1,6 +1,6 @@
 """The contract of a method.
 
-A method is one file in `adapters/methods/`; its name is the method's (see `adapters.registry`).
+A method is one file in `adapters/methods/` whose name is the method's name with `_` for `-`.
 It ends with `method = Method(...)`, built from plain functions:
 
     fit(episode, config, generator) -> State      what the support teaches, as named tensors
@@ -8,7 +8,7 @@ It ends with `method = Method(...)`, built from plain functions:
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
     grid(state, config, x, axes) -> (choice, logits) …   those settings at little cost (optional)
-    features(state, config, x [..., d]) -> [..., d]   embeddings in the method's own space (optional)
+    features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     targets(state, config) -> [c, d]              class vectors in that space (optional)
 
 `fit` sees the support and the text, never the test split; choosing settings is `selection`'s.
@@ -17,13 +17,13 @@ It ends with `method = Method(...)`, built from plain functions:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Generator, Tensor
 
-from adapters.episode import Episode, Text
+from adapters.episode import Episode, Labelled, Text
 from featcache.errors import MethodError
 
 State = dict[str, Tensor]
@@ -53,7 +53,8 @@ class Method:
 
     `criterion` is what selection minimises or maximises on validation. `needs` names what the
     cache must hold beside embeddings and text (`"views"`, …). `presets` are named overrides of
-    the config's defaults. `transductive` methods look at the query set as a whole.
+    the config's defaults. `transductive` methods look at the query set as a whole. A method made
+    of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
     """
 
     config: type[Any]
@@ -64,6 +65,8 @@ class Method:
     grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
     features: Callable[[State, Any, Tensor], Tensor] | None = None
     targets: Callable[[State, Any], Tensor] | None = None
+    choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
+    parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
     needs: frozenset[str] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,15 +1,23 @@
-"""Initial value problems dx/dt = field(t, x), solved by torchdiffeq (Chen et al. 2018)."""
+"""Initial value problems dx/dt = field(t, x) by torchdiffeq, and a field that moves prototypes.
+
+torchdiffeq's `rk4` is Kutta's 3/8 rule: order 4 like the classical one, other rounding.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 from torchdiffeq import odeint, odeint_adjoint
 
+from adapters import training
+
 Field = Callable[[Tensor, Tensor], Tensor]
+Net = Mapping[str, Tensor]
 Solver = Literal["euler", "midpoint", "rk4", "dopri5"]
 
 
@@ -38,3 +46,44 @@ def integrate(
     else:
         states = odeint_adjoint(field, start, times, adjoint_params=adjoint, **options)
     return states
+
+
+def new_velocity(d: int, width: int, attention: bool, generator: Generator) -> dict[str, Tensor]:
+    """Parameters of `velocity` on `[..., c, d]`, hidden layers of `width`; untrained it is 0."""
+    xavier = partial(training.xavier, generator=generator)
+    weights = {
+        "prototype": xavier(width, d),
+        "support": xavier(width, d),
+        "time.0": xavier(width, 1),
+        "time.1": xavier(width, width),
+        "mlp.0": xavier(2 * width, width),
+        "mlp.1": xavier(width, 2 * width),
+        "out": torch.zeros(d, width),
+    }
+    if attention:
+        weights["attention.in"] = xavier(3 * width, width)
+        weights["attention.out"] = xavier(width, width)
+    return training.layers(weights)
+
+
+def velocity(
+    net: Mapping[str, Tensor], p: Tensor, support: Tensor, t: Tensor, heads: int
+) -> Tensor:
+    """A transformer block over classes: `p [..., c, d]` and `support [..., c, w]`, projected once.
+
+    Permuting the classes permutes the result. Without attention each class moves alone.
+    """
+    layer = partial(training.apply, net)
+    time = layer("time.1", gelu(layer("time.0", t.reshape(1))))  # [w]
+    h = _norm(layer("prototype", p) + support) + time  # [..., c, w]
+    if "attention.in.weight" in net:
+        split = (*h.shape[:-1], 3, heads, h.shape[-1] // heads)
+        q, k, v = layer("attention.in", _norm(h)).reshape(split).movedim(-3, 0).transpose(-2, -3)
+        mixed = scaled_dot_product_attention(q, k, v)  # [..., heads, c, w / heads]
+        h = h + layer("attention.out", mixed.transpose(-2, -3).flatten(-2))
+    h = h + layer("mlp.1", gelu(layer("mlp.0", _norm(h))))
+    return layer("out", _norm(h))
+
+
+def _norm(x: Tensor) -> Tensor:
+    return layer_norm(x, x.shape[-1:])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import re
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,11 +33,16 @@ def summary(name: str) -> str:
 
 
 def get(name: str) -> Method:
-    """The method of that name.
+    """The method of that name, or of an expression such as `fma@taskres` or `sum:gda+fma`.
 
-    Raises `UnknownNameError` with the nearest names.
+    Raises `UnknownNameError` with the nearest names, `MethodError` for parts that do not fit.
     """
     from adapters.method import Method
+
+    if parts(name) != [name]:
+        from adapters.compose import build
+
+        return build(name)
 
     module = file(name).stem
     found = getattr(import_module(f"adapters.methods.{module}"), "method", None)
@@ -44,8 +51,41 @@ def get(name: str) -> Method:
     return found
 
 
+def parts(name: str) -> list[str]:
+    """The parts of an expression in the order in which it names them; a plain name is its own.
+
+    `sum:a+b` has a and b, `top@base` has top and base.
+    """
+    if name.startswith("sum:"):
+        # A doubled plus belongs to a name (`lp++`).
+        return re.findall(r"(?:[\w@-]|\+\+)+", name.removeprefix("sum:"))
+    return name.split("@", 1)
+
+
+def leaves(name: str) -> list[str]:
+    """The plain methods that an expression is made of."""
+    own = parts(name)
+    return own if own == [name] else [leaf for part in own for leaf in leaves(part)]
+
+
+def with_base(name: str, method: str, base: str) -> str:
+    """The expression with `method` in it fitted on top of `base`."""
+    if name.startswith("sum:"):
+        return "sum:" + "+".join(with_base(part, method, base) for part in parts(name))
+    top = name.partition("@")[0]
+    return f"{name}@{base}" if top == method else name
+
+
+def code_version(name: str) -> str:
+    """Hash of the source files of a method, so that a changed method is a new run."""
+    digest = sha256()
+    for leaf in leaves(name):
+        digest.update(file(leaf).read_bytes())
+    return digest.hexdigest()[:8]
+
+
 def file(name: str) -> Path:
-    """The file of the method of that name.
+    """The file of the plain method of that name.
 
     Raises `UnknownNameError` with the nearest names.
     """

@@ -39,19 +39,22 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     table = cells(frame)
     shots = sorted({k for _, k in table})
     place = {k: i + 1 for i, k in enumerate(shots)}
     methods = list(dict.fromkeys(method for method, _ in table))
-    for method, colour, marker in zip(methods, _cycle(COLOURS), _cycle(MARKERS), strict=False):
+    looks = zip(methods, _cycle(COLOURS), _cycle(MARKERS), strict=False)
+    for number, (method, colour, marker) in enumerate(looks):
+        # Side by side, so that the bars of one method do not hide another's.
+        aside = 0.05 * (number - (len(methods) - 1) / 2)
         points = [(place[k], table[method, k]) for k in shots if (method, k) in table]
         if method == "zero-shot":
             _star(axes, points[-1][1], len(shots), colour)
             continue
-        x, mean = [p for p, _ in points], [s.mean for _, s in points]
+        x, mean = [p + aside for p, _ in points], [s.mean for _, s in points]
         deviation = [s.std if s.n > 1 else 0.0 for _, s in points]
         axes.errorbar(x, mean, deviation, color=colour, marker=marker, capsize=3, label=method)
     axes.set_xticks([0, *place.values()], ["0", *map(str, shots)])
@@ -60,7 +63,7 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
     axes.set_title(title, fontsize="medium")
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160, metadata={"Software": None} if path.suffix == ".png" else None)
     return path

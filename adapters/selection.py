@@ -72,6 +72,9 @@ def select(
     The first best wins. Each fit draws from its own generator, seeded by the episode, so a
     setting's result does not depend on what was tried before it.
     """
+    if method.choose is not None:
+        chosen: Chosen = method.choose(episode, config, held, fixed)
+        return chosen
     space = method.space(config)
     on_fit = {k: v for k, v in space.fit.items() if k not in fixed and held}
     on_logits = {k: v for k, v in space.logits.items() if k not in fixed and held}

@@ -30,10 +30,7 @@ def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
 
 
 def held_out(labels: Tensor, classes: int, share: float, generator: Generator) -> Tensor:
-    """A random share of each class as a mask `[n]`, never none of a class and never all.
-
-    A class with one row has it held out by chance, with probability `share`.
-    """
+    """A random share of each class as a mask `[n]`: one at least, never all, so none of one."""
     draw = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
     counts = torch.bincount(labels, minlength=classes)
     order = (labels + draw.double()).argsort()
@@ -41,13 +38,29 @@ def held_out(labels: Tensor, classes: int, share: float, generator: Generator) -
     rank[order] = torch.arange(len(labels), device=labels.device)
     rank -= (counts.cumsum(0) - counts)[labels]
     of = counts[labels]
-    out = (of * share).round().clamp(min=1).minimum(of - 1)
-    return torch.where(of > 1, rank < out, True)
+    return rank < (of * share).round().clamp(min=1).minimum(of - 1)
 
 
 def normal(shape: Sequence[int], generator: Generator) -> Tensor:
     """Standard normal noise."""
     return torch.randn(*shape, generator=generator, device=generator.device)
+
+
+def xavier(rows: int, columns: int, generator: Generator) -> Tensor:
+    """A matrix drawn as Glorot and Bengio (2010) do, uniform."""
+    empty = torch.empty(rows, columns, device=generator.device)
+    return torch.nn.init.xavier_uniform_(empty, generator=generator)
+
+
+def layers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Linear layers `name.weight` and `name.bias` of these weights, the biases zero."""
+    net = {f"{name}.weight": weight for name, weight in weights.items()}
+    return net | {f"{name}.bias": weight.new_zeros(len(weight)) for name, weight in weights.items()}
+
+
+def apply(net: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """One of those layers, on `x [..., columns]`."""
+    return torch.nn.functional.linear(x, net[f"{name}.weight"], net[f"{name}.bias"])
 
 
 def one_view(views: Tensor, rows: Tensor, generator: Generator) -> Tensor:
@@ -86,7 +99,7 @@ def released_fma(steps: int, warm: int) -> list[float]:
     where it stopped, so that the peak is (warm - 1) / warm.
     """
     rise = [1.0, *(i / warm for i in range(1, warm))]
-    fall = [rise[-1] * factor for factor in cosine(max(steps - warm, 0) + 1)[1:]]
+    fall = [rise[-1] * factor for factor in [*cosine(steps - warm)[1:], 0.0]]
     return (rise + fall)[:steps]
 
 

@@ -55,7 +55,7 @@ def main() -> None:
         )
         forward = forward_rate(backbone, arguments.batch_size)
     cores = os.cpu_count()
-    gpu = torch.cuda.get_device_name() if backbone.device.startswith("cuda") else None
+    gpu = torch.cuda.get_device_name() if backbone.device.type == "cuda" else None
     document = {
         "model": name,
         "device": gpu or f"{cores} CPU cores, {platform.machine()}",

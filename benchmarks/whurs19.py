@@ -70,8 +70,8 @@ split; this is the pool rule of `adapters/episode.py` (16 a class to train, 4 to
 test, by seed). Accuracy in per cent, mean ± sample standard deviation over seeds 1 to 3; policy
 `full-val`, which here is 4 pictures a class at every number of shots. Differences under half a
 point are not findings. Seconds: median of a fit with its choice of settings, start-up excluded,
-on {os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, \
-Python {platform.python_version()}).
+on {torch.get_num_threads()} of {os.cpu_count()} CPU cores ({platform.machine()}, \
+torch {torch.__version__}, Python {platform.python_version()}).
 """
 
 

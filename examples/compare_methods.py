@@ -17,7 +17,7 @@ results = adapters.Results("runs/results.sqlite")
 for shots in (1, 4):
     for seed in (1, 2, 3):
         drawn = adapters.draw(entry, shots, seed)  # shared by every method
-        for method in ("zero-shot", "tip-adapter", "fma"):
+        for method in ("zero-shot", "tip-adapter", "tip-adapter-f"):
             experiment = adapters.Experiment(method, shots, seed)
             results.add(adapters.run(entry, experiment, drawn).row)
 

@@ -1,24 +1,20 @@
 """The pipeline: read, decode, batch, forward, write; every picture once, and resumable.
 
-The work is cut into units of `SHARD_ROWS` rows of a split. A unit becomes one image shard and,
-where few-shot draws can use its rows, one view shard; it is listed in the manifest when both are
-on disk, so a killed run loses the unit at hand and nothing else. Batches never cross a unit and
-the last one is padded: the numbers of a unit do not depend on what was encoded before it.
+The work is cut into units of some 2,000 rows of a split (`featcache.plan`). A unit becomes one
+image shard and, where few-shot draws can use its rows, one view shard; it is listed in the manifest
+when both are on disk, so a killed run loses the unit at hand and nothing else. Batches never cross
+a unit and the last one is padded: a unit's numbers do not depend on what was encoded before it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,16 +23,26 @@ from numpy.typing import NDArray
 
 from featcache import shards
 from featcache.backbones import Backbone, encode_pictures, encode_prompts
-from featcache.cache import Entry, FeatureCache, amend, open_entry, put_text, reload, text_name
+from featcache.cache import Entry, FeatureCache, amend, put_text, reload, text_name
 from featcache.datasets.dataset import SPLITS, Dataset, Item, Picture
-from featcache.draws import drawable
 from featcache.errors import CacheError, FeatcacheError, PictureError
 from featcache.images import crop_resize, decode, fit_square
+from featcache.plan import (
+    NO_VIEWS,
+    Unit,
+    ViewSet,
+    check_space,
+    choose_views,
+    find_entry,
+    image_name,
+    units_of,
+    view_name,
+    without_bad,
+)
 from featcache.prompts import PromptBank
 from featcache.prompts import bank as own_bank
 from featcache.views import ViewRecipe, view
 
-SHARD_ROWS = 2048
 Progress = Callable[[int, int], None]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -59,17 +65,6 @@ class Report:
         default_factory=lambda: dict.fromkeys(("read", "decode", "forward", "write"), 0.0)
     )
     bad: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """Rows `start..stop` of a split, and which of its two shards are still to be written."""
-
-    split: str
-    start: int
-    stop: int
-    centre: bool
-    view_rows: tuple[int, ...]
 
 
 def encode_dataset(
@@ -100,29 +95,21 @@ def encode_dataset(
         raise CacheError(f"{dataset.name} has no split {unknown[0]!r}; it has {have}.")
     if not 1 <= part[0] <= part[1]:
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
-    entry = _entry(dataset, backbone, cache)
-    view_set = _choose_view_set(entry, views, views_for)
-    with amend(entry) as manifest:
-        manifest["asked"] = [s for s in SPLITS if s in {*manifest["asked"], *asked}]
-        if view_set:
-            sets = manifest["view_sets"].setdefault("train", {})
-            sets[view_set] = sets.pop(view_set, None) or _view_header(views, views_for)
-        if retry_bad:
-            manifest["shards"] = _without_bad(manifest["shards"])
-    entry = reload(entry)
+    entry = find_entry(dataset, backbone, cache)
+    wanted = choose_views(entry, views, views_for) if views and "train" in asked else NO_VIEWS
+    entry = _announce(entry, asked, wanted, retry_bad)
+    units = units_of(entry, dataset, asked, wanted)[part[0] - 1 :: part[1]]
+    todo = [unit for unit in units if unit.centre or unit.view_rows]
+    total = sum(unit.crops(wanted.recipe.count) for unit in todo)
+    check_space(entry, backbone.width, total)
 
     report = Report(entry)
-    rows = _view_rows(dataset, views_for) if view_set else ()
-    units = _units(entry, dataset, asked, view_set, rows)[part[0] - 1 :: part[1]]
-    todo = [u for u in units if u.centre or u.view_rows]
-    _check_space(entry, backbone, todo, views)
     if part[0] == 1:
         report.prompts = _encode_text(entry, backbone, bank or own_bank(None, dataset))
-    pictures = _Pictures(dataset, backbone, views, batch_size, workers, report, progress)
-    total = sum(u.centre * (u.stop - u.start) + len(u.view_rows) * _count(views) for u in todo)
+    pictures = _Pictures(dataset, backbone, wanted.recipe, batch_size, workers, report, progress)
     for unit, images, view_arrays in pictures.run(todo, total):
         began_write = time.perf_counter()
-        _write_unit(entry, unit, images, view_arrays, view_set)
+        _write_unit(entry, unit, images, view_arrays, wanted.name)
         report.seconds["write"] += time.perf_counter() - began_write
     report.entry = reload(entry)
     report.encoded = sum(u.stop - u.start for u in todo if u.centre)
@@ -190,13 +177,13 @@ class _Pictures:
 
     dataset: Dataset
     backbone: Backbone
-    recipe: ViewRecipe | None
+    recipe: ViewRecipe
     batch_size: int
     workers: int
     report: Report
     progress: Progress
 
-    def run(self, units: list[_Unit], total: int) -> Iterator[tuple[_Unit, Any, Any]]:
+    def run(self, units: list[Unit], total: int) -> Iterator[tuple[Unit, Any, Any]]:
         workers = self.workers or min(16, os.cpu_count() or 1)
         self.progress(0, total)
         with _pool(workers) as pool:
@@ -204,13 +191,13 @@ class _Pictures:
             for unit in units:
                 yield unit, *self._unit(unit, crops, total)
 
-    def _jobs(self, units: list[_Unit]) -> Iterator[tuple[Item, bool, bool]]:
+    def _jobs(self, units: list[Unit]) -> Iterator[tuple[Item, bool, bool]]:
         for unit in units:
             wanted = set(unit.view_rows)
             for row in self._rows(unit):
                 yield self.dataset.splits[unit.split][row], unit.centre, row in wanted
 
-    def _rows(self, unit: _Unit) -> Sequence[int]:
+    def _rows(self, unit: Unit) -> Sequence[int]:
         return range(unit.start, unit.stop) if unit.centre else unit.view_rows
 
     def _crops(self, job: tuple[Item, bool, bool]) -> _Crops:
@@ -231,14 +218,13 @@ class _Pictures:
             return _Crops(None, [], error.strerror or "cannot be read", read - began, 0.0)
 
     def _augment(self, item_id: str, pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-        for index in range(1, _count(self.recipe) + 1):
-            if self.recipe is not None:
-                box = view(self.recipe, item_id, index, *pixels.shape[:2])
-                yield crop_resize(pixels, box, self.backbone.preprocess)
+        for index in range(1, self.recipe.count + 1):
+            box = view(self.recipe, item_id, index, *pixels.shape[:2])
+            yield crop_resize(pixels, box, self.backbone.preprocess)
 
-    def _unit(self, unit: _Unit, crops: Iterator[_Crops], total: int) -> tuple[Any, Any]:
+    def _unit(self, unit: Unit, crops: Iterator[_Crops], total: int) -> tuple[Any, Any]:
         rows = self._rows(unit)
-        count, width = _count(self.recipe), self.backbone.width
+        count, width = self.recipe.count, self.backbone.width
         centre = np.zeros((len(rows), width), np.float32)
         views = np.zeros((len(unit.view_rows) * count, width), np.float32)
         streams = [_Batches(self.backbone, out, self.batch_size) for out in (centre, views)]
@@ -263,13 +249,13 @@ class _Pictures:
         return self._image_arrays(unit, centre, reasons), self._view_arrays(unit, views, reasons)
 
     def _image_arrays(
-        self, unit: _Unit, embedding: NDArray[np.float32], reasons: list[str]
+        self, unit: Unit, embedding: NDArray[np.float32], reasons: list[str]
     ) -> dict[str, NDArray[Any]] | None:
         if not unit.centre:
             return None
         items = self.dataset.splits[unit.split][unit.start : unit.stop]
         half = _half(embedding)
-        finite = np.isfinite(half).all(axis=1, keepdims=True)[:, 0]
+        finite = np.asarray(np.isfinite(half).all(axis=1))
         half[~finite] = 0
         reasons = [
             reason or ("" if ok else "its embedding is not finite")
@@ -284,7 +270,7 @@ class _Pictures:
         }
 
     def _view_arrays(
-        self, unit: _Unit, embedding: NDArray[np.float32], reasons: list[str]
+        self, unit: Unit, embedding: NDArray[np.float32], reasons: list[str]
     ) -> dict[str, NDArray[Any]] | None:
         if not unit.view_rows:
             return None
@@ -301,10 +287,6 @@ class _Pictures:
 def _half(embedding: NDArray[np.float32]) -> NDArray[np.float16]:
     with np.errstate(over="ignore"):
         return embedding.astype(np.float16)
-
-
-def _count(recipe: ViewRecipe | None) -> int:
-    return recipe.count if recipe else 0
 
 
 @contextmanager
@@ -330,101 +312,18 @@ def _ahead(
         yield pending.popleft().result()
 
 
-def _entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Entry:
-    identity = [
-        dataset.fingerprint,
-        backbone.fingerprint,
-        backbone.activation,
-        backbone.preprocess.fingerprint,
-        backbone.precision,
-    ]
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    header = {
-        "dataset": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "classnames": list(dataset.classnames),
-            "splits": {name: len(items) for name, items in dataset.splits.items()},
-            "flip": dataset.flip,
-        },
-        "backbone": {
-            "name": backbone.name,
-            "fingerprint": backbone.fingerprint,
-            "width": backbone.width,
-            "logit_scale": backbone.logit_scale,
-            "activation": backbone.activation,
-            "precision": backbone.precision,
-            "preprocess": asdict(backbone.preprocess),
-        },
-        "normalised": False,
-        "source": "encoded",
-        "versions": {name: version(name) for name in ("torch", "open_clip_torch", "featcache")},
-        "shard_rows": SHARD_ROWS,
-    }
-    return open_entry(cache.root / dataset.name / backbone.slug / key, header)
+def _announce(entry: Entry, asked: Sequence[str], views: ViewSet, retry_bad: bool) -> Entry:
+    """The entry with what is asked of it in its manifest, before any of it is there."""
+    with amend(entry) as manifest:
+        manifest["asked"] = [s for s in SPLITS if s in {*manifest["asked"], *asked}]
+        if views.name:
+            manifest["view_sets"].setdefault("train", {}).setdefault(views.name, views.header)
+        if retry_bad:
+            manifest["shards"] = without_bad(manifest["shards"])
+    return reload(entry)
 
 
-def _choose_view_set(entry: Entry, recipe: ViewRecipe | None, views_for: str) -> str | None:
-    """Name of the view set to fill: one that covers the request, or a new one."""
-    if not _count(recipe):
-        return None
-    wanted = _view_header(recipe, views_for)
-    for name, held in entry.manifest["view_sets"].get("train", {}).items():
-        rest = all(held[k] == wanted[k] for k in wanted if k not in ("count", "rows"))
-        covers = held["rows"] in ("all", wanted["rows"]) and held["count"] >= wanted["count"]
-        if rest and covers:
-            return str(name)
-    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _view_header(recipe: ViewRecipe | None, views_for: str) -> dict[str, Any]:
-    fields = asdict(recipe) if recipe else {}
-    # As JSON gives it back, so that it can be compared with what a manifest holds.
-    return {
-        **{k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()},
-        "rows": views_for,
-    }
-
-
-def _view_rows(dataset: Dataset, views_for: str) -> Sequence[int]:
-    labels = [item.label for item in dataset.splits["train"]]
-    return range(len(labels)) if views_for == "all" else drawable(labels)
-
-
-def _units(
-    entry: Entry,
-    dataset: Dataset,
-    splits: Sequence[str],
-    view_set: str | None,
-    view_rows: Sequence[int],
-) -> list[_Unit]:
-    listed, size = entry.manifest["shards"], entry.manifest["shard_rows"]
-    selected = np.asarray(view_rows, np.int64)
-    units = []
-    for split in splits:
-        rows = len(dataset.splits[split])
-        for start in range(0, rows, size):
-            stop = min(start + size, rows)
-            centre = image_name(split, start // size) not in listed
-            mine: tuple[int, ...] = ()
-            if split == "train" and view_set and view_name(view_set, start // size) not in listed:
-                near = selected[(selected >= start) & (selected < stop)]
-                mine = tuple(int(row) for row in near)
-            units.append(_Unit(split, start, stop, centre, mine))
-    return units
-
-
-def image_name(split: str, number: int) -> str:
-    """File name of an image shard."""
-    return f"images-{split}-{number:05d}.h5"
-
-
-def view_name(view_set: str, number: int) -> str:
-    """File name of a view shard of the train split."""
-    return f"views-train-{view_set}-{number:05d}.h5"
-
-
-def _write_unit(entry: Entry, unit: _Unit, images: Any, views: Any, view_set: str | None) -> None:
+def _write_unit(entry: Entry, unit: Unit, images: Any, views: Any, view_set: str) -> None:
     number = unit.start // entry.manifest["shard_rows"]
     place = {"split": unit.split, "start": unit.start, "stop": unit.stop}
     records: dict[str, dict[str, Any]] = {}
@@ -434,7 +333,7 @@ def _write_unit(entry: Entry, unit: _Unit, images: Any, views: Any, view_set: st
         records[name] = {"kind": "images", **place, "bad": bad}
         records[name] |= asdict(shards.write(entry.folder / name, images))
     if views is not None:
-        name = view_name(str(view_set), number)
+        name = view_name(view_set, number)
         records[name] = {"kind": "views", **place, "set": view_set}
         records[name] |= asdict(shards.write(entry.folder / name, views))
     with amend(entry) as manifest:
@@ -450,22 +349,3 @@ def _encode_text(entry: Entry, backbone: Backbone, bank: PromptBank) -> int:
         raise FeatcacheError(f"{backbone.name} gave text embeddings that are not finite.")
     put_text(entry, bank.name, embedding, bank.prompts)
     return len(prompts)
-
-
-def _without_bad(listed: dict[str, Any]) -> dict[str, Any]:
-    """The listed shards less those of units with bad pictures, so that these are read again."""
-    bad = {(r["split"], r["start"]) for r in listed.values() if r.get("bad")}
-    return {n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad}
-
-
-def _check_space(
-    entry: Entry, backbone: Backbone, units: list[_Unit], recipe: ViewRecipe | None
-) -> None:
-    rows = sum(u.centre * (u.stop - u.start) + len(u.view_rows) * _count(recipe) for u in units)
-    needed = int(rows * (2 * backbone.width + 64) * 1.1)
-    free = shutil.disk_usage(entry.folder).free
-    if needed > free:
-        raise CacheError(
-            f"{entry.folder} needs {needed / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB "
-            "free; make room, or take another cache with --cache."
-        )

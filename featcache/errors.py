@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+FEW = 6  # so many names are listed whole instead of the nearest
+
 
 class FeatcacheError(Exception):
     """Base of every error that this project raises on purpose."""
@@ -20,10 +22,9 @@ class UnknownNameError(FeatcacheError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         near = get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
-        offer = [n for n in names if n.lower() in near] or names
-        listed = ", ".join(offer[:12]) + (", …" if len(offer) > 12 else "")
-        lead = "did you mean" if near else "known are"
-        ending = f"{lead} {listed}?" if near else f"{lead}: {listed or 'none'}."
+        offer = [n for n in names if n.lower() in near] if len(names) > FEW else []
+        listed = ", ".join((offer or names)[:12]) + (", …" if len(offer or names) > 12 else "")
+        ending = f"did you mean {listed}?" if offer else f"known are: {listed or 'none'}."
         super().__init__(f"unknown {kind} {name!r}; {ending}{' ' + hint if hint else ''}")
 
 

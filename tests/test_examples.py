@@ -29,7 +29,7 @@ def run(tmp_path: Path, name: str, *arguments: str) -> str:
 def test_compare_methods(tmp_path: Path) -> None:
     make_entry(tmp_path)
     out = run(tmp_path, "compare_methods.py")
-    assert "| fma |" in out
+    assert "| tip-adapter-f |" in out
     assert (tmp_path / "runs" / "results.sqlite").exists()
 
 

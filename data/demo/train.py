@@ -262,7 +262,8 @@ def embed(model: Any, preprocess: Any, pictures: list[NDArray[np.uint8]]) -> Ten
 
 def accuracy(features: Tensor, classes: Tensor, labels: list[int]) -> float:
     """Return the share of rows whose nearest class is their label."""
-    return ((features @ classes.T).argmax(1).cpu() == torch.tensor(labels)).float().mean().item()
+    right = (features @ classes.T).argmax(1).cpu() == torch.tensor(labels)
+    return round(right.float().mean().item(), 4)
 
 
 def digit_prompts(templates: tuple[str, ...], forms: str) -> list[list[str]]:

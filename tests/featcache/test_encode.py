@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featcache import FeatureCache, embed, encode, encode_dataset
+from featcache import FeatureCache, embed, encode_dataset, plan
 from featcache.backbones import Backbone
 from featcache.datasets.dataset import Dataset, Item
 from featcache.draws import drawable
@@ -49,7 +49,7 @@ def noise(train: int = 90, rest: int = 21) -> Dataset:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "SHARD_ROWS", 32)
+    monkeypatch.setattr(plan, "SHARD_ROWS", 32)
 
 
 def files(cache: FeatureCache) -> dict[str, bytes]:
@@ -130,6 +130,22 @@ def test_fewer_views_are_already_there(tmp_path: Path, tiny: Backbone) -> None:
     assert encode_dataset(noise(), tiny, cache, views=replace(VIEWS, seed=6)).crops > 0
 
 
+def test_a_set_begun_with_more_views_is_finished_with_more(tmp_path: Path, tiny: Backbone) -> None:
+    cache, whole = FeatureCache(tmp_path / "a"), FeatureCache(tmp_path / "b")
+    encode_dataset(noise(), tiny, cache, views=VIEWS, part=(1, 2))
+    encode_dataset(noise(), tiny, cache, views=replace(VIEWS, count=2))
+    encode_dataset(noise(), tiny, whole, views=VIEWS)
+    assert files(cache) == files(whole)
+
+
+def test_a_set_without_training_pictures_has_no_views(tmp_path: Path, tiny: Backbone) -> None:
+    data = noise()
+    data = replace(data, splits={"test": data.splits["test"]})
+    report = encode_dataset(data, tiny, FeatureCache(tmp_path), views=VIEWS)
+    assert report.crops == 21
+    assert report.entry.complete
+
+
 def spoil(data: Dataset, folder: Path) -> tuple[Dataset, Path]:
     """The same data set with the picture of training row 40 in a file that is no picture."""
     path = folder / "broken.jpg"
@@ -182,7 +198,7 @@ def test_a_full_disk_is_noticed_before_work_starts(
     tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("usage", (), {"free": 100})
-    monkeypatch.setattr(encode.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(CacheError, match="MB free"):
         encode_dataset(noise(), tiny, FeatureCache(tmp_path))
 
@@ -196,9 +212,9 @@ def test_other_weights_are_another_entry(tmp_path: Path, tiny: Backbone) -> None
 
 SCRIPT = """
 import sys
-from featcache import FeatureCache, encode, encode_dataset, load_backbone
+from featcache import FeatureCache, encode_dataset, load_backbone, plan
 from tests.featcache.test_encode import VIEWS, noise
-encode.SHARD_ROWS = 32
+plan.SHARD_ROWS = 32
 tower = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
 print("ready", flush=True)
 encode_dataset(noise(300), tower, FeatureCache(sys.argv[2]), views=VIEWS, batch_size=8)

@@ -1,0 +1,148 @@
+"""Methods made of methods: one fitted in another's space, and sums of logits.
+
+    top@base        base moves pictures and class vectors into its own space (its `features` and
+                    `targets`), and top is fitted there: `fma@taskres`, `fma@clip-adapter`
+    sum:a+b         each part's logits, standardised over the classes of a query, added with equal
+                    weight: `sum:gda+fma@taskres`
+
+The parts are chosen one after the other, each by its own criterion and on its own space; settings
+of a part are written with its name before a dot (`fma.blocks=2`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import field, make_dataclass, replace
+from functools import cache
+from typing import Any
+
+from torch import Generator, Tensor, ones
+from torch.nn.functional import normalize
+
+from adapters.configure import field_of
+from adapters.episode import Episode, Labelled, Support, Text
+from adapters.method import Method, State
+from adapters.registry import get, parts
+from adapters.selection import Chosen, select
+from featcache.errors import MethodError
+
+
+@cache
+def build(name: str) -> Method:
+    """The method that an expression of names describes.
+
+    Raises `MethodError` where a base has no space of its own or the expression is not one, and
+    `UnknownNameError` for a part that is none.
+    """
+    if name.startswith("sum:"):
+        return total(parts(name))
+    top, base = parts(name)
+    return over(top, base)
+
+
+def over(top_name: str, base_name: str) -> Method:
+    """`top` fitted on pictures and class vectors as `base` moves them."""
+    top, base = get(top_name), get(base_name)
+    if base.features is None and base.targets is None:
+        raise MethodError(
+            f"{base_name} moves neither pictures nor class vectors, so nothing can be fitted in "
+            f"its space; use sum:{base_name}+{top_name} to add the two."
+        )
+
+    def choose(episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]) -> Chosen:
+        low = select(base, episode, _part(config, base_name), held, _within(fixed, base_name))
+        inner = _moved(episode, base, low)
+        seen = held and replace(held, x=_features(base, low, held.x))
+        high = select(top, inner, _part(config, top_name), seen, _within(fixed, top_name))
+        chosen = _whole(config, {base_name: low, top_name: high})
+        return replace(chosen, score=high.score)
+
+    def logits(state: State, config: Any, x: Tensor) -> Tensor:
+        low, high = _within_state(state, base_name), _within_state(state, top_name)
+        if base.features is not None:
+            x = base.features(low, _part(config, base_name), normalize(x, dim=-1))
+        return top.logits(high, _part(config, top_name), x)
+
+    return _method({base_name: base, top_name: top}, choose, logits)
+
+
+def total(names: list[str]) -> Method:
+    """The sum of standardised logits of several methods."""
+    members = {name: get(name) for name in names}
+
+    def choose(episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]) -> Chosen:
+        chosen = {
+            name: select(method, episode, _part(config, name), held, _within(fixed, name))
+            for name, method in members.items()
+        }
+        return _whole(config, chosen)
+
+    def logits(state: State, config: Any, x: Tensor) -> Tensor:
+        scores = [
+            method.logits(_within_state(state, name), _part(config, name), x)
+            for name, method in members.items()
+        ]
+        return sum((s - s.mean(1, keepdim=True)) / s.std(1, keepdim=True) for s in scores)  # type: ignore[return-value]
+
+    return _method(members, choose, logits)
+
+
+def _method(members: dict[str, Method], choose: Any, logits: Any) -> Method:
+    fields = [
+        (field_of(name), method.config, field(default_factory=method.config))
+        for name, method in members.items()
+    ]
+    config = make_dataclass("Config", fields, frozen=True)
+
+    def fit(episode: Episode, config: Any, generator: Generator) -> State:
+        state: State = choose(episode, config, None, frozenset()).state
+        return state
+
+    return Method(
+        config=config,
+        fit=fit,
+        logits=logits,
+        choose=choose,
+        parts=members,
+        needs=frozenset().union(*(method.needs for method in members.values())),
+        transductive=any(method.transductive for method in members.values()),
+    )
+
+
+def _part(config: Any, name: str) -> Any:
+    return getattr(config, field_of(name))
+
+
+def _within(fixed: Set[str], name: str) -> frozenset[str]:
+    prefix = f"{field_of(name)}."
+    return frozenset(key.removeprefix(prefix) for key in fixed if key.startswith(prefix))
+
+
+def _within_state(state: State, name: str) -> State:
+    prefix = f"{name}/"
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _whole(config: Any, chosen: dict[str, Chosen]) -> Chosen:
+    """Configs and states of the parts as one."""
+    configs = {field_of(name): part.config for name, part in chosen.items()}
+    state = {f"{name}/{k}": v for name, part in chosen.items() for k, v in part.state.items()}
+    return Chosen(replace(config, **configs), state, None, sum(p.tried for p in chosen.values()))
+
+
+def _features(base: Method, low: Chosen, x: Tensor) -> Tensor:
+    if base.features is None:
+        return x
+    return base.features(low.state, low.config, normalize(x, dim=-1))
+
+
+def _moved(episode: Episode, base: Method, low: Chosen) -> Episode:
+    support = episode.support
+    views = _features(base, low, support.views)
+    text = episode.text
+    if base.targets is not None:
+        vectors = base.targets(low.state, low.config)  # [c, d]
+        mask = ones(len(vectors), 1, dtype=text.mask.dtype, device=text.mask.device)
+        text = Text(vectors[:, None], mask, text.classnames)
+    moved = Support(views, support.labels, support.ids)
+    return replace(episode, support=moved, text=text)

@@ -1,0 +1,158 @@
+"""What there is to encode: the entry, its view sets, and the units that are still to be written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featcache.backbones import Backbone
+from featcache.cache import Entry, FeatureCache, open_entry
+from featcache.datasets.dataset import Dataset
+from featcache.draws import drawable
+from featcache.errors import CacheError
+from featcache.views import ViewRecipe
+
+SHARD_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Rows `start..stop` of a split, and which of its two shards are still to be written."""
+
+    split: str
+    start: int
+    stop: int
+    centre: bool
+    view_rows: tuple[int, ...]
+
+    def crops(self, views: int) -> int:
+        """How many crops it takes at that many views a picture."""
+        return self.centre * (self.stop - self.start) + len(self.view_rows) * views
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """Views of the train split that belong together: a recipe, and of which rows.
+
+    `rows` is `all` or `few-shot`: those that CoOp's draws for 1 to 16 shots and seeds 1 to 3 use.
+    """
+
+    name: str
+    recipe: ViewRecipe
+    rows: str
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What the manifest lists, as JSON gives it back."""
+        return dict(json.loads(json.dumps({**asdict(self.recipe), "rows": self.rows})))
+
+
+NO_VIEWS = ViewSet("", ViewRecipe(0), "few-shot")
+
+
+def find_entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Entry:
+    """The entry of what these two give; its key hashes all that changes a number in it."""
+    identity = [
+        dataset.fingerprint,
+        backbone.fingerprint,
+        backbone.activation,
+        backbone.preprocess.fingerprint,
+        backbone.precision,
+    ]
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    header = {
+        "dataset": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "classnames": list(dataset.classnames),
+            "splits": {name: len(items) for name, items in dataset.splits.items()},
+            "flip": dataset.flip,
+        },
+        "backbone": {
+            "name": backbone.name,
+            "fingerprint": backbone.fingerprint,
+            "width": backbone.width,
+            "logit_scale": backbone.logit_scale,
+            "activation": backbone.activation,
+            "precision": backbone.precision,
+            "preprocess": asdict(backbone.preprocess),
+        },
+        "normalised": False,
+        "source": "encoded",
+        "versions": {name: version(name) for name in ("torch", "open_clip_torch", "featcache")},
+        "shard_rows": SHARD_ROWS,
+    }
+    return open_entry(cache.root / dataset.name / backbone.slug / key, header)
+
+
+def choose_views(entry: Entry, recipe: ViewRecipe, rows: str) -> ViewSet:
+    """The view set to fill: a listed one that covers the request, as it was begun, or a new one."""
+    if not recipe.count:
+        return NO_VIEWS
+    wanted = ViewSet("", recipe, rows).header
+    for name, held in entry.manifest["view_sets"].get("train", {}).items():
+        rest = all(held[k] == wanted[k] for k in wanted if k not in ("count", "rows"))
+        covers = held["rows"] in ("all", rows) and held["count"] >= recipe.count
+        if rest and covers:
+            return ViewSet(name, replace(recipe, count=held["count"]), held["rows"])
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    return ViewSet(digest[:8], recipe, rows)
+
+
+def units_of(entry: Entry, dataset: Dataset, splits: Sequence[str], views: ViewSet) -> list[Unit]:
+    """All units of these splits in order, each saying what of it is still to be written."""
+    listed, size = entry.manifest["shards"], entry.manifest["shard_rows"]
+    selected = _view_rows(dataset, views) if views.name else np.zeros(0, np.int64)
+    units = []
+    for split in splits:
+        rows = len(dataset.splits[split])
+        for start in range(0, rows, size):
+            stop = min(start + size, rows)
+            centre = image_name(split, start // size) not in listed
+            mine: tuple[int, ...] = ()
+            if split == "train" and view_name(views.name, start // size) not in listed:
+                near = selected[(selected >= start) & (selected < stop)]
+                mine = tuple(int(row) for row in near)
+            units.append(Unit(split, start, stop, centre, mine))
+    return units
+
+
+def _view_rows(dataset: Dataset, views: ViewSet) -> NDArray[np.int64]:
+    labels = [item.label for item in dataset.splits["train"]]
+    rows = range(len(labels)) if views.rows == "all" else drawable(labels)
+    return np.asarray(rows, np.int64)
+
+
+def image_name(split: str, number: int) -> str:
+    """File name of an image shard."""
+    return f"images-{split}-{number:05d}.h5"
+
+
+def view_name(view_set: str, number: int) -> str:
+    """File name of a view shard of the train split."""
+    return f"views-train-{view_set}-{number:05d}.h5"
+
+
+def without_bad(listed: dict[str, Any]) -> dict[str, Any]:
+    """The listed shards less those of units with bad pictures, so that these are read again."""
+    bad = {(r["split"], r["start"]) for r in listed.values() if r.get("bad")}
+    return {n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad}
+
+
+def check_space(entry: Entry, width: int, crops: int) -> None:
+    """Raise `CacheError` where the disk has no room for that many embeddings."""
+    needed = int(crops * (2 * width + 64) * 1.1)
+    free = shutil.disk_usage(entry.folder).free
+    if needed > free:
+        raise CacheError(
+            f"{entry.folder} needs {needed / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB "
+            "free; make room, or take another cache with --cache."
+        )

@@ -1,0 +1,168 @@
+"""What every registered method has to fulfil; a new method is tested by being there."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Generator, Tensor
+
+from adapters import registry
+from adapters.configure import configure
+from adapters.episode import Episode, Text
+from adapters.method import Method, State, choices
+from featcache.errors import ConfigError, MethodError, UnknownNameError
+from tests.adapters import synthetic
+
+NAMES = registry.names()
+# Smaller than the defaults, where those take seconds on a toy.
+QUICK: dict[str, dict[str, Any]] = {
+    "fma": {"width": 32, "steps": 150},
+    "node-adapter": {"iterations": 20},
+    "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
+}
+EPISODE, TEST = synthetic.episode()
+ORDER = torch.tensor([3, 0, 4, 1, 2])
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
+
+
+def quick(name: str) -> tuple[Method, Any]:
+    m = registry.get(name)
+    return m, m.config(**QUICK.get(name, {}))
+
+
+def fit(name: str, episode: Episode, seed: int = 0) -> State:
+    m, config = quick(name)
+    return m.fit(episode, config, Generator().manual_seed(seed))
+
+
+@cache
+def fitted(name: str) -> State:
+    return fit(name, EPISODE)
+
+
+def accuracy(logits: Tensor) -> float:
+    return (logits.argmax(1) == TEST.labels).double().mean().item()
+
+
+def test_logits_have_a_finite_score_for_each_class(name: str) -> None:
+    m, config = quick(name)
+    logits = m.logits(fitted(name), config, TEST.x)
+    assert logits.shape == (len(TEST.x), EPISODE.classes)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+    assert not logits.requires_grad
+
+
+def test_same_seed_same_state_whatever_the_global_one(name: str) -> None:
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    again = fit(name, EPISODE)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert again.keys() == fitted(name).keys()
+    for key, value in fitted(name).items():
+        assert torch.equal(again[key], value), key
+
+
+def test_numbering_of_classes_does_not_matter(name: str) -> None:
+    m, config = quick(name)
+    state = fit(name, synthetic.permuted(EPISODE, ORDER))
+    logits = m.logits(state, config, TEST.x)[:, ORDER]
+    torch.testing.assert_close(logits, m.logits(fitted(name), config, TEST.x), atol=1e-2, rtol=1e-3)
+
+
+def test_better_than_misleading_text(name: str) -> None:
+    if name == "zero-shot":
+        pytest.skip("it is the text")
+    m, config = quick(name)
+    zero = registry.get("zero-shot")
+    by_text = zero.logits(fitted("zero-shot"), zero.config(), TEST.x)
+    assert accuracy(m.logits(fitted(name), config, TEST.x)) > accuracy(by_text) + 0.1
+
+
+@pytest.mark.parametrize(("shots", "views"), [(1, 1), (1, 3), (2, 1), (4, 3)])
+def test_few_shots_and_several_views(name: str, shots: int, views: int) -> None:
+    m, config = quick(name)
+    episode, _ = synthetic.episode(shots, views)
+    state = fit(name, episode)
+    assert m.logits(state, config, TEST.x).isfinite().all()
+
+
+def test_other_classes_or_a_refusal(name: str) -> None:
+    m, config = quick(name)
+    if m.with_text is None:
+        return
+    one = EPISODE.text
+    text = Text(one.prompts[:3], one.mask[:3], one.classnames[:3])
+    try:
+        state = m.with_text(fitted(name), config, text)
+    except MethodError:
+        return
+    assert m.logits(state, config, TEST.x).shape == (len(TEST.x), 3)
+
+
+def test_state_survives_its_file(name: str) -> None:
+    m, config = quick(name)
+    state = fitted(name)
+    assert all(isinstance(value, Tensor) and not value.requires_grad for value in state.values())
+    read = load(save(state))
+    assert torch.equal(m.logits(read, config, TEST.x), m.logits(state, config, TEST.x))
+
+
+def test_space_names_settings_and_holds_values_they_take(name: str) -> None:
+    m, config = quick(name)
+    space = m.space(config)
+    known = {field.name for field in fields(m.config)}
+    assert {*space.fit, *space.logits} <= known
+    for axis, values in {**space.fit, **space.logits}.items():
+        for value in values:
+            assert getattr(replace(config, **{axis: value}), axis) == value
+
+
+def test_the_grid_is_the_logits_at_each_choice(name: str) -> None:
+    m, config = quick(name)
+    axes = m.space(config).logits
+    wanted = list(choices(axes))
+    assert [choice for choice, _ in m.scores(fitted(name), config, TEST.x, axes)] == wanted
+    scores = m.scores(fitted(name), config, TEST.x, axes)
+    for choice, logits in itertools.islice(scores, 0, None, max(len(wanted) // 20, 1)):
+        direct = m.logits(fitted(name), replace(config, **choice), TEST.x)
+        torch.testing.assert_close(logits, direct, atol=1e-3, rtol=1e-4)
+
+
+def test_the_grid_does_without_axes_that_the_user_fixed(name: str) -> None:
+    m, config = quick(name)
+    axes = m.space(config).logits
+    for kept in axes:
+        value = axes[kept][-1]
+        [(choice, logits)] = m.scores(fitted(name), config, TEST.x, {kept: [value]})
+        assert choice == {kept: value}
+        direct = m.logits(fitted(name), replace(config, **choice), TEST.x)
+        torch.testing.assert_close(logits, direct, atol=1e-3, rtol=1e-4)
+
+
+def test_settings_that_cannot_be_are_refused(name: str) -> None:
+    m = registry.get(name)
+    with pytest.raises(UnknownNameError):
+        configure(name, m, {"no_such_setting": 1})
+    for field, info in getattr(m.config, "__pydantic_fields__", {}).items():
+        assert info.description, f"{name}: {field} has no description"
+        with pytest.raises(ConfigError, match=field):
+            configure(name, m, {field: "no such value"})
+        for bound in info.metadata:
+            least = getattr(bound, "ge", getattr(bound, "gt", None))
+            if least is not None:
+                with pytest.raises(ConfigError, match=field):
+                    configure(name, m, {field: least - 1})
+
+
+def test_presets_are_configs(name: str) -> None:
+    m = registry.get(name)
+    for preset in m.presets:
+        configure(name, m, {"preset": preset})
