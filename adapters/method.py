@@ -1,6 +1,6 @@
 """The contract of a method.
 
-A method is one file in `adapters/methods/`; its name is the method's (see `adapters.registry`).
+A method is one file in `adapters/methods/` whose name is the method's name with `_` for `-`.
 It ends with `method = Method(...)`, built from plain functions:
 
     fit(episode, config, generator) -> State      what the support teaches, as named tensors

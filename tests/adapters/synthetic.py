@@ -12,7 +12,7 @@ CLASSES, WIDTH, SHOTS, PROMPTS = 5, 16, 8, 3
 
 
 def episode(shots: int = SHOTS, views: int = 1, seed: int = 0) -> tuple[Episode, Labelled]:
-    """Support and test pictures of separable classes; each text is between its class and the next."""
+    """Support and test pictures of separable classes; a text is between its class and the next."""
     g = Generator().manual_seed(seed)
     common = normalize(torch.randn(WIDTH, generator=g), dim=0)
     classes = torch.linalg.qr(torch.randn(WIDTH, CLASSES, generator=g))[0].T  # [c, d]
