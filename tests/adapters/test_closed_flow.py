@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from adapters import closed_flow
 from adapters.configure import configure
-from adapters.method import get
+from adapters.registry import get
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 

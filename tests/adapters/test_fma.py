@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
 from adapters import flows, training
-from adapters import method as methods
+from adapters import registry as methods
 from tests.adapters import synthetic, whurs19
 
 FMA = methods.get("fma")

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load, save
 from torch import Generator, Tensor
 
-from adapters import method as methods
+from adapters import registry as methods
 from adapters.configure import configure
 from adapters.episode import Episode, Text
-from adapters.method import Method, State
+from adapters.method import Method, State, choices
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
 
@@ -23,6 +23,14 @@ NAMES = methods.names()
 # Smaller than the defaults, where those take seconds on a toy.
 QUICK: dict[str, dict[str, Any]] = {
     "fma": {"width": 32, "steps": 150},
+    "lathadapter": {
+        "steps": 40,
+        "attributes": 8,
+        "reduction": 1,
+        "learning_rate": 0.03,
+        "ratio": 0.6,
+        "training_ratio": 0.6,
+    },
     "node-adapter": {"iterations": 20},
 }
 EPISODE, TEST = synthetic.episode()
@@ -127,7 +135,7 @@ def test_space_names_settings_and_holds_values_they_take(name: str) -> None:
 def test_the_grid_is_the_logits_at_each_choice(name: str) -> None:
     m, config = quick(name)
     axes = m.space(config).logits
-    wanted = list(methods.choices(axes))
+    wanted = list(choices(axes))
     assert [choice for choice, _ in m.scores(fitted(name), config, TEST.x, axes)] == wanted
     scores = m.scores(fitted(name), config, TEST.x, axes)
     for choice, logits in itertools.islice(scores, 0, None, max(len(wanted) // 20, 1)):

@@ -11,8 +11,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import method as methods
 from adapters import odes, training
+from adapters import registry as methods
 from tests.adapters import synthetic, whurs19
 
 NODE = methods.get("node-adapter")
@@ -55,7 +55,7 @@ def test_adjoint_gradient_is_the_gradient() -> None:
     assert rate.grad.item() == pytest.approx(-math.exp(-1), rel=1e-4)
 
 
-@pytest.mark.parametrize("field", ["attention", "mlp"])
+@pytest.mark.parametrize("field", ["attention", "local", "mlp"])
 def test_untrained_the_prototypes_stay(field: str) -> None:
     _, state = fit(iterations=0, field=field)
     for p in state["prototypes"]:
@@ -81,6 +81,16 @@ def test_lambda_1_is_the_nearest_class_mean() -> None:
 def test_training_moves_the_prototypes(mix: str) -> None:
     _, state = fit(mix=mix)
     assert not torch.allclose(state["prototypes"][-1], state["prototypes"][0])
+
+
+@pytest.mark.parametrize(
+    "ablation", [{}, {"rivals": 0}, {"talk": False}, {"fusion": "mean"}, {"pull": False}]
+)
+def test_the_local_field_and_its_ablations_learn(ablation: dict[str, Any]) -> None:
+    config, state = fit(field="local", **ablation)
+    assert not torch.allclose(state["prototypes"][-1], state["prototypes"][0])
+    renamed = NODE.with_text(state, config, EPISODE.text)
+    assert renamed["prototypes"].isfinite().all()
 
 
 def test_rk4_and_dopri5_agree() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Generator
 
 from adapters import cache_model
-from adapters import method as methods
+from adapters import registry as methods
 from tests.adapters import synthetic, whurs19
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from adapters import method as methods
+from adapters import registry as methods
 from adapters.episode import Episode, Labelled, Support, Text, pool_indices
 from adapters.method import Method, State
 
