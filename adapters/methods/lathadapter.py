@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -28,9 +29,10 @@ from torch.nn.functional import cross_entropy, normalize, one_hot, relu
 
 from adapters import hyperbolic, training
 from adapters.episode import Episode, Text
-from adapters.method import Method, State
+from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
+RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 LLOYD = 20  # iterations of k-means; they only start the attributes
 
 
@@ -38,7 +40,8 @@ LLOYD = 20  # iterations of k-means; they only start the attributes
 class Config:
     """Settings of LatHAdapter-R; the paper's own values are not known."""
 
-    ratio: float = Field(0.2, ge=0, le=1, description="r, the adapters' share")
+    ratio: float = Field(0.2, ge=0, le=1, description="r, the adapters' share in scores")
+    training_ratio: float = Field(0.2, ge=0, le=1, description="r while they are trained")
     sides: Literal["both", "image", "text"] = Field("both", description="which have an adapter")
     reduction: int = Field(4, ge=1, description="the bottleneck is d / reduction wide")
     last_relu: bool = Field(True, description="ReLU after the second layer too (CLIP-Adapter)")
@@ -66,8 +69,8 @@ class Config:
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Both adapters, trained; the hierarchy they were trained with stays in the state."""
     views = normalize(episode.support.views, dim=-1)  # [v, n, d]
-    text, labels = episode.text.unit(), episode.support.labels
-    scale = episode.logit_scale
+    text, labels = _by_appearance(episode.text.unit(), episode.support.labels)
+    scale, config = episode.logit_scale, replace(config, ratio=config.training_ratio)
 
     def loss(p: Parameters, rows: Tensor) -> Tensor:
         x, y = training.one_view(views, rows, generator), labels[rows]
@@ -89,7 +92,15 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         training.cosine(config.steps),
         config.weight_decay,
     )
-    return {**trained, "class": text, "logit_scale": tensor(scale)}
+    return {**trained, "class": episode.text.unit(), "logit_scale": tensor(scale)}
+
+
+def _by_appearance(text: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Class texts and labels numbered as pictures first show them, so that chance is too."""
+    rows = torch.arange(len(labels), device=labels.device)
+    first = rows.new_full((len(text),), len(rows)).scatter_reduce(0, labels, rows, "amin")
+    order = first.argsort(stable=True)
+    return text[order], order.argsort()[labels]
 
 
 def new_parameters(f: Tensor, config: Config, generator: Generator) -> State:
@@ -246,12 +257,19 @@ def with_text(state: State, config: Config, text: Text) -> State:
     return {**state, "class": text.unit()}
 
 
+def space(config: Config) -> Space:
+    """Values of r, zero-shot (0) among them, at the adapters that one fit gives."""
+    return Space(logits={"ratio": RATIOS})
+
+
 method = Method(
     config=Config,
     fit=fit,
     logits=logits,
     with_text=with_text,
+    space=space,
     features=features,
     targets=targets,
+    criterion="cross-entropy",
     presets={"default": {}, "plain": {"weight": 0.0}},
 )

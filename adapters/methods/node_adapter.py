@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import odes, training
+from adapters import local_flow, odes, training
 from adapters.episode import Episode, Text
 from adapters.method import Method, Space, State
 
@@ -42,11 +42,19 @@ class Config:
         "feature", description="lambda: sigmoid(v . u), one learned number a class, or `mix_value`"
     )
     mix_value: float = Field(0.5, ge=0, le=1, description="lambda where `mix` is fixed")
-    field: Literal["attention", "mlp"] = Field(
-        "attention", description="F: across classes, or each class alone (ablation)"
+    field: Literal["attention", "local", "mlp"] = Field(
+        "attention",
+        description="F: across classes; own pictures and nearest classes; each class alone",
     )
     heads: int = Field(8, ge=1, description="attention heads of F")
     head_width: int = Field(8, ge=1, description="width of a head; F is as wide as all of them")
+    rivals: int = Field(4, ge=0, description="r of the local field, nearest classes it looks at")
+    estimates: int = Field(4, ge=1, description="gradients that the local field fuses")
+    fusion: Literal["variance", "mean"] = Field(
+        "variance", description="of these: by inverse variance, or all alike (ablation)"
+    )
+    talk: bool = Field(True, description="attention among the samples of the local field")
+    pull: bool = Field(True, description="the local field scales each sample by a learned a")
     solver: odes.Solver = Field("rk4", description="of the ODE")
     steps: int = Field(2, ge=1, description="equal steps on [0, 1]")
     tolerance: float = Field(1e-3, gt=0, description="relative and absolute, of dopri5")
@@ -68,10 +76,9 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     text = episode.text.unit()  # [c, d]
     f = normalize(episode.support.views, dim=-1).mean(0)  # [n, d]
     parameters = _train(_new_parameters(text, config, generator), episode, config, generator)
-    values = episode.support.one_hot(episode.classes)
     with torch.no_grad():
-        start, seen = _start(parameters, f, values, text, config)
-        prototypes = _flow(parameters, start, seen, config)
+        everything = torch.zeros(len(f), dtype=torch.bool, device=f.device)
+        prototypes = _moved(parameters, f, episode, text, everything, config)
     scale = tensor(episode.logit_scale)
     return {**parameters, "prototypes": prototypes, "text": text, "logit_scale": scale}
 
@@ -79,7 +86,10 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State:
     c, d = text.shape
     width, attention = config.heads * config.head_width, config.field == "attention"
-    parameters = odes.new_velocity(d, width, attention, generator)
+    if config.field == "local":
+        parameters = local_flow.new(d, width, config.estimates, generator)
+    else:
+        parameters = odes.new_velocity(d, width, attention, generator)
     if config.mix == "feature":
         parameters["mix"] = 0.01 * training.normal((d,), generator)
     if config.mix == "class":
@@ -90,13 +100,11 @@ def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State
 def _train(start: State, episode: Episode, config: Config, generator: Generator) -> State:
     views = normalize(episode.support.views, dim=-1)  # [v, n, d]
     text, labels = episode.text.unit(), episode.support.labels
-    values = episode.support.one_hot(episode.classes)  # [n, c]
     rows = torch.arange(len(labels)).expand(config.episodes, -1)  # [e, n]
 
     def loss(parameters: Parameters, asked: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [e, n, d]
-        p, seen = _start(parameters, f, values * ~asked[..., None], text, config)
-        p = _flow(parameters, p, seen, config)[-1]  # [e, c, d]
+        p = _moved(parameters, f, episode, text, asked, config)[-1]  # [e, c, d]
         scores = episode.logit_scale * f @ normalize(p, dim=-1).mT  # [e, n, c]
         return cross_entropy(scores[asked], labels.expand_as(asked)[asked])
 
@@ -113,6 +121,19 @@ def _splits(labels: Tensor, classes: int, config: Config, generator: Generator) 
     return torch.stack(
         [training.held_out(labels, classes, config.queries, generator) for _ in draws]
     )
+
+
+def _moved(
+    parameters: Parameters, f: Tensor, episode: Episode, text: Tensor, asked: Tensor, config: Config
+) -> Tensor:
+    """The prototypes `[steps + 1, ..., c, d]` that `f [..., n, d]` less those `asked` make."""
+    labels, classes = episode.support.labels, episode.classes
+    values = episode.support.one_hot(classes) * ~asked[..., None]  # [..., n, c]
+    start, seen = _start(parameters, f, values, text, config)
+    if config.field != "local":
+        return _flow(parameters, start, seen, config)
+    near = local_flow.neighbours(f, labels, ~asked, text, start, config.rivals)
+    return _local(parameters, start, near, config)
 
 
 def _start(
@@ -146,6 +167,22 @@ def _flow(parameters: Parameters, start: Tensor, seen: Tensor, config: Config) -
     def field(t: Tensor, p: Tensor) -> Tensor:
         return odes.velocity(parameters, p, support, t, config.heads)
 
+    return _integrate(parameters, field, start, config)
+
+
+def _local(
+    parameters: Parameters, start: Tensor, near: local_flow.Neighbours, config: Config
+) -> Tensor:
+    """The same by the local field."""
+    heads, by_variance = config.heads * config.talk, config.fusion == "variance"
+
+    def field(t: Tensor, p: Tensor) -> Tensor:
+        return local_flow.velocity(parameters, p, near, t, heads, by_variance, config.pull)
+
+    return _integrate(parameters, field, start, config)
+
+
+def _integrate(parameters: Parameters, field: odes.Field, start: Tensor, config: Config) -> Tensor:
     adjoint = tuple(parameters.values()) if config.adjoint else None
     return odes.integrate(
         field, start, config.steps, config.solver, tolerance=config.tolerance, adjoint=adjoint
@@ -165,7 +202,11 @@ def with_text(state: State, config: Config, text: Text) -> State:
     """The same flow from the texts of other classes, which have no pictures."""
     start = text.unit()
     with torch.no_grad():
-        prototypes = _flow(state, start, start, config)
+        if config.field == "local":
+            near = local_flow.alone(start, config.rivals)
+            prototypes = _local(state, start, near, config)
+        else:
+            prototypes = _flow(state, start, start, config)
     return {**state, "prototypes": prototypes, "text": start}
 
 
@@ -181,4 +222,5 @@ method = Method(
     with_text=with_text,
     space=space,
     criterion="cross-entropy",
+    presets={"local": {"field": "local"}},
 )

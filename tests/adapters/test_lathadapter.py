@@ -49,25 +49,26 @@ def two_branches(config: Config) -> Tensor:
         uniform = torch.rand(views.shape[-1], views.shape[-1], generator=generator)
         weights[name] = bound * (2 * uniform - 1)
 
-    def scores(p: Any, x: Tensor) -> Tensor:
+    def scores(p: Any, x: Tensor, r: float) -> Tensor:
         def branch(x: Tensor, side: str) -> Tensor:
             moved = ((x @ p[f"{side}.0"].T).relu() @ p[f"{side}.1"].T).relu()
-            return normalize((1 - config.ratio) * x + config.ratio * moved, dim=-1)
+            return normalize((1 - r) * x + r * moved, dim=-1)
 
         return EPISODE.logit_scale * branch(x, "image") @ branch(text, "text").T
 
     def loss(p: Any, rows: Tensor) -> Tensor:
-        return cross_entropy(scores(p, views[0, rows]), labels[rows])
+        return cross_entropy(scores(p, views[0, rows], config.training_ratio), labels[rows])
 
     schedule = training.cosine(config.steps)
     trained = training.adamw(weights, loss, rows, config.learning_rate, schedule)
-    return scores(trained, normalize(TEST.x, dim=-1))
+    return scores(trained, normalize(TEST.x, dim=-1), config.ratio)
 
 
 def test_without_the_hierarchy_it_is_two_adapters_to_the_bit() -> None:
-    plain = logits(weight=0.0)
-    assert torch.equal(plain, two_branches(Config(**QUICK, weight=0.0)))
-    assert torch.equal(plain, logits(weight=0.0, attributes=3, model="lorentz", curvature=1.0))
+    plain = logits(weight=0.0, training_ratio=0.3)
+    assert torch.equal(plain, two_branches(Config(**QUICK, weight=0.0, training_ratio=0.3)))
+    others = {"training_ratio": 0.3, "attributes": 3, "model": "lorentz", "curvature": 1.0}
+    assert torch.equal(plain, logits(weight=0.0, **others))
 
 
 def test_the_hierarchy_changes_what_is_learned() -> None:
