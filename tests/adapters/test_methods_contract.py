@@ -23,6 +23,14 @@ NAMES = registry.names()
 # Smaller than the defaults, where those take seconds on a toy.
 QUICK: dict[str, dict[str, Any]] = {
     "fma": {"width": 32, "steps": 150},
+    "lathadapter": {
+        "steps": 40,
+        "attributes": 8,
+        "reduction": 1,
+        "learning_rate": 0.03,
+        "ratio": 0.6,
+        "training_ratio": 0.6,
+    },
     "node-adapter": {"iterations": 20},
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
