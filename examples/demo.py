@@ -12,7 +12,6 @@ import argparse
 import time
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -78,9 +77,7 @@ def main() -> None:
     frame = frame.sort_values("method", key=lambda m: m.map(METHODS.index), kind="stable")
     heads, rows = shots_table(frame)
     tested = frame["n_test"].iloc[0]
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=f"% of {tested} test digits"
-    )
+    table = Table(box=None, padding=(0, 1, 0, 0), title=f"% of {tested} test digits")
     for head in heads:
         table.add_column(head, no_wrap=True)
     for row in rows:

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from featcache import shards
 from featcache.errors import CacheError, DamagedShardError, FeatcacheError, UnknownNameError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMAT = 1
 POOL = "pool"
@@ -125,6 +126,8 @@ class Entry:
 
         Raises `CacheError` where it is not there or not complete.
         """
+        import numpy as np
+
         if split not in self.splits:
             raise UnknownNameError("split", split, self.splits)
         have, rows = self.encoded(split), self.splits[split]
@@ -147,6 +150,8 @@ class Entry:
 
         Raises `CacheError` where only some of the rows have views.
         """
+        import numpy as np
+
         sets = self.manifest["view_sets"].get(split, {})
         most = 0
         for name in reversed(sets):
@@ -167,6 +172,8 @@ class Entry:
 
         Raises `UnknownNameError` where there is none of that name.
         """
+        import numpy as np
+
         if not self.banks:
             raise CacheError(f"{self.key} holds no prompts yet; run the same `featcache encode`.")
         name = bank or self.banks[-1]
@@ -242,6 +249,8 @@ class Entry:
         self, names: list[str], rows: NDArray[np.int64]
     ) -> tuple[int, NDArray[np.float32] | None]:
         """How many of the rows the named shards hold, and their views if they hold them all."""
+        import numpy as np
+
         picked: list[NDArray[np.float16]] = []
         order: list[NDArray[np.int64]] = []
         for name in names:
@@ -393,6 +402,8 @@ def put_text(
     entry: Entry, bank: str, embedding: NDArray[Any], prompts: Sequence[Sequence[str]]
 ) -> None:
     """Write one prompt bank, `embedding [p, d]` class by class, and list it as the newest."""
+    import numpy as np
+
     classes = [c for c, mine in enumerate(prompts) for _ in mine]
     arrays: dict[str, NDArray[Any]] = {
         "class": np.array(classes, np.int64),

@@ -14,15 +14,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import h5py
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from featcache.errors import CacheError, DamagedShardError
 
-Arrays = Mapping[str, NDArray[Any]]
+# NumPy and h5py are imported where arrays are touched: listing a cache needs neither.
+if TYPE_CHECKING:
+    import h5py
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Arrays = Mapping[str, NDArray[Any]]
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -40,6 +43,8 @@ def write(path: Path, arrays: Arrays) -> Written:
     Strings are given as fixed-width bytes (`numpy.bytes_`, UTF-8), so that sums cover them too.
     Raises `CacheError` where the disk refuses (full, read-only).
     """
+    import h5py
+
     with _beside(path) as draft:
         # The file is written on open, so equal content gives equal bytes: no times are tracked.
         with h5py.File(draft, "w", libver="latest", track_order=False) as file:
@@ -59,6 +64,8 @@ def read(path: Path, name: str | None = None, rows: Any = ()) -> dict[str, NDArr
     Raises `CacheError` where the file is missing, `DamagedShardError` where its bytes are not
     those that were written.
     """
+    import h5py
+
     try:
         # Locks fail on network and read-only mounts, and nobody writes to a named shard.
         with h5py.File(path, "r", locking=False) as file:
@@ -89,6 +96,8 @@ def sha256(path: Path) -> str:
 
 def strings(values: list[str] | tuple[str, ...]) -> NDArray[np.bytes_]:
     """Text as fixed-width UTF-8, the form in which shards keep it."""
+    import numpy as np
+
     return np.array([value.encode() for value in values] or [b""], dtype=np.bytes_)[: len(values)]
 
 
