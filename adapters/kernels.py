@@ -58,8 +58,8 @@ def _path(z: Tensor, basis: Tensor, spectrum: Tensor, moments: Tensor) -> dict[s
 
 def _whitening(kernel: Tensor) -> Tensor:
     spectrum, vectors = torch.linalg.eigh(kernel)
-    scale = spectrum.rsqrt().where(spectrum > SMALL * spectrum[-1], 0)  # [m]
-    return vectors.mul(scale)
+    features: Tensor = vectors * spectrum.rsqrt().where(spectrum > SMALL * spectrum[-1], 0)
+    return features
 
 
 def coordinates(path: dict[str, Tensor], f: Tensor, beta: float) -> Tensor:
