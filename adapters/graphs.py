@@ -21,6 +21,10 @@ def soft_edges(likeness: Tensor, sharpness: float) -> Tensor:
     return (sharpness * likeness).softmax(-1)
 
 
-def signed_edges(likeness: Tensor) -> Tensor:
-    """Weights `[n, m]` with the sign of the likeness, whose sizes sum to 1 a row."""
+def signed_edges(likeness: Tensor, power: float = 1.0) -> Tensor:
+    """Weights `[n, m]` with the sign of the likeness, whose sizes sum to 1 a row.
+
+    A `power` above 1 favours the near nodes, of which a class has few.
+    """
+    likeness = likeness.sign() * likeness.abs() ** power
     return likeness / likeness.abs().sum(-1, keepdim=True).clamp(min=1e-8)

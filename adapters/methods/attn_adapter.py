@@ -32,8 +32,8 @@ from adapters.method import Method, Space, State
 class Config:
     """Settings of Attn-Adapter."""
 
-    alpha: float = Field(1.0, ge=0, description="weight of the memory; 0 is zero-shot")
-    training_alpha: float = Field(1.0, ge=0, description="alpha while training")
+    alpha: float = Field(2.0, ge=0, description="weight of the memory; 0 is zero-shot")
+    training_alpha: float = Field(2.0, ge=0, description="alpha while training")
     hidden: int = Field(128, ge=1, description="h, width of the maps")
     batch: int = Field(128, ge=1, description="pictures a step")
     steps: int = Field(200, ge=0, description="training steps")

@@ -2,14 +2,18 @@
 
     N' = N / 2 + (A(N,P) P W_p + A(N,V) V W_v + A(N,N) N W_n) / 6
     P' = P + .06 A(P,P) P W_p + .24 A(P,V) V W_v + a A(P,N') N' W_n
-    logits = s f (P' - N')^T + alpha exp(-beta (1 - f X'^T)) Y,   X' = X + gamma (P'_y - P_y)
+    logits = s r f (P' - N')^T + alpha exp(-beta (1 - f X'^T)) Y,   X' = X + gamma (P'_y - P_y)
                                                                   (arXiv 2410.07854)
 
 P are the unit class texts, N their negatives, V the unit class means of the support, A signed
-cosines of centred nodes with sizes summing to 1; P', N' and X' are normalised. W start at the
-identity and are trained on the text part; a is .2 in training and .1 after; alpha and beta
-are searched as Tip-Adapter's are. Uses of the cache: the views of each support picture, their mean
-for V and the keys X; text. No official code and no values were found.
+cosines of centred nodes, their sizes summing to 1; P', N' and X' are normalised. W start at the
+identity and are trained on the text part; a is .2 in training and .1 after; alpha and beta are
+searched as Tip-Adapter's are. Uses of the cache: the views of each support picture, their mean for
+V and the keys X; text.
+
+No official code and no values were found. Ours are: the nodes of one class are joined at full
+strength (text and pictures alone match classes badly), cosines are cubed before they are weighed
+(else messages smear), and r is 1/2, so that positive less negative has CLIP's scale.
 
 Negative prompts ("a photo of no cat") are not in the cache: an episode has no bank for them. N is
 made from the positive texts instead, a choice of ours: `reflected` at the mean of all texts, or the
@@ -43,6 +47,9 @@ class Config(cache_model.CacheConfig):
     from_image: float = Field(0.24, ge=0, description="weight of messages from class means")
     training_negative: float = Field(0.2, ge=0, description="a while training")
     negative: float = Field(0.1, ge=0, description="a, weight of messages from negatives, after")
+    power: float = Field(3.0, gt=0, description="of the cosines' sizes; 1 smears the messages")
+    contrast: float = Field(0.5, gt=0, description="r, factor on positive less negative")
+    own_edges: bool = Field(True, description="nodes of one class are joined at full strength")
     gamma: float = Field(0.5, ge=0, description="how far a key moves with the text of its class")
     batch: int = Field(128, ge=1, description="pictures a step")
     steps: int = Field(200, ge=0, description="training steps")
@@ -59,7 +66,9 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
         positive, negative = _heard(nodes, net, config, config.training_negative)
-        return cross_entropy(cache["logit_scale"] * f @ (positive - negative).T, labels[rows])
+        return cross_entropy(
+            cache["logit_scale"] * f @ (config.contrast * (positive - negative)).T, labels[rows]
+        )
 
     d = views.shape[-1]
     net = {kind: torch.zeros(d, d).to(views) for kind in nodes}
@@ -70,7 +79,11 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
     positive, negative = _heard(nodes, net, config, config.negative)
     moved = cache["keys"] + config.gamma * (positive - nodes["positive"])[labels]
-    return {**cache, "text": positive - negative, "keys": normalize(moved, dim=-1)}
+    return {
+        **cache,
+        "text": config.contrast * (positive - negative),
+        "keys": normalize(moved, dim=-1),
+    }
 
 
 def _nodes(cache: State, labels: Tensor, config: Config) -> State:
@@ -88,16 +101,19 @@ def _heard(
 ) -> tuple[Tensor, Tensor]:
     """Positive and negative nodes `[c, d]` after their messages."""
 
-    def message(to: Tensor, kind: str, of: Tensor) -> Tensor:
-        edges = graphs.signed_edges(graphs.likeness(to, of, to, of))
-        return edges @ (of + of @ net[kind])
+    def message(to: Tensor, kind: str, of: Tensor, own: float = 1.0) -> Tensor:
+        near = graphs.likeness(to, of, to, of)
+        if config.own_edges:
+            same = torch.eye(len(to)).to(near)
+            near = near * (1 - same) + own * same
+        return graphs.signed_edges(near, config.power) @ (of + of @ net[kind])
 
     p, n, v = (nodes[kind] for kind in ("positive", "negative", "image"))
-    heard = message(n, "positive", p) + message(n, "image", v) + message(n, "negative", n)
+    heard = message(n, "positive", p, -1) + message(n, "image", v, -1) + message(n, "negative", n)
     negative = normalize(n / 2 + heard / 6, dim=-1)
     by_text = config.from_text * message(p, "positive", p)
     by_image = config.from_image * message(p, "image", v)
-    positive = p + by_text + by_image + a * message(p, "negative", negative)
+    positive = p + by_text + by_image + a * message(p, "negative", negative, -1)
     return normalize(positive, dim=-1), negative
 
 

@@ -38,8 +38,8 @@ class Config:
     distillation: float = Field(1.0, ge=0, description="weight of the loss to the old softmax")
     temperature: float = Field(5.0, gt=0, description="of the distilled softmax")
     hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 d")
-    batch: int = Field(64, ge=1, description="pictures a step")
-    steps: int = Field(200, ge=0, description="training steps")
+    batch: int = Field(48, ge=1, description="pictures a step")
+    steps: int = Field(120, ge=0, description="training steps")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
 

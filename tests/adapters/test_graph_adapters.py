@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Generator
+from torch.nn.functional import normalize
 
 from adapters import graphs, registry
 from featcache.errors import MethodError
@@ -21,6 +24,19 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return unit(a - a.mean(0)) @ unit(b - b.mean(0)).T
+
+
+def test_own_edges_join_a_class_with_itself() -> None:
+    """With steep cosines only they are left, so that a text hears its own pictures."""
+    episode, _ = synthetic.episode()
+    config = HEGRAPH.config(power=200.0, from_text=0.0, from_image=1.0, negative=0.0, steps=0)
+    state = HEGRAPH.fit(episode, replace(config, gamma=1.0), Generator())
+    still = HEGRAPH.fit(episode, replace(config, gamma=0.0), Generator())
+    labels = episode.support.labels
+    text, keys = episode.text.unit(), still["keys"]
+    means = torch.stack([normalize(keys[labels == c].mean(0), dim=0) for c in range(len(text))])
+    moved = keys + (normalize(text + means, dim=-1) - text)[labels]
+    torch.testing.assert_close(state["keys"], normalize(moved, dim=-1))
 
 
 def test_edges_sum_to_one() -> None:
@@ -78,7 +94,15 @@ def test_negatives_without_prompts(negatives: str) -> None:
     """With all messages off, it is Tip-Adapter whose texts are positive less negative."""
     episode, test = synthetic.episode()
     config = HEGRAPH.config(
-        negatives=negatives, from_text=0.0, from_image=0.0, negative=0.0, gamma=0.0, steps=0
+        negatives=negatives,
+        from_text=0.0,
+        from_image=0.0,
+        negative=0.0,
+        gamma=0.0,
+        steps=0,
+        power=1.0,
+        contrast=1.0,
+        own_edges=False,
     )
     state = HEGRAPH.fit(episode, config, Generator())
     tip = TIP.fit(episode, TIP.config(), Generator())
