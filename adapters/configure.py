@@ -65,7 +65,9 @@ def _configure_parts(
             raise UnknownNameError(f"setting of {name}", key, [f"{leaf}.…" for leaf in known])
     configs, fixed = {}, set[str]()
     for part, inner in method.parts.items():
-        own = {k: v for k, v in settings.items() if k.partition(".")[0] in leaves(part)}
+        own = {
+            k: v for k, v in settings.items() if "." in k and k.partition(".")[0] in leaves(part)
+        }
         saved = settings.get(field_of(part), {})
         configs[field_of(part)], mine = configure(part, inner, {**saved, **own})
         fixed |= {f"{field_of(part)}.{key}" for key in mine}

@@ -58,8 +58,9 @@ def _path(z: Tensor, basis: Tensor, spectrum: Tensor, moments: Tensor) -> dict[s
 
 def _whitening(kernel: Tensor) -> Tensor:
     spectrum, vectors = torch.linalg.eigh(kernel)
-    scale: Tensor = spectrum.rsqrt().where(spectrum > SMALL * spectrum[-1], 0)  # [m]
-    return vectors * scale
+    scale = spectrum.rsqrt().where(spectrum > SMALL * spectrum[-1], 0)  # [m]
+    whitening: Tensor = vectors * scale
+    return whitening
 
 
 def coordinates(path: dict[str, Tensor], f: Tensor, beta: float) -> Tensor:

@@ -119,7 +119,7 @@ def test_state_survives_its_file(name: str) -> None:
     m, config = quick(name)
     state = fitted(name)
     assert all(isinstance(value, Tensor) and not value.requires_grad for value in state.values())
-    read = load(save({name: value.clone() for name, value in state.items()}))
+    read = load(save({name: value.contiguous().clone() for name, value in state.items()}))
     assert torch.equal(m.logits(read, config, TEST.x), m.logits(state, config, TEST.x))
 
 
