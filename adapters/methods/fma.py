@@ -31,16 +31,12 @@ from torch.nn.functional import normalize
 from adapters import closed_flow, flows, odes, training
 from adapters.episode import Episode, Text
 from adapters.method import Axes, Grid, Method, Space, State
-from featcache.errors import MethodError
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of FMA."""
 
-    flow: Literal["network", "closed-form"] = Field(
-        "network", description="the velocity: a trained network, or kernel ridge at each time"
-    )
     readout: Literal["last", "ensemble"] = Field(
         "last", description="score the state after M steps, or those before steps 0, 4 and 8"
     )
@@ -50,7 +46,9 @@ class Config:
         2000, ge=1, description="pictures that span the closed form; with more, it is approximate"
     )
     inference_steps: int = Field(7, ge=0, le=10, description="M, steps of 0.1 that a query takes")
-    solver: odes.Solver = Field("euler", description="how a query follows the flow to M / 10")
+    solver: odes.Solver | Literal["closed-form"] = Field(
+        "euler", description="how a query follows the flow to M / 10; closed-form trains no network"
+    )
     target: flows.Target = Field("interpolant", description="what the velocity is regressed to")
     gamma: float = Field(0.0, ge=0, description="scale of the noise on the path; 0 is none")
     times: Literal["euler", "uniform"] = Field(
@@ -79,7 +77,7 @@ PUBLISHED: dict[str, Any] = {
     "learning_rate": 2e-4,
 }
 PRESETS: dict[str, dict[str, Any]] = {
-    "closed-form": {"flow": "closed-form"},
+    "closed-form": {"solver": "closed-form"},
     "code": PUBLISHED | {"blocks": 12, "warm_up": "released"},
     "paper": PUBLISHED | {"blocks": 6, "target": "paper", "gamma": 1.0},
 }
@@ -87,7 +85,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The velocity, learned from pairs of a picture and the text of its own class."""
-    learn = _solved if config.flow == "closed-form" else _trained
+    learn = _solved if config.solver == "closed-form" else _trained
     flow = learn(episode, config, generator)
     return {
         **{f"{FLOW}{name}": p for name, p in flow.items()},
@@ -97,11 +95,6 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 
 def _solved(episode: Episode, config: Config, generator: Generator) -> State:
-    if config.solver != "euler":
-        raise MethodError(
-            f"fma's closed form holds at the Euler times only, so solver={config.solver} cannot "
-            "follow it; take solver=euler, or flow=network."
-        )
     x0 = episode.support.keys()
     x1 = episode.text.unit()[episode.support.labels]
     return closed_flow.fit(x0, x1, config.beta, config.ridge, config.landmarks, generator)
@@ -186,7 +179,7 @@ def _states(state: State, config: Config, x: Tensor, steps: int) -> Iterable[Ten
     """Where the queries are after 0, 1, ..., `steps` steps: `[q, d]` each."""
     net = {name.removeprefix(FLOW): p for name, p in state.items() if name.startswith(FLOW)}
     start = normalize(x, dim=-1)
-    if config.flow == "closed-form":
+    if config.solver == "closed-form":
         return closed_flow.euler(net, start, steps)
     if config.solver == "euler":
         return flows.euler(net, start, steps)

@@ -13,7 +13,6 @@ from torch.nn.functional import normalize
 from adapters import closed_flow
 from adapters.configure import configure
 from adapters.registry import get
-from featcache.errors import MethodError
 from tests.adapters import synthetic
 
 BETA, RIDGE = 1.5, 0.02
@@ -70,7 +69,7 @@ def test_the_trained_network_says_the_same() -> None:
     fma = get("fma")
     episode, test = synthetic.episode()
     accuracies = []
-    for settings in ({"flow": "closed-form"}, {"width": 64, "steps": 300}):
+    for settings in ({"solver": "closed-form"}, {"width": 64, "steps": 300}):
         config, _ = configure("fma", fma, settings)
         state = fma.fit(episode, config, Generator().manual_seed(0))
         scores = fma.scores(state, config, test.x, {"inference_steps": range(6)})
@@ -84,16 +83,9 @@ def test_the_trained_network_says_the_same() -> None:
 def test_the_ensemble_is_the_mean_probability_before_three_steps() -> None:
     fma = get("fma")
     episode, test = synthetic.episode()
-    config = fma.config(flow="closed-form", readout="ensemble")
+    config = fma.config(solver="closed-form", readout="ensemble")
     state = fma.fit(episode, config, Generator())
     found = fma.logits(state, config, test.x).exp()
-    steps = [fma.config(flow="closed-form", inference_steps=m) for m in (0, 4, 8)]
+    steps = [fma.config(solver="closed-form", inference_steps=m) for m in (0, 4, 8)]
     wanted = sum(fma.logits(state, c, test.x).softmax(1) for c in steps) / 3
     torch.testing.assert_close(found, wanted)
-
-
-def test_other_solvers_are_refused() -> None:
-    fma = get("fma")
-    episode, _ = synthetic.episode()
-    with pytest.raises(MethodError, match="Euler"):
-        fma.fit(episode, fma.config(flow="closed-form", solver="rk4"), Generator())
