@@ -36,6 +36,9 @@ Root = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 DatasetName = Annotated[str | None, typer.Option(help="Name of a cached data set, or a key.")]
+INTERRUPTED = 130
+RESULTS = Path("runs/results.sqlite")
+ResultsFile = Annotated[Path, typer.Option(help="Results file.")]
 BackboneName = Annotated[str | None, typer.Option(help="Backbone of the cache entry.")]
 
 
@@ -305,6 +308,112 @@ def fit(
 
 
 @adapters_app.command()
+def sweep(
+    grid_file: Annotated[
+        Path | None, typer.Argument(metavar="[GRID.yaml]", help="The same words as the options.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Such as fma,tip-adapter; or all.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Cached data sets (the newest).")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Backbones of the entries.")] = None,
+    shots: Annotated[str | None, typer.Option(help="Such as 1,2,4,8,16 (16).")] = None,
+    seed: Annotated[str | None, typer.Option(help="Such as 1,2,3 (1).")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policies (few-shot-val).")] = None,
+    task: Annotated[str | None, typer.Option(help="few-shot, base-to-new (few-shot).")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="fma.blocks=2,6,12; repeatable.")
+    ] = None,
+    prompts: Annotated[str | None, typer.Option(help="Prompt banks (the newest).")] = None,
+    views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
+    transfer: Annotated[str | None, typer.Option(help="Data set for policy transfer.")] = None,
+    engine: Annotated[str, typer.Option(help="Where runs are done: local.")] = "local",
+    jobs: Annotated[int, typer.Option(min=0, help="Runs at once (0: one a core or GPU).")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
+    dry_run: Annotated[bool, typer.Option(help="Check the grid and count its runs.")] = False,
+    results: ResultsFile = RESULTS,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Fit every combination of methods, data, shots, seeds and settings that is not done yet.
+
+    Example: adapters sweep --method tip-adapter,fma --shots 1,4 --seed 1,2 --set fma.blocks=2,3
+    """
+    part = _part(shard)
+    from adapters.engines import engine as choose
+    from adapters.grid import axes, typed, union
+    from adapters.progress import watched
+    from adapters.results import Results
+    from adapters.sweep import check, left
+    from adapters.sweep import shard as part_of
+    from adapters.sweep import sweep as do
+    from featcache.cache import FeatureCache
+
+    given = {
+        "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
+        "policy": policy, "task": task, "prompts": prompts, "views": views, "transfer": transfer,
+    }  # fmt: skip
+    words: dict[str, Any] = {word: typed(text) for word, text in given.items() if text is not None}
+    words["settings"] = axes(settings or [])
+    runs = part_of(union(FeatureCache(cache), grid_file, words), *part)
+    kept = Results(results)
+    people = _people(as_json)
+    waiting = left(runs, kept)
+    counted = f"{len(runs)} runs, {len(runs) - len(waiting)} of them done"
+    if dry_run:
+        check(waiting)
+        _document(as_json, {"runs": len(runs), "before": len(runs) - len(waiting)})
+        people.print(counted)
+        return
+    worker = choose(engine, jobs, device)
+    try:
+        with watched(_people(True), len(waiting), worker.workers) as on_row:
+            summary = do(runs, worker, kept, on_row)
+    finally:
+        worker.close()
+    _document(as_json, {**vars_of(summary), "results": str(results)})
+    people.print(
+        f"{summary.runs} runs: {summary.before} were done before, {summary.done} done now in "
+        f"{summary.seconds:.1f} s, {summary.failed} failed; rows in {results}"
+    )
+    if summary.failed:
+        raise FeatcacheError(
+            f"{summary.failed} of {summary.runs} runs failed; `adapters results --results "
+            f"{results} --where status=failed` says why, and the same sweep tries them again."
+        )
+
+
+@adapters_app.command("results")
+def list_results(
+    where: Annotated[
+        list[str] | None, typer.Option(help="column=value[,value]; repeatable.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="table, csv, json, latex or markdown.")
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(help="Write .csv, .parquet, .json, .tex or .md instead.")
+    ] = None,
+    results: Annotated[list[Path] | None, typer.Option(help="Results files; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show or write the rows of results files. Example: adapters results --where method=fma"""
+    from adapters.results import FORMATS, brief, cell, read, text, write
+
+    _one_of("--format", form, FORMATS)
+    found = read(results or [RESULTS], where or [])
+    if out:
+        _people(as_json).print(f"Wrote {len(found)} rows to {write(found, out)}.", markup=False)
+        _document(as_json, {"rows": len(found), "file": str(out)})
+    elif as_json or form != "table":
+        print(text(found, "json" if as_json else form), end="")
+    else:
+        seen = brief(found)
+        heads = [str(name) for name in seen.columns]
+        rows = [[cell(value) for value in row] for row in seen.itertuples(index=False)]
+        _table(_people(False), heads, rows)
+
+
+@adapters_app.command()
 def predict(
     adapter: Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")],
     images: Annotated[list[Path], typer.Argument(help="Pictures to classify.")],
@@ -415,9 +524,12 @@ def _run(app: typer.Typer) -> None:
     except FeatcacheError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer itself turns Ctrl-C into status 130, without a word.
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         print("stopped; run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
