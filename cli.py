@@ -325,8 +325,12 @@ def sweep(
     prompts: Annotated[str | None, typer.Option(help="Prompt banks (the newest).")] = None,
     views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
     transfer: Annotated[str | None, typer.Option(help="Data set for policy transfer.")] = None,
-    engine: Annotated[str, typer.Option(help="Where runs are done: local.")] = "local",
-    jobs: Annotated[int, typer.Option(min=0, help="Runs at once (0: one a core or GPU).")] = 0,
+    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster (own, here).")] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="partition=…, time=MINUTES, memory=GB …; repeatable.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core or GPU).")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
     dry_run: Annotated[bool, typer.Option(help="Check the grid and count its runs.")] = False,
@@ -339,6 +343,7 @@ def sweep(
     Example: adapters sweep --method tip-adapter,fma --shots 1,4 --seed 1,2 --set fma.blocks=2,3
     """
     part = _part(shard)
+    from adapters.configure import parse
     from adapters.engines import engine as choose
     from adapters.grid import axes, typed, union
     from adapters.progress import watched
@@ -364,7 +369,14 @@ def sweep(
         _document(as_json, {"runs": len(runs), "before": len(runs) - len(waiting)})
         people.print(counted)
         return
-    worker = choose(engine, jobs, device)
+    worker = choose(
+        engine,
+        jobs,
+        device,
+        address=address,
+        folder=results.parent / "slurm",
+        slurm=parse(slurm or []),
+    )
     try:
         with watched(_people(True), len(waiting), worker.workers) as on_row:
             summary = do(runs, worker, kept, on_row)

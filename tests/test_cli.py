@@ -278,7 +278,7 @@ MISTAKES = [
     ("adapters sweep --shots 1,11", "10 training"),
     ("adapters sweep --shots few", "whole numbers"),
     ("adapters sweep --shard 3/2", "3 of 2"),
-    ("adapters sweep --engine cloud", "local"),
+    ("adapters sweep --engine cloud", "slurm"),
     ("adapters sweep nowhere.yaml", "nowhere.yaml"),
     ("adapters results", "adapters sweep"),
     ("adapters results --format xml", "markdown"),

@@ -1,8 +1,4 @@
-"""Where chunks of runs are done: in this process or in local processes.
-
-An engine hands back rows as they are finished, in any order and in portions of any size. It need
-not say what became of a run that lost its worker: a run without a row is the caller's to notice.
-"""
+"""Runs in this process, or in processes of this machine."""
 
 from __future__ import annotations
 
@@ -14,32 +10,13 @@ from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from adapters.work import Chunk, Row, Worker
-from featcache.errors import UnknownNameError
 
-ENGINES = ("local",)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-class Engine(Protocol):
-    """What does chunks: `workers` at a time."""
-
-    @property
-    def workers(self) -> int:
-        """How many chunks it does at once."""
-        ...
-
-    def run(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
-        """Rows of the chunks' runs, as they come."""
-        ...
-
-    def close(self) -> None:
-        """Let the workers go."""
-        ...
 
 
 class Local:
@@ -120,20 +97,6 @@ class Local:
         theirs.close()
         self._pool[ours] = process
         return ours
-
-
-def engine(name: str = "local", jobs: int = 0, device: str = "auto") -> Engine:
-    """The engine of that name; `jobs` 0 is one a core, or one a GPU.
-
-    Raises `UnknownNameError`.
-    """
-    if name not in ENGINES:
-        raise UnknownNameError("engine", name, ENGINES)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if not jobs:
-        jobs = torch.cuda.device_count() if device == "cuda" else len(os.sched_getaffinity(0))
-    return Local(jobs, device)
 
 
 def _received(connection: Connection) -> tuple[list[Row], str]:
