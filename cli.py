@@ -325,6 +325,10 @@ def sweep(
     prompts: Annotated[str | None, typer.Option(help="Prompt banks (the newest).")] = None,
     views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
     transfer: Annotated[str | None, typer.Option(help="Data set for policy transfer.")] = None,
+    search: Annotated[
+        str, typer.Option(help="grid, random, or a sampler of Optuna: tpe, gp.")
+    ] = "grid",
+    trials: Annotated[int, typer.Option(min=1, help="Settings a method that a search tries.")] = 20,
     engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster (own, here).")] = None,
     slurm: Annotated[
@@ -343,14 +347,18 @@ def sweep(
     Example: adapters sweep --method tip-adapter,fma --shots 1,4 --seed 1,2 --set fma.blocks=2,3
     """
     part = _part(shard)
+    from adapters.search import SAMPLERS, adaptive, at_random, planned
+
+    _one_of("--search", search, ("grid", "random", *SAMPLERS))
+    if search in SAMPLERS and part != (1, 1):
+        raise FeatcacheError(f"--search {search} learns from every trial, so it takes no --shard.")
+
+    from adapters import sweep as sweeps
     from adapters.configure import parse
     from adapters.engines import engine as choose
-    from adapters.grid import axes, typed, union
+    from adapters.grid import Combine, Run, axes, every, typed, union
     from adapters.progress import watched
     from adapters.results import Results
-    from adapters.sweep import check, left
-    from adapters.sweep import shard as part_of
-    from adapters.sweep import sweep as do
     from featcache.cache import FeatureCache
 
     given = {
@@ -359,34 +367,46 @@ def sweep(
     }  # fmt: skip
     words: dict[str, Any] = {word: typed(text) for word, text in given.items() if text is not None}
     words["settings"] = axes(settings or [])
-    runs = part_of(union(FeatureCache(cache), grid_file, words), *part)
-    kept = Results(results)
-    people = _people(as_json)
-    waiting = left(runs, kept)
-    counted = f"{len(runs)} runs, {len(runs) - len(waiting)} of them done"
+    store, kept, people = FeatureCache(cache), Results(results), _people(as_json)
+
+    def make(combine: Combine) -> list[Run]:
+        return union(store, grid_file, words, combine)
+
+    runs: list[Run] = []
+    if search in SAMPLERS:
+        total, before = planned(make, search, trials, kept)
+    else:
+        runs = sweeps.shard(make(at_random(trials) if search == "random" else every), *part)
+        waiting = sweeps.left(runs, kept)
+        total, before = len(runs), len(runs) - len(waiting)
     if dry_run:
-        check(waiting)
-        _document(as_json, {"runs": len(runs), "before": len(runs) - len(waiting)})
-        people.print(counted)
+        sweeps.check(runs)
+        _document(as_json, {"runs": total, "before": before})
+        people.print(f"{total} runs, {before} of them done")
         return
-    worker = choose(
-        engine,
-        jobs,
-        device,
-        address=address,
-        folder=results.parent / "slurm",
-        slurm=parse(slurm or []),
-    )
+    folder, options = results.parent / "slurm", parse(slurm or [])
+    worker = choose(engine, jobs, device, address=address, folder=folder, slurm=options)
+    best: list[Any] = []
     try:
-        with watched(_people(True), len(waiting), worker.workers) as on_row:
-            summary = do(runs, worker, kept, on_row)
+        with watched(_people(True), total - before, worker.workers) as on_row:
+            if search in SAMPLERS:
+                summary, best = adaptive(make, search, trials, worker, kept, on_row)
+            else:
+                summary = sweeps.sweep(runs, worker, kept, on_row)
     finally:
         worker.close()
-    _document(as_json, {**vars_of(summary), "results": str(results)})
+    found = [vars_of(each) for each in best]
+    _document(as_json, {**vars_of(summary), "best": found, "results": str(results)})
     people.print(
         f"{summary.runs} runs: {summary.before} were done before, {summary.done} done now in "
         f"{summary.seconds:.1f} s, {summary.failed} failed; rows in {results}"
     )
+    for each in best:
+        people.print(
+            f"best of {each.trials} trials of {each.method}: {json.dumps(each.settings)}, "
+            f"validation {each.value:.4g}",
+            markup=False,
+        )
     if summary.failed:
         raise FeatcacheError(
             f"{summary.failed} of {summary.runs} runs failed; `adapters results --results "

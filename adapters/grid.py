@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from adapters.configure import literal
 from adapters.experiment import Experiment
 from adapters.identity import features, run_id
 from adapters.method import choices, refuse_new_classes
+from adapters.ranges import span
 from adapters.registry import get, leaves, names, with_base
 from adapters.selection import POLICIES
 from featcache.errors import ConfigError, UnknownNameError
@@ -36,6 +37,18 @@ DEFAULT = "default"  # as a preset: none
 
 Values = Any  # one value or a list of them
 Axes = Mapping[str, Sequence[Any]]
+Combine = Callable[[str, Axes], Iterable[dict[str, Any]]]
+
+
+def every(name: str, axes: Axes) -> Iterable[dict[str, Any]]:
+    """Every combination of a method's settings.
+
+    Raises `ConfigError` for a range, which has no end of them.
+    """
+    for key, values in axes.items():
+        if any(span(value) for value in values):
+            raise ConfigError(f"{name}: {key} is a range; add --search random or tpe to sample it.")
+    return choices(axes)
 
 
 @dataclass(frozen=True)
@@ -82,17 +95,19 @@ def grid(
     views: Values = None,
     transfer: Values = None,
     settings: Mapping[str, Values] | None = None,
+    combine: Combine = every,
 ) -> list[Run]:
     """All runs of a grid over entries of the cache, each once, in a stable order.
 
-    Every argument takes one value or a list; those left out are as in `adapters fit`. Raises
+    Every argument takes one value or a list; those left out are as in `adapters fit`. `combine`
+    says which settings of a method come of the values given for each. Raises
     `UnknownNameError`, `ConfigError`, `MethodError` or `CacheError` for whatever cannot be run.
     """
     axes = {key: listed(values) for key, values in (settings or {}).items()}
     tasks = [_known("task", each, TASKS) for each in listed(task)]
     policies = [_known("policy", each, POLICIES) for each in listed(policy)]
     numbers = [_numbers("shots", shots, 1), _numbers("seed", seed, 0)]
-    wanted = [*spread(_methods(listed(method), tasks), axes)]
+    wanted = [*spread(_methods(listed(method), tasks), axes, combine)]
     found: dict[str, Run] = {}
     for data, tower in itertools.product(listed(dataset), listed(backbone)):
         entry = cache.find(data, tower)
@@ -111,7 +126,9 @@ def grid(
     return [*found.values()]
 
 
-def union(cache: FeatureCache, path: Path | None, words: Mapping[str, Any]) -> list[Run]:
+def union(
+    cache: FeatureCache, path: Path | None, words: Mapping[str, Any], combine: Combine = every
+) -> list[Run]:
     """The runs of all blocks of a grid file, or of none; `words` stand in place of the file's own.
 
     Raises what `read` and `grid` raise.
@@ -119,7 +136,7 @@ def union(cache: FeatureCache, path: Path | None, words: Mapping[str, Any]) -> l
     found: dict[str, Run] = {}
     for block in read(path) if path else [{}]:
         settings = {**block.get("settings", {}), **words.get("settings", {})}
-        for run in grid(cache, **{**block, **words, "settings": settings}):
+        for run in grid(cache, **{**block, **words, "settings": settings}, combine=combine):
             found.setdefault(run.id, run)
     return [*found.values()]
 
@@ -183,8 +200,10 @@ def _number(value: Any) -> Any:
     return literal(value) if isinstance(value, str) else value
 
 
-def spread(methods: Iterable[str], settings: Axes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each method with each combination of the settings that concern it.
+def spread(
+    methods: Iterable[str], settings: Axes, combine: Combine = every
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each method with the combinations of the settings that concern it.
 
     Raises `UnknownNameError` for a setting, or a preset, that none of the methods has.
     """
@@ -202,7 +221,7 @@ def spread(methods: Iterable[str], settings: Axes) -> Iterator[tuple[str, dict[s
         for target in values:
             if target.rpartition(".")[2] == "preset":
                 values[target] = _presets(target.rpartition(".")[0] or name, values[target])
-        for choice in choices(values):
+        for choice in combine(name, values):
             # The preset "default" is no setting.
             yield name, {k: v for k, v in choice.items() if v is not None}
 
@@ -297,5 +316,11 @@ def _numbers(word: str, values: Values, least: int) -> list[int]:
 
 
 def listed(values: Values) -> list[Any]:
-    """The values as a list, if they are not one already."""
-    return list(values) if isinstance(values, list | tuple | range) else [values]
+    """The values as a list, if they are not one already.
+
+    Raises `ConfigError` for a list of none.
+    """
+    found = list(values) if isinstance(values, list | tuple | range) else [values]
+    if not found:
+        raise ConfigError("a word or setting of the grid has no values; give one or leave it out.")
+    return found

@@ -112,6 +112,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"policy": "best"}, "few-shot-val"),
     ({"policy": ["none", "transfer"]}, "--transfer"),
     ({"task": "both"}, "base-to-new"),
+    ({"shots": []}, "no values"),
+    ({"settings": {"blocks": []}}, "no values"),
+    ({"settings": {"blocks": ["1..3"]}}, "--search"),
     ({"task": "base-to-new", "method": "gda"}, "new"),
 ]
 
