@@ -36,6 +36,9 @@ Root = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 DatasetName = Annotated[str | None, typer.Option(help="Name of a cached data set, or a key.")]
+INTERRUPTED = 130
+RESULTS = Path("runs/results.sqlite")
+ResultsFile = Annotated[Path, typer.Option(help="Results file.")]
 BackboneName = Annotated[str | None, typer.Option(help="Backbone of the cache entry.")]
 
 
@@ -305,6 +308,144 @@ def fit(
 
 
 @adapters_app.command()
+def sweep(
+    grid_file: Annotated[
+        Path | None, typer.Argument(metavar="[GRID.yaml]", help="The same words as the options.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Such as fma,tip-adapter; or all.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Cached data sets (the newest).")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Backbones of the entries.")] = None,
+    shots: Annotated[str | None, typer.Option(help="Such as 1,2,4,8,16 (16).")] = None,
+    seed: Annotated[str | None, typer.Option(help="Such as 1,2,3 (1).")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policies (few-shot-val).")] = None,
+    task: Annotated[str | None, typer.Option(help="few-shot, base-to-new (few-shot).")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="fma.blocks=2,6,12; repeatable.")
+    ] = None,
+    prompts: Annotated[str | None, typer.Option(help="Prompt banks (the newest).")] = None,
+    views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
+    transfer: Annotated[str | None, typer.Option(help="Data set for policy transfer.")] = None,
+    search: Annotated[
+        str, typer.Option(help="grid, random, or a sampler of Optuna: tpe, gp.")
+    ] = "grid",
+    trials: Annotated[int, typer.Option(min=1, help="Settings a method that a search tries.")] = 20,
+    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster (own, here).")] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="partition=…, time=MINUTES, memory=GB …; repeatable.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core or GPU).")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
+    dry_run: Annotated[bool, typer.Option(help="Check the grid and count its runs.")] = False,
+    results: ResultsFile = RESULTS,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Fit every combination of methods, data, shots, seeds and settings that is not done yet.
+
+    Example: adapters sweep --method tip-adapter,fma --shots 1,4 --seed 1,2 --set fma.blocks=2,3
+    """
+    part = _part(shard)
+    from adapters.search import SAMPLERS, adaptive, at_random, planned
+
+    _one_of("--search", search, ("grid", "random", *SAMPLERS))
+    if search in SAMPLERS and part != (1, 1):
+        raise FeatcacheError(f"--search {search} learns from every trial, so it takes no --shard.")
+
+    from adapters import sweep as sweeps
+    from adapters.configure import parse
+    from adapters.engines import engine as choose
+    from adapters.grid import Combine, Run, axes, every, typed, union
+    from adapters.progress import watched
+    from adapters.results import Results
+    from featcache.cache import FeatureCache
+
+    given = {
+        "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
+        "policy": policy, "task": task, "prompts": prompts, "views": views, "transfer": transfer,
+    }  # fmt: skip
+    words: dict[str, Any] = {word: typed(text) for word, text in given.items() if text is not None}
+    words["settings"] = axes(settings or [])
+    store, kept, people = FeatureCache(cache), Results(results), _people(as_json)
+
+    def make(combine: Combine) -> list[Run]:
+        return union(store, grid_file, words, combine)
+
+    runs: list[Run] = []
+    if search in SAMPLERS:
+        total, before = planned(make, search, trials, kept)
+    else:
+        runs = sweeps.shard(make(at_random(trials) if search == "random" else every), *part)
+        waiting = sweeps.left(runs, kept)
+        total, before = len(runs), len(runs) - len(waiting)
+    if dry_run:
+        sweeps.check(runs)
+        _document(as_json, {"runs": total, "before": before})
+        people.print(f"{total} runs, {before} of them done")
+        return
+    folder, options = results.parent / "slurm", parse(slurm or [])
+    worker = choose(engine, jobs, device, address=address, folder=folder, slurm=options)
+    best: list[Any] = []
+    try:
+        with watched(_people(True), total - before, worker.workers) as on_row:
+            if search in SAMPLERS:
+                summary, best = adaptive(make, search, trials, worker, kept, on_row)
+            else:
+                summary = sweeps.sweep(runs, worker, kept, on_row)
+    finally:
+        worker.close()
+    found = [vars_of(each) for each in best]
+    _document(as_json, {**vars_of(summary), "best": found, "results": str(results)})
+    people.print(
+        f"{summary.runs} runs: {summary.before} were done before, {summary.done} done now in "
+        f"{summary.seconds:.1f} s, {summary.failed} failed; rows in {results}"
+    )
+    for each in best:
+        people.print(
+            f"best of {each.trials} trials of {each.method}: {json.dumps(each.settings)}, "
+            f"validation {each.value:.4g}",
+            markup=False,
+        )
+    if summary.failed:
+        raise FeatcacheError(
+            f"{summary.failed} of {summary.runs} runs failed; `adapters results --results "
+            f"{results} --where status=failed` says why, and the same sweep tries them again."
+        )
+
+
+@adapters_app.command("results")
+def list_results(
+    where: Annotated[
+        list[str] | None, typer.Option(help="column=value[,value]; repeatable.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="table, csv, json, latex or markdown.")
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(help="Write .csv, .parquet, .json, .tex or .md instead.")
+    ] = None,
+    results: Annotated[list[Path] | None, typer.Option(help="Results files; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show or write the rows of results files. Example: adapters results --where method=fma"""
+    from adapters.results import FORMATS, brief, cell, read, text, write
+
+    _one_of("--format", form, FORMATS)
+    found = read(results or [RESULTS], where or [])
+    if out:
+        _people(as_json).print(f"Wrote {len(found)} rows to {write(found, out)}.", markup=False)
+        _document(as_json, {"rows": len(found), "file": str(out)})
+    elif as_json or form != "table":
+        print(text(found, "json" if as_json else form), end="")
+    else:
+        seen = brief(found)
+        heads = [str(name) for name in seen.columns]
+        rows = [[cell(value) for value in row] for row in seen.itertuples(index=False)]
+        _table(_people(False), heads, rows)
+
+
+@adapters_app.command()
 def predict(
     adapter: Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")],
     images: Annotated[list[Path], typer.Argument(help="Pictures to classify.")],
@@ -415,9 +556,12 @@ def _run(app: typer.Typer) -> None:
     except FeatcacheError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer itself turns Ctrl-C into status 130, without a word.
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         print("stopped; run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

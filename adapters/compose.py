@@ -63,7 +63,7 @@ def over(top_name: str, base_name: str) -> Method:
             x = base.features(low, _part(config, base_name), normalize(x, dim=-1))
         return top.logits(high, _part(config, top_name), x)
 
-    return _method({base_name: base, top_name: top}, choose, logits)
+    return _method({base_name: base, top_name: top}, choose, logits, top.criterion)
 
 
 def total(names: list[str]) -> Method:
@@ -87,7 +87,9 @@ def total(names: list[str]) -> Method:
     return _method(members, choose, logits)
 
 
-def _method(members: dict[str, Method], choose: Any, logits: Any) -> Method:
+def _method(
+    members: dict[str, Method], choose: Any, logits: Any, criterion: Any = "accuracy"
+) -> Method:
     fields = [
         (field_of(name), method.config, field(default_factory=method.config))
         for name, method in members.items()
@@ -103,6 +105,7 @@ def _method(members: dict[str, Method], choose: Any, logits: Any) -> Method:
         fit=fit,
         logits=logits,
         choose=choose,
+        criterion=criterion,
         parts=members,
         needs=frozenset().union(*(method.needs for method in members.values())),
         transductive=any(method.transductive for method in members.values()),

@@ -84,11 +84,16 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set takes key=value, got {pair!r}.")
-        try:
-            found[key.strip()] = json.loads(value)
-        except ValueError:
-            found[key.strip()] = value
+        found[key.strip()] = literal(value)
     return found
+
+
+def literal(text: str) -> Any:
+    """A value as typed: read as JSON where it is JSON, else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def settings(method: Method) -> list[Setting]:

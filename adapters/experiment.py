@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +17,7 @@ from adapters.adapter import Adapter
 from adapters.configure import configure
 from adapters.episode import BaseToNew, Draw, base_to_new, draw
 from adapters.evaluate import accuracy, harmonic_mean
+from adapters.identity import run_id
 from adapters.method import refuse_new_classes
 from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
@@ -55,11 +57,11 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
     `drawn` may be given where several experiments share a draw. Raises the errors of the rooms it
     passes through.
     """
-    experiment = _spelt_out(experiment)
+    experiment = spelt_out(experiment)
     method = get(experiment.method)
     config, fixed = configure(experiment.method, method, experiment.settings)
     drawn = drawn or draw_for(entry, experiment)
-    _check_needs(experiment.method, drawn)
+    check_needs(experiment.method, drawn)
     began = time.perf_counter()
     chosen = _choose(experiment, method, config, fixed, drawn)
     fitted = time.perf_counter()
@@ -67,6 +69,7 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
         logits = method.logits(chosen.state, chosen.config, drawn.test.x)
     done = time.perf_counter()
     row = {
+        "run": run_id(entry, experiment, drawn.episode.task),
         "dataset": entry.dataset,
         "backbone": entry.backbone,
         "task": drawn.episode.task,
@@ -88,8 +91,8 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
         "val_score": chosen.score,
         "tried": chosen.tried,
         "code": code_version(experiment.method),
-        "versions": {"featcache": version("featcache"), "torch": version("torch"),
-                     "python": platform.python_version()},
+        "transfer": experiment.transfer and experiment.transfer.key,
+        "versions": _versions(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     keys = ("dataset", "backbone", "entry", "fingerprint", "bank", "task", "shots", "seed", "views",
@@ -110,7 +113,7 @@ def run_base_to_new(
     The row's `accuracy` is that of the base classes; `new_accuracy` and `harmonic_mean` stand
     beside it. Raises `MethodError` before fitting where the method cannot take new names.
     """
-    method = _spelt_out(experiment).method
+    method = spelt_out(experiment).method
     if get(method).with_text is None:
         raise refuse_new_classes(method)
     drawn = drawn or base_to_new(
@@ -149,7 +152,7 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
     )
 
 
-def _spelt_out(experiment: Experiment) -> Experiment:
+def spelt_out(experiment: Experiment) -> Experiment:
     """`fma` with the setting `base=taskres` (or `fma.base`) is the method `fma@taskres`."""
     name = experiment.method
     bases = [key for key in experiment.settings if key == "base" or key.endswith(".base")]
@@ -164,6 +167,12 @@ def _spelt_out(experiment: Experiment) -> Experiment:
         owner = key.removesuffix("base").removesuffix(".") or name
         name = with_base(name, owner, str(settings.pop(key)))
     return replace(experiment, method=name, settings=settings)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    own = {name: version(name) for name in ("featcache", "torch")}
+    return {**own, "python": platform.python_version()}
 
 
 def _choose(
@@ -181,7 +190,8 @@ def _choose(
     return Chosen(final.config, final.state, settings.score, settings.tried)
 
 
-def _check_needs(name: str, drawn: Draw) -> None:
+def check_needs(name: str, drawn: Draw) -> None:
+    """Raise `MethodError` where the draw holds not all that the method needs."""
     if "views" in get(name).needs and drawn.episode.support.views.shape[0] == 1:
         raise MethodError(
             f"{name} needs augmented views and {drawn.episode.dataset} has none cached; add them "

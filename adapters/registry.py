@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -76,12 +77,41 @@ def with_base(name: str, method: str, base: str) -> str:
     return f"{name}@{base}" if top == method else name
 
 
+@cache
 def code_version(name: str) -> str:
-    """Hash of the source files of a method, so that a changed method is a new run."""
+    """Hash of the sources that a method's numbers come from, so that a changed one is a new run.
+
+    It covers the method's file and every module of `adapters` that it imports, directly or not:
+    its mathematics, the contract and the draws; for an expression those of all its parts and
+    `compose`. It does not cover `evaluate`, nor other packages.
+    """
+    files = {file(leaf) for leaf in leaves(name)}
+    if parts(name) != [name]:
+        files.add(FOLDER.parent / "compose.py")
+    while found := {path for each in files for path in _imports(each)} - files:
+        files |= found
     digest = sha256()
-    for leaf in leaves(name):
-        digest.update(file(leaf).read_bytes())
+    for path in sorted(files):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """The files of the modules of `adapters` that a source file imports."""
+    home = FOLDER.parent
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            module = (node.module or "").split(".")
+            modules = [module] + [[*module, alias.name] for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name.split(".") for alias in node.names]
+        else:
+            continue
+        below = [inner for top, *inner in modules if top == "adapters"]
+        found |= {home.joinpath(*inner).with_suffix(".py") for inner in below}
+    return frozenset(each for each in found if each.is_file())
 
 
 def file(name: str) -> Path:
@@ -97,6 +127,7 @@ def file(name: str) -> Path:
     return files[name]
 
 
+@cache
 def _files() -> dict[str, Path]:
     """Each method's file; its name has `-` for `_` and `++` for `plusplus`."""
     stems = [module.name for module in pkgutil.iter_modules([str(FOLDER)])]

@@ -89,22 +89,22 @@ def select(
         with torch.inference_mode():
             for choice, logits in method.scores(state, candidate, held.x, on_logits):
                 tried += 1
-                score = _score(method, logits, held)
-                if best is None or score > _signed(method, best.score):
-                    best = Chosen(
-                        replace(candidate, **choice), state, _signed(method, score), tried
-                    )
+                found = score(method, logits, held)
+                if best is None or _signed(method, found) > _signed(method, best.score):
+                    best = Chosen(replace(candidate, **choice), state, found, tried)
     assert best is not None
     return replace(best, tried=tried)
 
 
-def _score(method: Method, logits: torch.Tensor, held: Labelled) -> float:
+def score(method: Method, logits: torch.Tensor, held: Labelled) -> float:
+    """Accuracy in per cent or mean cross-entropy of `logits [n, c]`, as the criterion says."""
     if method.criterion == "accuracy":
         return accuracy(logits, held.labels)
-    return -float(cross_entropy(logits, held.labels))
+    return float(cross_entropy(logits, held.labels))
 
 
-def _signed(method: Method, score: float | None) -> float:
-    """Cross-entropy with its sign turned, so that more is better; and back again."""
-    score = score if score is not None else float("-inf")
-    return score if method.criterion == "accuracy" else -score
+def _signed(method: Method, value: float | None) -> float:
+    """The score with the sign of cross-entropy turned, so that more is better."""
+    if value is None:
+        return float("-inf")
+    return value if method.criterion == "accuracy" else -value

@@ -1,0 +1,139 @@
+"""Runs in this process, or in processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from adapters.work import Chunk, Row, Worker
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Local:
+    """In this process where `jobs` is 1, else in so many processes of one thread each.
+
+    Processes start with the first chunks and stay until `close`. One that dies is replaced.
+    `worker` is what does the chunks.
+    """
+
+    def __init__(self, jobs: int = 1, device: str = "cpu", worker: type[Worker] = Worker) -> None:
+        self.workers = jobs
+        self.device = device
+        self.worker = worker
+        self._here: Worker | None = None
+        self._pool: dict[Connection, BaseProcess] = {}
+
+    def run(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+        """Rows one by one, or as many as have come from the processes."""
+        return self._in_processes(chunks) if self.workers > 1 else self._in_turn(chunks)
+
+    def close(self) -> None:
+        """End the processes."""
+        for connection, process in self._pool.items():
+            connection.close()
+            process.terminate()
+        self._pool = {}
+
+    def _in_turn(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+        self._here = self._here or self.worker(self.device)
+        for chunk in chunks:
+            for row in self._here.rows(chunk):
+                yield [row]
+
+    def _in_processes(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+        waiting = deque(chunks)
+        busy: set[Connection] = set()
+        idle = set(self._pool)
+        while waiting or busy:
+            while waiting and (idle or len(self._pool) < self.workers):
+                connection = idle.pop() if idle else self._start()
+                try:
+                    connection.send(waiting[0])
+                except OSError:  # it died while it had nothing to do
+                    self._bury(connection)
+                    continue
+                waiting.popleft()
+                busy.add(connection)
+            ready: list[Any] = wait(list(busy))
+            for connection in ready:
+                rows, state = _received(connection)
+                if state != "busy":
+                    busy.remove(connection)
+                if state == "idle":
+                    idle.add(connection)
+                if state == "dead":
+                    self._bury(connection)
+                if rows:
+                    yield rows
+
+    def _bury(self, connection: Connection) -> None:
+        self._pool.pop(connection).join()
+        connection.close()
+
+    def _start(self) -> Connection:
+        # A fork server has torch imported once; a plain fork of a process with threads may hang.
+        if "forkserver" in get_all_start_methods():
+            context: Any = get_context("forkserver")
+            context.set_forkserver_preload(["adapters.work"])
+        else:
+            context = get_context("spawn")
+        ours: Connection
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(theirs, self.worker, self.device), daemon=True
+        )
+        with _one_thread():
+            process.start()
+        theirs.close()
+        self._pool[ours] = process
+        return ours
+
+
+def _received(connection: Connection) -> tuple[list[Row], str]:
+    """All rows that have come, and whether the worker is busy, idle or dead."""
+    rows: list[Row] = []
+    try:
+        while connection.poll():
+            row = connection.recv()
+            if row is None:
+                return rows, "idle"
+            rows.append(row)
+    except (EOFError, OSError):
+        return rows, "dead"
+    return rows, "busy"
+
+
+def _serve(connection: Connection, kind: type[Worker], device: str) -> None:
+    """A worker process: chunks in, rows out, None after the last of a chunk."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
+    torch.set_num_threads(1)
+    worker = kind(device)
+    try:
+        while True:
+            for row in worker.rows(connection.recv()):
+                connection.send(row)
+            connection.send(None)
+    except (EOFError, OSError):  # the driver has gone
+        return
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes started meanwhile have one thread in every numerical library."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -1,0 +1,157 @@
+"""What a worker does with a chunk of runs: the rows, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapters.episode import BaseToNew, Draw, base_to_new, draw
+from adapters.experiment import run as run_few_shot
+from adapters.experiment import run_base_to_new
+from adapters.grid import Cell, Run
+from adapters.registry import code_version, get
+from adapters.selection import score, validation
+from featcache.cache import Entry, ImageFeatures, TextFeatures
+from featcache.errors import FeatcacheError
+
+Row = dict[str, Any]
+KEPT = 2  # entries whose features a worker keeps in memory
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Runs of one cell, so that one draw serves them all."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def cell(self) -> Cell:
+        """The draw they share."""
+        return self.runs[0].cell
+
+
+class Worker:
+    """Does runs one after the other; keeps the last draw and the last entries in memory."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = _device(device)
+        self._entries: dict[Path, _Held] = {}
+        self._drawn: tuple[Cell, Draw | BaseToNew] | None = None
+
+    def rows(self, chunk: Chunk) -> Iterator[Row]:
+        """One row a run, in order; a run that cannot be done gives a row that says why."""
+        for run in chunk.runs:
+            try:
+                yield self._row(run)
+            except Exception as error:
+                yield failed(run, _sentence(error))
+
+    def draw(self, cell: Cell) -> Draw | BaseToNew:
+        """The cell's draw, on this worker's device. Raises what `adapters.episode.draw` raises."""
+        if self._drawn is None or self._drawn[0] != cell:
+            make = base_to_new if cell.task == "base-to-new" else draw
+            entry = self._held(cell.entry)
+            found = make(entry, cell.shots, cell.seed, bank=cell.bank, views=cell.views)
+            self._drawn = cell, _to(found, self.device)
+        return self._drawn[1]
+
+    def _row(self, run: Run) -> Row:
+        drawn = self.draw(run.cell)
+        if isinstance(drawn, BaseToNew):
+            outcome, base = run_base_to_new(run.entry, run.experiment, drawn), drawn.base
+        else:
+            outcome, base = run_few_shot(run.entry, run.experiment, drawn), drawn
+        row = {**outcome.row, "run": run.id, "status": "done"}
+        if row["val_score"] is None and run.experiment.policy not in ("none", "transfer"):
+            # Where there was nothing to choose, searches still want to know how good it was.
+            held = validation(base, run.experiment.policy)
+            assert held is not None
+            with torch.inference_mode():
+                row["val_score"] = score(
+                    get(run.experiment.method), outcome.adapter.logits(held.x), held
+                )
+        return row
+
+    def _held(self, entry: Entry) -> Entry:
+        held = self._entries.pop(entry.folder, None)
+        if held is None or held.manifest != entry.manifest:
+            held = _Held(entry.folder, entry.manifest)
+        self._entries = dict([*self._entries.items()][1 - KEPT :])
+        self._entries[entry.folder] = held  # the one used last is last
+        return held
+
+
+def failed(run: Run, reason: str) -> Row:
+    """The row of a run that could not be done."""
+    e = run.experiment
+    return {
+        "run": run.id,
+        "dataset": run.entry.dataset,
+        "backbone": run.entry.backbone,
+        "entry": run.entry.key,
+        "task": run.task,
+        "method": e.method,
+        "policy": e.policy,
+        "shots": e.shots,
+        "seed": e.seed,
+        "bank": e.bank,
+        "views": e.views,
+        "settings": dict(e.settings),
+        "transfer": e.transfer and e.transfer.key,
+        "code": code_version(e.method),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": "failed",
+        "reason": reason,
+    }
+
+
+class _Held(Entry):
+    """An entry whose features stay in memory once they are read."""
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str | None], Any]:
+        return {}
+
+    def images(self, split: str) -> ImageFeatures:
+        """As of the entry."""
+        if ("images", split) not in self._kept:
+            self._kept["images", split] = super().images(split)
+        found: ImageFeatures = self._kept["images", split]
+        return found
+
+    def text(self, bank: str | None = None) -> TextFeatures:
+        """As of the entry."""
+        if ("text", bank) not in self._kept:
+            self._kept["text", bank] = super().text(bank)
+        found: TextFeatures = self._kept["text", bank]
+        return found
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    """The value with every tensor in it moved to the device."""
+    if device.type == "cpu":
+        return value
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if is_dataclass(value) and not isinstance(value, type):
+        moved = {each.name: _to(getattr(value, each.name), device) for each in fields(value)}
+        return replace(value, **moved)
+    return value
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, FeatcacheError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

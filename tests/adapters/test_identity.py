@@ -1,0 +1,145 @@
+"""What makes two runs the same run, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters import registry
+from adapters.experiment import Experiment, run, run_base_to_new
+from adapters.identity import run_id
+from featcache.cache import Entry, FeatureCache, put_text, reload
+from tests.adapters.entries import CLASSES, WIDTH, make_entry
+
+BASE = Experiment("tip-adapter", shots=2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    return make_entry(tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    return make_entry(tmp_path_factory.mktemp("two"), name="beasts")
+
+
+DIFFERENT: list[dict[str, Any]] = [
+    {"method": "gda"},
+    {"shots": 1},
+    {"seed": 2},
+    {"policy": "full-val"},
+    {"settings": {"alpha": 2.0}},
+]
+
+
+@pytest.mark.parametrize("change", DIFFERENT, ids=str)
+def test_every_part_of_an_experiment_makes_another_run(entry: Entry, change: Any) -> None:
+    assert run_id(entry, replace(BASE, **change)) != run_id(entry, BASE)
+
+
+def test_features_tasks_prompts_and_sources_make_another_run(entry: Entry, other: Entry) -> None:
+    transfer = replace(BASE, policy="transfer", transfer=entry)
+    found = [
+        run_id(entry, BASE),
+        run_id(other, BASE),
+        run_id(entry, BASE, "base-to-new"),
+        run_id(entry, transfer),
+        run_id(entry, replace(transfer, transfer=other)),
+    ]
+    assert len(set(found)) == len(found)
+
+
+def test_new_prompts_under_the_same_name_make_another_run(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    before = run_id(entry, BASE)
+    prompts = [[f"prompt {c}"] for c in range(CLASSES)]
+    put_text(entry, entry.banks[-1], np.eye(CLASSES, WIDTH), prompts)
+    assert run_id(reload(entry), BASE) != before
+
+
+def test_a_default_that_is_spelt_out_is_the_same_run(entry: Entry) -> None:
+    fma = Experiment("fma", 2, 1)
+    assert run_id(entry, replace(fma, settings={"blocks": 3})) == run_id(entry, fma)
+    assert run_id(entry, replace(fma, settings={"fma.blocks": 3})) == run_id(entry, fma)
+    assert run_id(entry, replace(fma, settings={"blocks": 2})) != run_id(entry, fma)
+    asked = {"preset": "paper", "epochs": 200}
+    assert run_id(entry, replace(fma, settings=asked)) == run_id(
+        entry, replace(fma, settings={"preset": "paper"})
+    )
+
+
+def test_a_default_that_the_policy_would_have_chosen_is_another_run(entry: Entry) -> None:
+    """Given by hand it stays 7; left out it is chosen on validation, unless nothing is chosen."""
+    for method, key in (("fma", "inference_steps"), ("fma@taskres", "fma.inference_steps")):
+        free = Experiment(method, 2, 1)
+        held = replace(free, settings={key: 7})
+        assert run_id(entry, held) != run_id(entry, free)
+        assert run_id(entry, replace(held, policy="none")) == run_id(
+            entry, replace(free, policy="none")
+        )
+
+
+def test_the_row_carries_the_id_that_was_foreseen(entry: Entry) -> None:
+    assert run(entry, BASE).row["run"] == run_id(entry, BASE)
+    zero = replace(BASE, method="zero-shot")
+    row = run_base_to_new(entry, zero).row
+    assert row["run"] == run_id(entry, zero, "base-to-new")
+
+
+def test_a_changed_maths_room_makes_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version of a method changes with the modules it imports, and with no others."""
+    home = tmp_path / "adapters"
+    (home / "methods").mkdir(parents=True)
+    (home / "methods" / "mine.py").write_text("from adapters import near\nimport adapters.far\n")
+    (home / "near.py").write_text("from adapters.deep import x\n")
+    for name in ("far", "deep", "stranger"):
+        (home / f"{name}.py").write_text("x = 1\n")
+    monkeypatch.setattr(registry, "FOLDER", home / "methods")
+
+    def version() -> str:
+        for cached in (registry.code_version, registry._imports, registry._files):
+            cached.cache_clear()
+        return registry.code_version("mine")
+
+    try:
+        before = version()
+        assert version() == before
+        for name, changes in (("stranger", False), ("near", True), ("far", True), ("deep", True)):
+            path = home / f"{name}.py"
+            content = path.read_text()
+            path.write_text(content + "x = 2\n")
+            assert (version() != before) is changes, name
+            path.write_text(content)
+    finally:
+        monkeypatch.undo()
+        for cached in (registry.code_version, registry._imports, registry._files):
+            cached.cache_clear()
+
+
+def test_the_version_of_fma_covers_its_flows() -> None:
+    found = {path.name for path in registry._imports(registry.file("fma"))}
+    assert {"flows.py", "training.py", "closed_flow.py", "odes.py"} <= found
+
+
+def test_an_id_is_the_same_in_another_process(entry: Entry) -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom adapters.experiment import Experiment\n"
+        "from adapters.identity import run_id\nfrom featcache import FeatureCache\n"
+        "entry = FeatureCache(Path(sys.argv[1])).find()\n"
+        "print(run_id(entry, Experiment('tip-adapter', shots=2, seed=1)), end='')"
+    )
+    root = entry.folder.parents[2]
+    assert FeatureCache(root).find().key == entry.key
+    command = [sys.executable, "-c", script, str(root)]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert found == run_id(entry, BASE)

@@ -1,0 +1,277 @@
+"""Sweeps: nothing done twice, nothing lost, and the same rows whoever does the work."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import sweep as sweeps
+from adapters.engines import Local
+from adapters.experiment import run as run_alone
+from adapters.experiment import run_base_to_new
+from adapters.grid import Run, grid
+from adapters.results import Results
+from adapters.sweep import chunks, cost, shard, sweep
+from adapters.work import Row, Worker
+from featcache.cache import FeatureCache
+from featcache.errors import ConfigError, EpisodeError
+from tests.adapters.entries import make_entry
+
+METHODS = ["zero-shot", "gda", "ncm"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    folder = tmp_path_factory.mktemp("sweep")
+    make_entry(folder)
+    return FeatureCache(folder / "cache")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results.sqlite")
+
+
+def runs_of(cache: FeatureCache, **words: Any) -> list[Run]:
+    return grid(cache, **{"method": METHODS, "shots": [1, 2], "seed": [1, 2, 3], **words})
+
+
+def accuracies(results: Results) -> dict[str, float]:
+    frame = results.frame()
+    assert frame["run"].is_unique
+    return dict(zip(frame["run"], frame["accuracy"], strict=True))
+
+
+def test_a_sweep_is_its_runs_one_by_one(cache: FeatureCache, results: Results) -> None:
+    runs = runs_of(cache)
+    summary = sweep(runs, results=results)
+    assert (summary.runs, summary.before, summary.done, summary.failed) == (18, 0, 18, 0)
+    alone = {run.id: run_alone(run.entry, run.experiment).row["accuracy"] for run in runs}
+    assert accuracies(results) == alone
+
+
+def test_base_to_new_rows_have_both_halves(cache: FeatureCache, results: Results) -> None:
+    runs = runs_of(cache, method="zero-shot", task=["few-shot", "base-to-new"], shots=2, seed=1)
+    sweep(runs, results=results)
+    frame = results.frame().set_index("task")
+    alone = run_base_to_new(runs[1].entry, runs[1].experiment).row
+    assert frame.loc["base-to-new", "harmonic_mean"] == alone["harmonic_mean"]
+    assert frame["new_accuracy"].isna().tolist() == [True, False]
+
+
+def test_what_is_done_is_not_done_again(cache: FeatureCache, results: Results) -> None:
+    runs = runs_of(cache)
+    heard: list[Row] = []
+    sweep(runs[:7], results=results, on_row=heard.append)
+    summary = sweep(runs, results=results, on_row=heard.append)
+    assert (summary.before, summary.done) == (7, 11)
+    assert sorted(row["run"] for row in heard) == sorted(run.id for run in runs)
+
+
+def test_processes_give_the_rows_of_this_process(cache: FeatureCache, results: Results) -> None:
+    runs = runs_of(cache)
+    rows: dict[str, float] = {}
+    sweep(runs, on_row=lambda row: rows.update({row["run"]: row["accuracy"]}))
+    engine = Local(jobs=2)
+    try:
+        assert sweep(runs, engine, results).done == len(runs)
+        assert accuracies(results) == rows
+        dead = next(iter(engine._pool.values()))
+        os.kill(dead.pid or 0, signal.SIGKILL)
+        again = runs_of(cache, seed=[4, 5])
+        assert sweep(again, engine, results).done == len(again)
+    finally:
+        engine.close()
+
+
+def test_a_failed_run_is_a_row_and_the_rest_goes_on(
+    cache: FeatureCache, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = runs_of(cache)
+    real = Worker._row
+
+    def breaks(worker: Worker, run: Run) -> Row:
+        if run.experiment.method == "ncm":
+            raise ZeroDivisionError("by\n nothing")
+        return real(worker, run)
+
+    monkeypatch.setattr(Worker, "_row", breaks)
+    assert sweep(runs, results=results).failed == 6
+    frame = results.frame().set_index("status")
+    assert set(frame.loc["failed", "reason"]) == {"ZeroDivisionError: by nothing"}
+    assert set(frame.loc["failed", "method"]) == {"ncm"}
+    assert len(frame.loc["done"]) == 12
+    monkeypatch.undo()
+    summary = sweep(runs, results=results)
+    assert (summary.before, summary.done, summary.failed) == (12, 6, 0)
+    assert set(results.frame()["status"]) == {"done"}
+
+
+class Deadly(Worker):
+    """A worker whose process is killed by one kind of run."""
+
+    def _row(self, run: Run) -> Row:
+        if run.experiment.method == "ncm" and run.experiment.seed == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._row(run)
+
+
+def test_a_run_that_kills_its_worker_takes_no_other_along(
+    cache: FeatureCache, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = runs_of(cache)
+    engine = Local(jobs=2, worker=Deadly)
+    try:
+        summary = sweep(runs, engine, results)
+    finally:
+        engine.close()
+    frame = results.frame()
+    assert frame["run"].is_unique
+    lost = frame[frame["status"] == "failed"]
+    assert set(zip(lost["method"], lost["seed"], strict=True)) == {("ncm", 2)}
+    assert lost["reason"].str.contains("worker died").all()
+    assert (summary.done, summary.failed) == (len(runs) - 2, 2)
+
+
+def test_every_run_is_in_one_chunk_of_its_own_cell(cache: FeatureCache) -> None:
+    runs = runs_of(cache, method=["fma", "gda", "linear-probe"], settings={"fma.blocks": [1, 2]})
+    for parts in (1, 3, 8, 1000):
+        found = chunks(runs, parts)
+        assert sorted(run.id for chunk in found for run in chunk.runs) == sorted(
+            run.id for run in runs
+        )
+        assert all({run.cell for run in chunk.runs} == {chunk.cell} for chunk in found)
+        prices = [sum(map(cost, chunk.runs)) for chunk in found]
+        assert prices == sorted(prices, reverse=True)
+    assert len(chunks(runs)) == 6  # a draw each
+    assert len(chunks(runs, 1000)) == len(runs)
+
+
+def test_a_search_over_fits_costs_more(cache: FeatureCache) -> None:
+    def price(method: str, **words: Any) -> float:
+        return cost(runs_of(cache, method=method, shots=2, seed=1, **words)[0])
+
+    assert price("fma") > price("zero-shot")
+    assert price("fma", settings={"preset": "paper"}) > price("fma", settings={"steps": 1})
+    assert price("lp++", policy="full-val") == 4 * price("lp++", policy="none")
+    assert price("fma@taskres") > price("fma")
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 5])
+def test_shards_are_a_partition(cache: FeatureCache, of: int) -> None:
+    runs = runs_of(cache)
+    parts = [shard(runs, part + 1, of) for part in range(of)]
+    assert sorted(r.id for part in parts for r in part) == sorted(r.id for r in runs)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert [r.id for r in shard(runs[::-1], 1, of)][::-1] == [r.id for r in parts[0]]
+    with pytest.raises(ConfigError):
+        shard(runs, of + 1, of)
+
+
+def test_a_draw_that_cannot_be_is_refused_before_the_first_fit(
+    cache: FeatureCache, results: Results
+) -> None:
+    with pytest.raises(EpisodeError, match="10 training"):
+        sweep(runs_of(cache, shots=[1, 11]), results=results)
+    assert not results.path.exists() or results.frame().empty
+
+
+def drive(cache: Path, results: Path, jobs: int) -> None:
+    engine = Local(jobs)
+    runs = killable(FeatureCache(cache))
+    try:
+        sweep(runs, engine, Results(results))
+    finally:
+        engine.close()
+
+
+def killable(cache: FeatureCache) -> list[Run]:
+    return runs_of(cache, shots=[1, 2, 4, 8], seed=list(range(10)))
+
+
+def killed_at_random(cache: FeatureCache, path: Path, jobs: int, kills: int) -> None:
+    """Kill a sweep `kills` times somewhere between its first row and its last, then finish it."""
+    rng = random.Random(0)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["adapters.work"])
+
+    def held() -> dict[str, tuple[Any, ...]]:
+        if not path.exists():
+            return {}
+        with sqlite3.connect(path) as connection:
+            found = connection.execute("SELECT run, accuracy, time, fit_seconds FROM runs")
+            rows = found.fetchall()
+        assert len({row[0] for row in rows}) == len(rows)
+        return {row[0]: row for row in rows}
+
+    before: dict[str, tuple[Any, ...]] = {}
+    for _ in range(kills):
+        driver = context.Process(target=drive, args=(cache.root, path, jobs))
+        driver.start()
+        wanted = len(before) + rng.randint(1, 15)
+        while driver.is_alive() and _count(path) < wanted:
+            time.sleep(0.001)
+        driver.kill()
+        driver.join()
+        seen = held()
+        assert before.items() <= seen.items()  # nothing that was written is lost or done again
+        before = seen
+    assert 0 < len(before) < 120
+    runs = killable(cache)
+    summary = sweep(runs, results=Results(path))
+    assert (summary.runs, summary.before, summary.failed) == (120, len(before), 0)
+    after = held()
+    assert before.items() <= after.items()
+    assert len(after) == 120
+
+
+def _count(path: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def test_a_killed_driver_loses_no_row_and_repeats_none(cache: FeatureCache, tmp_path: Path) -> None:
+    killed_at_random(cache, tmp_path / "results.sqlite", jobs=1, kills=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_driver_killed_again_and_again_loses_no_row(
+    cache: FeatureCache, tmp_path: Path, jobs: int
+) -> None:
+    killed_at_random(cache, tmp_path / "results.sqlite", jobs=jobs, kills=4)
+
+
+@pytest.mark.slow
+def test_workers_killed_at_random_lose_no_run(cache: FeatureCache, results: Results) -> None:
+    runs = runs_of(cache, method=["tip-adapter", "gda"], shots=[1, 2, 4, 8], seed=list(range(10)))
+    engine = Local(jobs=2)
+    killed = 0
+
+    def kill(row: Row) -> None:
+        nonlocal killed
+        if killed < 3 and hash(row["run"]) % 7 == 0:
+            killed += 1
+            os.kill(next(iter(engine._pool.values())).pid or 0, signal.SIGKILL)
+
+    try:
+        summary = sweep(runs, engine, results, kill)
+    finally:
+        engine.close()
+    assert (summary.done, summary.failed) == (80, 0)
+    assert len(accuracies(results)) == 80
+
+
+def test_the_public_door() -> None:
+    assert sweeps.grid is grid
