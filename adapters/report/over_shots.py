@@ -1,4 +1,4 @@
-"""Tables and pictures of results: accuracy over shots, mean and spread over seeds."""
+"""Accuracy over shots of one data set: mean and spread over seeds, as a picture and a table."""
 
 from __future__ import annotations
 
@@ -67,12 +67,6 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160, metadata={"Software": None} if path.suffix == ".png" else None)
     return path
-
-
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column left, the others right."""
-    lines = [list(heads), ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
