@@ -22,9 +22,9 @@ LATEX = {
 def markdown(heads: Sequence[str], rows: Rows, bold: Places = ()) -> str:
     """A Markdown table, the first column left, the others right."""
     lines = [
-        [_markdown(head) for head in heads],
+        [escape_markdown(head) for head in heads],
         ["---", *["---:"] * (len(heads) - 1)],
-        *_marked(rows, bold, _markdown, "**{}**"),
+        *_marked(rows, bold, escape_markdown, "**{}**"),
     ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -34,13 +34,15 @@ def latex(heads: Sequence[str], rows: Rows, bold: Places = (), rules: Collection
 
     Before each row numbered in `rules` stands a `\midrule`.
     """
-    lines = [" & ".join(line) + r" \\" for line in _marked(rows, bold, _latex, r"\textbf{{{}}}")]
+    lines = [
+        " & ".join(line) + r" \\" for line in _marked(rows, bold, escape_latex, r"\textbf{{{}}}")
+    ]
     body = ["\\midrule\n" * (i in rules) + line for i, line in enumerate(lines)]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
             r"\toprule",
-            " & ".join(map(_latex, heads)) + r" \\",
+            " & ".join(map(escape_latex, heads)) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -59,10 +61,12 @@ def _marked(rows: Rows, bold: Places, escape: Escape, mark: str) -> list[list[st
     ]
 
 
-def _markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is."""
     # An underscore within a word is plain text in Markdown; escaped it would only be ugly.
     return re.sub(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", " ".join(text.split()))
 
 
-def _latex(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """Text that LaTeX shows as it is."""
     return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
