@@ -398,7 +398,7 @@ def report(
 
     runs = read(results, where or [])
     store = FeatureCache(cache)
-    page = write_report(runs, out, str(results), baseline=baseline, run=run, top=top, cache=store)
+    page = write_report(runs, out, results.name, baseline=baseline, run=run, top=top, cache=store)
     counts = {"runs": len(runs.done), "failed": len(runs.failed), "superseded": runs.superseded}
     _document(as_json, {"page": str(page), **counts})
     _people(as_json).print(

@@ -102,7 +102,9 @@ def number(field: str, title: str | None = None, **more: Any) -> Spec:
     scale = more.pop("scale", {})
     if scale.get("type") != "log":
         scale = {"zero": False, **scale}
-    return {"field": field, "type": "quantitative", "title": title or field, "scale": scale, **more}
+    # Titles of layers are joined, so a layer without one must not have one.
+    named = {} if title is None else {"title": title}
+    return {"field": field, "type": "quantitative", "scale": scale, **named, **more}
 
 
 def name(field: str, **more: Any) -> Spec:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,19 +22,22 @@ LEVEL = 0.05
 LEAST_DATASETS = 6
 
 
-def half_width(std: float, n: int) -> float:
-    """Half the 95 % t-interval of a mean of `n` values with sample deviation `std`."""
+def half_width(std: Any, n: Any) -> Any:
+    """Half the 95 % t-interval of a mean of `n` values with sample deviation `std`.
+
+    Numbers or arrays; NaN where n < 2.
+    """
     from scipy.special import stdtrit
 
-    return float(stdtrit(n - 1, 1 - LEVEL / 2) * std / math.sqrt(n)) if n > 1 else math.nan
+    degrees = np.where(np.asarray(n) > 1, np.asarray(n) - 1.0, np.nan)
+    return stdtrit(degrees, 1 - LEVEL / 2) * std / np.sqrt(n)
 
 
 def summary(rows: pandas.DataFrame, by: Sequence[str], value: str = "accuracy") -> pandas.DataFrame:
     """Mean, half 95 % interval and number `n` of `value`, by the columns `by`, in order met."""
     groups = rows.groupby(list(by), sort=False)[value]
     found = groups.agg(mean="mean", std="std", n="count")
-    halves = [half_width(s, int(n)) for s, n in zip(found["std"], found["n"], strict=True)]
-    return found.assign(half=halves).drop(columns="std").reset_index()
+    return found.assign(half=half_width(found["std"], found["n"])).drop(columns="std").reset_index()
 
 
 def over_seeds(differences: Sequence[float]) -> float:

@@ -30,6 +30,8 @@ def settings_of(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 def is_sweep(rows: pandas.DataFrame) -> bool:
     """Whether some draw was fitted with several settings."""
+    if rows["settings"].nunique() < 2:
+        return False
     return bool((rows.groupby(["dataset", "shots", "seed"])["settings"].nunique() > 1).any())
 
 

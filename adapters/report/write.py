@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from adapters.report.pieces import Figure, Part, Table
 from adapters.report.tables import escape_latex, escape_markdown, latex, markdown
 from featcache.errors import ConfigError
 
-LIBRARY = "window.vegaEmbed = vegaEmbed;"
 SCALE = 2  # pixels of a PNG to each of a figure
 
 
@@ -68,21 +68,28 @@ def write_table(table: Table, folder: Path) -> None:
 
 def html(title: str, text: str, parts: Sequence[Part]) -> str:
     """The page: charts by Vega-Lite, whose scripts are in it once."""
-    import vl_convert
     from jinja2 import Environment
     from markupsafe import Markup
 
     template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    library = vl_convert.javascript_bundle(LIBRARY).replace("</script", "<\\/script")
     specs = {figure.name: figure.spec for figure in figures(parts)}
     page = Environment(autoescape=True, trim_blocks=True).from_string(template)
     return page.render(
         title=title,
         text=text,
         parts=parts,
-        library=Markup(library),
+        library=Markup(_library()),
         specs=Markup(json.dumps(specs).replace("<", "\\u003c")),
     )
+
+
+@cache
+def _library() -> str:
+    """Vega, Vega-Lite and vega-embed as one script."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script")
 
 
 def figures(parts: Sequence[Part]) -> Iterator[Figure]:

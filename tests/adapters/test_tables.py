@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from adapters.report import latex, markdown
 
-NASTY = r"50% of R&D_1 $x$ #2 {a} ~b ^c \d <b> |e| *f* `g` [h](i) ± – ↑ ↓ & &amp; _x_ \\"
+NASTY = r'50% of R&D_1 $x$ #2 {a} ~b ^c \d <b> |e| *f* `g` [h](i) ± – ↑ ↓ & &amp; _x_ "q" \\'
 words = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1)
 cells = words.map(lambda text: " ".join(text.split())).filter(bool)
 tables = st.integers(1, 4).flatmap(
