@@ -26,6 +26,8 @@ OPTIONS: dict[str, Any] = {
 }
 featcache_app = typer.Typer(help="Encode pictures and prompts once, into a cache.", **OPTIONS)
 adapters_app = typer.Typer(help="Fit few-shot adapters on cached embeddings.", **OPTIONS)
+plot_app = typer.Typer(help="Draw what an adapter does.", **OPTIONS)
+adapters_app.add_typer(plot_app, name="plot")
 
 Cache = Annotated[
     Path | None,
@@ -508,6 +510,71 @@ def evaluate(
     people = _people(as_json)
     people.print(f"[bold]{score:.2f} %[/] of {len(test.labels)} test pictures of {entry.key}")
     _table(people, ("class", "accuracy"), [(n, f"{a:.1f} %") for n, a in by_class.items()])
+
+
+@adapters_app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Results file.")] = Path("runs/results.sqlite"),
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("report"),
+    baseline: Annotated[
+        str | None, typer.Option(help="Method to compare with (zero-shot if it was run).")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="column=value[,value] of rows to use; repeatable.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Id of the run to show class by class (the best).")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Methods a figure shows.")] = 8,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page, figures and tables of the results so far.
+
+    Example: adapters report --where dataset=digits --baseline tip-adapter
+    """
+    from adapters.report.build import report as write_report
+    from adapters.report.rows import read
+    from featcache.cache import FeatureCache
+
+    runs = read(results, where or [])
+    store = FeatureCache(cache)
+    page = write_report(runs, out, results.name, baseline=baseline, run=run, top=top, cache=store)
+    counts = {"runs": len(runs.done), "failed": len(runs.failed), "superseded": runs.superseded}
+    _document(as_json, {"page": str(page), **counts})
+    _people(as_json).print(
+        f"Wrote {page} from {counts['runs']} runs ({counts['failed']} failed); its figures and "
+        "tables lie beside it.",
+        markup=False,
+    )
+
+
+@plot_app.command()
+def flow(
+    adapter: Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .png, .svg, .pdf or .html (flow.png).")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Test pictures whose way is drawn.")] = 150,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the ways of pictures or prototypes through an adapter's flow.
+
+    Example: adapters plot flow runs/ADAPTER --out flow.svg
+    """
+    from adapters.adapter import load
+    from adapters.report.flow import draw_flow, write_flow
+    from featcache.cache import FeatureCache
+
+    fitted = load(adapter)
+    drawn = draw_flow(fitted, FeatureCache(cache).get(fitted.about["entry"]), pictures)
+    path = out or adapter / "flow.png"
+    write_flow(drawn, path)
+    _document(
+        as_json, {"file": str(path), "explained": drawn.explained, "accuracy": drawn.accuracy}
+    )
+    _people(as_json).print(f"Wrote {path}. {drawn.text}", markup=False)
 
 
 @adapters_app.command()

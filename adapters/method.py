@@ -10,6 +10,8 @@ It ends with `method = Method(...)`, built from plain functions:
     grid(state, config, x, axes) -> (choice, logits) …   those settings at little cost (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     targets(state, config) -> [c, d]              class vectors in that space (optional)
+    trajectory(state, config, x [q, d]) -> [s, n, d]   where its flow takes the pictures (n = q) or
+                                                  the prototypes (n = c), step by step (optional)
 
 `fit` sees the support and the text, never the test split; choosing settings is `selection`'s.
 """
@@ -65,6 +67,7 @@ class Method:
     grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
     features: Callable[[State, Any, Tensor], Tensor] | None = None
     targets: Callable[[State, Any], Tensor] | None = None
+    trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
     parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"

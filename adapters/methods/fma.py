@@ -190,6 +190,11 @@ def _states(state: State, config: Config, x: Tensor, steps: int) -> Iterable[Ten
     return odes.integrate(field, start, steps, config.solver, end=steps / flows.EULER_STEPS)
 
 
+def trajectory(state: State, config: Config, x: Tensor) -> Tensor:
+    """The states `[11, q, d]` of all ten steps, from the unit embeddings on."""
+    return torch.stack([*_states(state, config, x, flows.EULER_STEPS)])
+
+
 def _cosine(state: State, x: Tensor) -> Tensor:
     return state["logit_scale"] * normalize(x, dim=-1) @ state["text"].T
 
@@ -221,6 +226,7 @@ method = Method(
     with_text=with_text,
     space=space,
     grid=grid,
+    trajectory=trajectory,
     criterion="cross-entropy",
     presets=PRESETS,
 )

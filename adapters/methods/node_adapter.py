@@ -210,6 +210,11 @@ def with_text(state: State, config: Config, text: Text) -> State:
     return {**state, "prototypes": prototypes, "text": start}
 
 
+def trajectory(state: State, _config: Config, _x: Tensor) -> Tensor:
+    """The prototypes `[steps + 1, c, d]`, whatever the pictures."""
+    return state["prototypes"]
+
+
 def space(config: Config) -> Space:
     """Every step of the flow, p(0) among them."""
     return Space(logits={"horizon": tuple(i / config.steps for i in range(config.steps + 1))})
@@ -221,6 +226,7 @@ method = Method(
     logits=logits,
     with_text=with_text,
     space=space,
+    trajectory=trajectory,
     criterion="cross-entropy",
     presets={"local": {"field": "local"}},
 )

@@ -1,4 +1,4 @@
-"""Tables and pictures of results: accuracy over shots, mean and spread over seeds."""
+"""Accuracy over shots of one data set: mean and spread over seeds, as a picture and a table."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.evaluate import Spread, spread
-
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
+
+    from adapters.evaluate import Spread
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -23,6 +23,8 @@ def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, i
     Raises `ValueError` where rows differ in data set, backbone, task or policy: such rows never
     share a table.
     """
+    from adapters.evaluate import spread
+
     for column in ("dataset", "backbone", "task", "policy", "transductive"):
         if frame[column].nunique() > 1:
             held = ", ".join(sorted(map(str, frame[column].unique())))
@@ -67,12 +69,6 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160, metadata={"Software": None} if path.suffix == ".png" else None)
     return path
-
-
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column left, the others right."""
-    lines = [list(heads), ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:

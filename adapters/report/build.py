@@ -1,0 +1,203 @@
+"""The whole report: what stands in it, and in which order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.report import classes, curves, sweeps
+from adapters.report.comparison import by_dataset, by_shots, gains, with_average
+from adapters.report.pieces import Figure, Looks, Part, Table, looks, several, slug
+from adapters.report.rows import Runs, Section
+from adapters.report.statistics import summary
+from adapters.report.write import write
+from featcache.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import pandas
+
+    from featcache.cache import FeatureCache
+
+TOP = 8  # methods of a figure beside the baseline; more lines are not told apart
+ZERO_SHOT = "zero-shot"
+
+
+def report(
+    runs: Runs,
+    folder: Path,
+    source: str,
+    *,
+    baseline: str | None = None,
+    run: str | None = None,
+    top: int = TOP,
+    cache: FeatureCache | None = None,
+) -> Path:
+    """Write the report of these runs into a folder and return its page.
+
+    `baseline` is a method, or a method with its settings as the tables name it (zero-shot if it is
+    there). `run` is the id of the run to look at class by class. Raises `UnknownNameError` where
+    the baseline has no run.
+    """
+    base = _baseline(runs, baseline)
+    sections = list(runs.sections())
+    ranked = {section.title: rank(section.rows) for section in sections}
+    shown = {title: _shown(lines, base, top) for title, lines in ranked.items()}
+    # By name, so that a method keeps its colour when others do better or worse.
+    appearance = looks(sorted({line for lines in shown.values() for line in lines}))
+    parts = [
+        _section(section, ranked[section.title], shown[section.title], base, appearance)
+        for section in sections
+    ]
+    method = str(runs.done.loc[runs.done["line"] == base, "method"].iloc[0])
+    parts.append(classes.part(runs.done, run, method, cache))
+    if len(runs.failed):
+        parts.append(_failed(runs.failed))
+    return write(folder, "Few-shot results", _text(runs, source), parts)
+
+
+def rank(rows: pandas.DataFrame) -> list[str]:
+    """The lines, best first: by their mean distance to the mean of each data set and shots."""
+    cells = rows.groupby(["dataset", "shots", "line"])["accuracy"].mean()
+    above = cells - cells.groupby(level=["dataset", "shots"]).transform("mean")
+    return [str(n) for n in above.groupby(level="line").mean().sort_values(ascending=False).index]
+
+
+def _shown(lines: list[str], base: str, top: int) -> list[str]:
+    return [n for i, n in enumerate(lines) if i < top or n in (base, ZERO_SHOT)]
+
+
+def _baseline(runs: Runs, asked: str | None) -> str:
+    lines, methods = list(runs.done["line"].unique()), list(runs.done["method"].unique())
+    name = asked or (ZERO_SHOT if ZERO_SHOT in methods else lines[0])
+    if name in lines:
+        return str(name)
+    if name not in methods:
+        raise UnknownNameError("baseline", name, [*methods, *lines])
+    return str(runs.done.loc[runs.done["method"] == name, "line"].iloc[0])
+
+
+def _section(
+    section: Section, ranked: list[str], shown: list[str], base: str, style: Looks
+) -> Part:
+    there = base if base in ranked else None
+    rows = with_average(section.rows)
+    places = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
+    left_out = len(ranked) - len(shown)
+    text = (
+        f"{several(len(section.rows), 'run')} of {several(len(ranked), 'method')} on "
+        f"{several(len(section.datasets), 'data set')}. Bars: 95 % t-intervals over seeds."
+    )
+    if left_out:
+        text += (
+            f" Figures show the {len(shown)} best on average over everything, the baseline and "
+            f"zero-shot; {several(left_out, 'other')} stand in the tables."
+        )
+    if there is None:
+        text += f" The baseline {base} has no run here."
+    if section.policy == "none" and any(n != m for n, m in _named(section)):
+        text += (
+            " Whoever picks the best of several settings by this page chooses on the test split."
+        )
+    figures = [
+        _over_shots(
+            section, place, rows[(rows["dataset"] == place) & rows["line"].isin(shown)], style
+        )
+        for place in places
+    ]
+    figures += [
+        _seconds(section, place, rows[rows["dataset"] == place], style) for place in places[-1:]
+    ]
+    shots = [by_shots(section, place, ranked) for place in reversed(places)]
+    tables = [Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)]
+    for k in reversed(section.shots):
+        pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
+        held = [table for table in pair if isinstance(table, Table)]
+        tables.append(
+            Part(f"{several(k, 'shot')}, all methods", tables=held, folded=len(tables) > 1)
+        )
+    return Part(section.title, text, figures, parts=[*tables, *_sweeps(section)])
+
+
+def _named(section: Section) -> Iterator[tuple[str, str]]:
+    yield from zip(section.rows["line"], section.rows["method"], strict=True)
+
+
+def _over_shots(section: Section, place: str, rows: pandas.DataFrame, style: Looks) -> Figure:
+    points = summary(rows, ["line", "shots"]).sort_values("line")
+    title = f"{place}, {section.title}"
+    return Figure(slug("over-shots", section.name, place), title, curves.over_shots(points, style))
+
+
+def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks) -> Figure:
+    k = section.shots[-1]
+    rows = rows[rows["shots"] == k]
+    if rows.empty:  # no method has this number of shots on every data set
+        rows = section.rows[section.rows["shots"] == k]
+    seconds = rows.groupby("line")["fit_seconds"].median()
+    points = summary(rows, ["line"])
+    points = points.assign(seconds=points["line"].map(seconds))
+    note = (
+        f"At {several(k, 'shot')}, medians of the seconds; filled: no method is faster and better."
+    )
+    return Figure(
+        slug("seconds", section.name),
+        f"Accuracy against seconds, {place}",
+        curves.against_seconds(points, style),
+        note,
+    )
+
+
+def _sweeps(section: Section) -> Iterator[Part]:
+    for (method, dataset), rows in section.rows.groupby(["method", "dataset"]):
+        if not sweeps.is_sweep(rows):
+            continue
+        axes = sweeps.settings_of(rows)
+        if not sweeps.worth_a_line(list(axes)):
+            continue
+        name = slug("sweep", section.name, method, dataset)
+        figures = [Figure(f"{name}-parallel", "Every run", sweeps.parallel(rows, axes), _PARALLEL)]
+        figures += [
+            Figure(
+                f"{name}-{slug(axis)}", f"Effect of {axis}", sweeps.main_effect(rows, axes[axis])
+            )
+            for axis in axes
+        ]
+        title = f"Sweep of {method} on {dataset}, {several(len(rows), 'run')}"
+        yield Part(title, figures=figures, folded=True)
+
+
+def _failed(failed: pandas.DataFrame) -> Part:
+    columns = [c for c in ("dataset", "backbone", "method", "shots", "seed", "settings", "policy",
+                           "reason") if c in failed]  # fmt: skip
+    rows = [["" if v is None or v != v else str(v) for v in row] for row in failed[columns].values]
+    text = f"{several(len(failed), 'run')} failed and counts nowhere above."
+    return Part("Failed runs", text, tables=[Table("failed", "Failed runs", columns, rows)])
+
+
+def _text(runs: Runs, source: str) -> str:
+    done = runs.done
+    versions = sorted({_version(v) for v in done["versions"]} - {""})
+    failed = several(len(runs.failed), "failed run")
+    text = (
+        f"{several(len(done), 'finished run')} from {source}, {failed}; "
+        f"the newest of {str(done['time'].max())[:10]}."
+    )
+    if runs.superseded:
+        text += f" {several(runs.superseded, 'older run')} of the same draws and settings left out."
+    return text + (f" featcache {', '.join(versions)}." if versions else "")
+
+
+def _version(text: Any) -> str:
+    try:
+        return str(json.loads(text or "{}").get("featcache", ""))
+    except (TypeError, ValueError):
+        return ""
+
+
+_PARALLEL = (
+    "A line a run, yellow the most accurate, dark the least. Settings of few values stand at equal "
+    "distances. Each effect: a dot a run, their means joined, against the mean of all runs on the "
+    "same draw."
+)

@@ -1,0 +1,211 @@
+"""Tables that compare methods: by data set and by shots, and each against a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import stdev
+from typing import TYPE_CHECKING
+
+from adapters.report.pieces import Table, several, slug
+from adapters.report.published import beside
+from adapters.report.rows import Section
+from adapters.report.statistics import LEVEL, half_width, holm, over_datasets, over_seeds, summary
+
+if TYPE_CHECKING:
+    import pandas
+
+AVERAGE = "average"
+NONE = "–"
+Cells = dict[tuple[str, str], str]
+
+
+def averages(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """Accuracy `line, shots, seed` as the mean over the data sets, where all of them have it.
+
+    Seconds of a fit are averaged in the same way.
+    """
+    datasets = rows["dataset"].nunique()
+    groups = rows.groupby(["line", "shots", "seed"], sort=False)
+    found = groups[["accuracy", "fit_seconds"]].mean()
+    return found[groups["dataset"].nunique() == datasets].reset_index()
+
+
+def with_average(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows, and where there are several data sets their average as one more."""
+    import pandas
+
+    columns = ["dataset", "line", "shots", "seed", "accuracy", "fit_seconds"]
+    if rows["dataset"].nunique() == 1:
+        return rows[columns]
+    return pandas.concat([rows[columns], averages(rows).assign(dataset=AVERAGE)])
+
+
+def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str | None) -> Table:
+    """Methods by data set at one number of shots, with what was published under a rule."""
+    rows = with_average(section.rows[section.rows["shots"] == shots])
+    columns = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
+    cells, best = _cells(rows, "dataset")
+    p = p_values(rows, baseline)
+    shown = [line for line in lines if any((line, c) in cells for c in columns)]
+    table = [
+        [line, *(cells.get((line, c), NONE) + _mark(p.get((line, c))) for c in columns)]
+        for line in shown
+    ]
+    bold = {
+        (i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best
+    }
+    others = beside(section.backbone, section.datasets, shots) if _usual(section) else []
+    notes = [f"[{i}] {row.source}: {row.protocol}." for i, (row, _) in enumerate(others, start=1)]
+    for i, (row, numbers) in enumerate(others, start=1):
+        theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
+        table.append(
+            [f"{row.method}, published [{i}]", *theirs, *[NONE] * (len(columns) - len(theirs))]
+        )
+    return Table(
+        slug("accuracy", section.name, f"{shots}-shot"),
+        f"Accuracy, {several(shots, 'shot')}, {section.title}",
+        ["method", *columns],
+        table,
+        " ".join([_legend(baseline), *(_PUBLISHED[: 1 if others else 0]), *notes]),
+        bold,
+        {len(shown)} if others else (),
+    )
+
+
+def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
+    """Methods by shots on one data set, with the median seconds of a fit."""
+    rows = with_average(section.rows)
+    rows = rows[rows["dataset"] == dataset]
+    cells, best = _cells(rows.assign(shots=rows["shots"].astype(str)), "shots")
+    seconds = rows.groupby("line")["fit_seconds"].median()
+    columns = [str(k) for k in section.shots]
+    shown = [line for line in lines if line in seconds.index]
+    return Table(
+        slug("shots", section.name, dataset),
+        f"Accuracy over shots, {dataset}, {section.title}",
+        ["method", *(several(k, "shot") for k in section.shots), "seconds a fit"],
+        [[n, *(cells.get((n, c), NONE) for c in columns), f"{seconds[n]:.3g}"] for n in shown],
+        _legend(None),
+        {(i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best},
+    )
+
+
+def gains(section: Section, shots: int, lines: Sequence[str], baseline: str) -> Table | None:
+    """Each method against the baseline on the same draws, or None where that is not there."""
+    rows = section.rows[section.rows["shots"] == shots]
+    pairs = _pairs(rows, baseline)
+    shown = [line for line in lines if line in set(pairs["line"])]
+    if not shown:
+        return None
+    of = {line: pairs[pairs["line"] == line] for line in shown}
+    seeds = {n: d.groupby("seed")["gain"].agg(["mean", "count"]) for n, d in of.items()}
+    whole = {n: s.loc[s["count"] == s["count"].max(), "mean"].to_list() for n, s in seeds.items()}
+    sets = {n: d.groupby("dataset")["gain"].mean().to_list() for n, d in of.items()}
+    by_seeds = holm([over_seeds(whole[n]) for n in shown])
+    by_sets = holm([over_datasets(sets[n]) for n in shown])
+    table = [
+        [
+            line,
+            _with_half(whole[line]),
+            *(str(int(test.sum())) for test in _wins(of[line]["gain"])),
+            str(of[line]["dataset"].nunique()),
+            _p(p),
+            _p(q),
+        ]
+        for line, p, q in zip(shown, by_seeds, by_sets, strict=True)
+    ]
+    heads = [
+        "method",
+        "gain, points",
+        "wins",
+        "ties",
+        "losses",
+        "data sets",
+        "p, seeds",
+        "p, data sets",
+    ]
+    note = (
+        f"Differences to {baseline} on the same draws (data set, seed). Gain: mean ± half the 95 % "
+        "t-interval over seeds of the average over data sets. P-values are two-sided, Holm-"
+        "corrected for the number of methods: paired t-test over seeds; Wilcoxon signed-rank test "
+        "over data sets (six or more)."
+    )
+    title = f"Against {baseline}, {several(shots, 'shot')}, {section.title}"
+    return Table(slug("gains", section.name, f"{shots}-shot"), title, heads, table, note)
+
+
+def p_values(
+    rows: pandas.DataFrame, baseline: str | None
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """Mean gain over the baseline and its p-value over seeds, by line and data set.
+
+    The p-values of one data set are Holm-corrected together.
+    """
+    found: dict[tuple[str, str], tuple[float, float]] = {}
+    for dataset, pairs in _pairs(rows, baseline).groupby("dataset"):
+        groups = {str(n): d["gain"].to_list() for n, d in pairs.groupby("line", sort=False)}
+        adjusted = holm([over_seeds(gain) for gain in groups.values()])
+        for (line, gain), p in zip(groups.items(), adjusted, strict=True):
+            found[line, str(dataset)] = (math.fsum(gain) / len(gain), p)
+    return found
+
+
+def _pairs(rows: pandas.DataFrame, baseline: str | None) -> pandas.DataFrame:
+    """Rows of the other lines with `gain`, their accuracy less the baseline's on the same draw."""
+    key = ["dataset", "shots", "seed"]
+    base = rows[rows["line"] == baseline][[*key, "accuracy"]]
+    pairs = rows[rows["line"] != baseline].merge(base, on=key, suffixes=("", "_base"))
+    return pairs.assign(gain=pairs["accuracy"] - pairs["accuracy_base"])
+
+
+def _cells(rows: pandas.DataFrame, column: str) -> tuple[Cells, set[tuple[str, str]]]:
+    """Text of each cell, by line and column, and the best of each column with its equals."""
+    table = summary(rows, ["line", column])
+    keys = list(zip(table["line"], table[column], strict=True))
+    texts = {k: _text(m, h) for k, m, h in zip(keys, table["mean"], table["half"], strict=True)}
+    tops = table.groupby(column)["mean"].transform("max")
+    # Equals in the shown digit are all the best.
+    alike = [f"{m:.1f}" == f"{top:.1f}" for m, top in zip(table["mean"], tops, strict=True)]
+    return texts, {key for key, best in zip(keys, alike, strict=True) if best}
+
+
+def _text(mean: float, half: float) -> str:
+    return f"{mean:.1f}" if math.isnan(half) else f"{mean:.1f} ± {half:.1f}"
+
+
+def _with_half(values: Sequence[float]) -> str:
+    n, mean = len(values), math.fsum(values) / len(values)
+    std = stdev(values) if n > 1 else math.nan
+    return _text(mean, half_width(std, n))
+
+
+def _wins(gain: pandas.Series[float]) -> Iterable[pandas.Series[bool]]:
+    return gain > 1e-9, gain.abs() <= 1e-9, gain < -1e-9
+
+
+def _mark(gain_and_p: tuple[float, float] | None) -> str:
+    if gain_and_p is None or not gain_and_p[1] < LEVEL:
+        return ""
+    return " ↑" if gain_and_p[0] > 0 else " ↓"
+
+
+def _p(p: float) -> str:
+    return NONE if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _usual(section: Section) -> bool:
+    return section.task == "few-shot" and not section.transductive
+
+
+def _legend(baseline: str | None) -> str:
+    text = "Per cent on the test split: mean ± half the 95 % t-interval over seeds; best in bold."
+    if baseline is None:
+        return text
+    return (
+        f"{text} ↑ and ↓: better and worse than {baseline} at 5 %, paired t-test over seeds, "
+        "Holm-corrected within the column."
+    )
+
+
+_PUBLISHED = ["Published numbers were made by others under other protocols; they are not ours."]

@@ -1,0 +1,135 @@
+"""Result rows made ready: which are done, which may stand side by side, what each line is called.
+
+Rows of different backbone, task, policy or transductive flag are different sections; within one,
+each data set has its own column and figure. Settings, prompts, views or cache entries that differ
+make different lines. Of several runs of one line at one draw (after a change of code) the newest
+counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.report.pieces import slug
+from adapters.results import Results
+from featcache.errors import CacheError, ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    import pandas
+
+APART = ("backbone", "task", "policy", "transductive")
+RUN = ("dataset", "line", "shots", "seed")
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that may stand side by side, with a column `line` that names method and settings."""
+
+    backbone: str
+    task: str
+    policy: str
+    transductive: bool
+    rows: pandas.DataFrame
+
+    @property
+    def title(self) -> str:
+        """Such as `RN50:openai, policy full-val`."""
+        task = "" if self.task == "few-shot" else f", {self.task}"
+        kind = ", transductive methods" if self.transductive else ""
+        return f"{self.backbone}{task}, policy {self.policy}{kind}"
+
+    @property
+    def name(self) -> str:
+        """The title as part of a file name."""
+        task = "" if self.task == "few-shot" else self.task
+        return slug(self.backbone, task, self.policy, "transductive" if self.transductive else "")
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets, in order of the alphabet."""
+        return sorted(self.rows["dataset"].unique())
+
+    @property
+    def shots(self) -> list[int]:
+        """Numbers of shots, ascending."""
+        return sorted(int(k) for k in self.rows["shots"].unique())
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What a results file holds: finished rows, failed rows, and how many were superseded."""
+
+    done: pandas.DataFrame
+    failed: pandas.DataFrame
+    superseded: int
+
+    def sections(self) -> Iterator[Section]:
+        """The rows by what may stand side by side; transductive methods last."""
+        order = ["transductive", "backbone", "task", "policy"]
+        for key, rows in self.done.groupby(order, sort=True):
+            transductive, backbone, task, policy = key
+            yield Section(str(backbone), str(task), str(policy), bool(transductive), rows)
+
+
+def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
+    """The runs of a results file that fulfil every condition `column=value[,value]`.
+
+    Raises `CacheError` where there is no file or no finished run is left, `ConfigError` and
+    `UnknownNameError` for a condition that is none.
+    """
+    if not Path(path).is_file():
+        raise CacheError(f"there is no results file {path}; `adapters fit` writes one.")
+    found = runs(_kept(Results(path).frame(), where))
+    if found.done.empty:
+        raise CacheError(
+            f"{path} holds no finished run{' that fulfils --where' * bool(where)}; fit first, or "
+            "take away conditions."
+        )
+    return found
+
+
+def runs(frame: pandas.DataFrame) -> Runs:
+    """Split a results frame into finished and failed rows, and name the lines."""
+    scored = frame["accuracy"].notna()
+    if "status" in frame:
+        scored &= frame["status"].fillna("done") == "done"
+    done = frame[scored].astype({"shots": int, "seed": int, "accuracy": float})
+    done = done.assign(transductive=done["transductive"].astype(float).fillna(0).astype(bool))
+    done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
+    newest = done.drop_duplicates([*APART, *RUN], keep="last")
+    return Runs(newest, frame[~scored], len(done) - len(newest))
+
+
+def _lines(done: pandas.DataFrame) -> list[str]:
+    """What each row is called: the method with its settings, and what else tells it apart."""
+    same = [*APART, "dataset", "method"]
+    names = [
+        ", ".join([method, *(f"{k}={_value(v)}" for k, v in json.loads(settings or "{}").items())])
+        for method, settings in zip(done["method"], done["settings"], strict=True)
+    ]
+    for column, say in (("bank", "prompts {}"), ("views", "{} views"), ("entry", "{}")):
+        differs = done.groupby(same, dropna=False)[column].transform("nunique") > 1
+        names = [
+            f"{name}, {say.format(str(value).rpartition('/')[2])}" if many else name
+            for name, value, many in zip(names, done[column], differs, strict=True)
+        ]
+    return names
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _kept(frame: pandas.DataFrame, where: Sequence[str]) -> pandas.DataFrame:
+    for condition in where:
+        column, equals, values = condition.partition("=")
+        if not equals:
+            raise ConfigError(f"--where takes column=value, got {condition!r}.")
+        if column not in frame:
+            raise UnknownNameError("column", column, frame.columns)
+        frame = frame[frame[column].astype(str).isin(values.split(","))]
+    return frame
