@@ -1,10 +1,11 @@
 """Accuracy of every method on real CLIP features of WHU-RS19, written to docs/results.md.
 
-    python benchmarks/whurs19.py --features DIR [--methods a,b] [--presets] [--out docs/results.md]
+    python benchmarks/whurs19.py --features DIR [--jobs 2] [--presets] [--results FILE]
 
 DIR holds CLIP_RN50.npz, CLIP_ViT-B-32.npz and CLIP_ViT-L-14.npz (the RS-TransCLIP project's
 features). One picture gives one centre-crop feature; the split is the pool rule of
-`adapters.episode`; settings are chosen on 4 validation pictures a class (policy full-val).
+`adapters.episode`; settings are chosen on 4 validation pictures a class (policy full-val). With
+--results the rows are kept, and a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -13,53 +14,108 @@ import argparse
 import os
 import platform
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas
 import torch
 from rich.progress import Progress
 
-from adapters import Experiment, accuracy, draw, names, run
+from adapters import accuracy, draw, names
+from adapters.engines import Local
+from adapters.evaluate import spread
+from adapters.registry import get
 from adapters.report import markdown, shots_table
-from featcache import Entry, FeatureCache, import_features
+from adapters.results import Results
+from adapters.sweep import Run, Summary, grid, sweep
+from featcache import FeatureCache, import_features
 
-BACKBONES = ("RN50", "ViT-B-32", "ViT-L-14")
-SHOTS = (1, 2, 4, 8, 16)
-SEEDS = (1, 2, 3)
+BACKBONES = ["RN50", "ViT-B-32", "ViT-L-14"]
+SHOTS, SEEDS = [1, 2, 4, 8, 16], [1, 2, 3]
+NEW_SHOTS = [4, 16]  # of the base-to-new task
+# Methods in closed form on top of each other: a second's work, and the best of the table.
+TOGETHER = ["fma", "fma@taskres", "sum:gda+fma", "sum:gda+fma@taskres"]
+CLOSED = {"fma.solver": "closed-form"}
 # The 200-epoch presets are compared with the default where a fit takes minutes, not hours.
-PRESET_SHOTS, PRESET_BACKBONE = (4, 16), "ViT-B-32"
+PRESETS, PRESET_SHOTS, PRESET_BACKBONE = ["default", "code", "paper"], [4, 16], "ViT-B-32"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--features", type=Path, default=os.environ.get("WHURS19"))
     parser.add_argument("--methods", default=",".join(names()))
-    parser.add_argument("--presets", action="store_true", help="compare fma's presets, 10 minutes")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--presets", action="store_true", help="compare fma's presets, 20 minutes")
+    parser.add_argument("--results", type=Path, help="keep the rows in this file")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()
     if arguments.features is None:
         parser.error("give the folder of the CLIP_*.npz files with --features, or as $WHURS19")
-    methods = arguments.methods.split(",")
-    with tempfile.TemporaryDirectory() as folder, Progress() as bar:
+    with tempfile.TemporaryDirectory() as folder:
         cache = FeatureCache(folder)
-        total = len(BACKBONES) * len(SHOTS) * len(SEEDS) * len(methods)
-        task = bar.add_task("fitting", total=total + arguments.presets * 18)
-
-        def advance() -> None:
-            bar.advance(task)
-
-        parts = [head()]
         for name in BACKBONES:
-            path = arguments.features / f"CLIP_{name}.npz"
-            entry = import_features([path], "whurs19", name, cache)
-            parts.append(section(name, entry, methods, advance))
-        if arguments.presets:
-            parts.append(presets(cache.find("whurs19", PRESET_BACKBONE), advance))
-    arguments.out.write_text("\n".join(parts), encoding="utf-8")
+            import_features([arguments.features / f"CLIP_{name}.npz"], "whurs19", name, cache)
+        runs = wanted(cache, arguments.methods.split(","), arguments.presets)
+        store = Results(arguments.results or Path(folder) / "results.sqlite")
+        summary = swept(runs, arguments.jobs, store)
+        frame = store.frame()
+        frame = frame[frame["run"].isin({run.id for run in runs})]
+        text = page(cache, frame, summary, arguments.jobs)
+    arguments.out.write_text(text, encoding="utf-8")
 
 
-def head() -> str:
+def wanted(cache: FeatureCache, methods: list[str], presets: bool) -> list[Run]:
+    """Every run of the page; runs that two tables share are one."""
+    every = {"dataset": "whurs19", "seed": SEEDS, "policy": "full-val"}
+    towers = {"backbone": BACKBONES}
+    named = [m for m in methods if get(m).with_text is not None]
+    runs = grid(cache, method=methods, shots=SHOTS, **every, **towers)
+    runs += grid(cache, method=TOGETHER, shots=SHOTS, settings=CLOSED, **every, **towers)
+    runs += grid(cache, method=named, shots=NEW_SHOTS, task="base-to-new", **every, **towers)
+    if presets:
+        runs += grid(
+            cache,
+            method="fma",
+            backbone=PRESET_BACKBONE,
+            shots=PRESET_SHOTS,
+            settings={"preset": PRESETS},
+            **every,
+        )
+    return runs
+
+
+def swept(runs: list[Run], jobs: int, store: Results) -> Summary:
+    with Progress() as bar:
+        task = bar.add_task("fitting", total=len(runs))
+        summary = sweep(runs, Local(jobs), store, lambda row: bar.advance(task))
+    if summary.failed:
+        raise SystemExit(f"{summary.failed} runs failed; their reasons are in {store.path}.")
+    return summary
+
+
+def page(cache: FeatureCache, frame: pandas.DataFrame, summary: Summary, jobs: int) -> str:
+    frame = frame.assign(
+        label=[label(*pair) for pair in frame[["method", "settings"]].itertuples(index=False)]
+    )
+    few, new = (frame[frame["task"] == task] for task in ("few-shot", "base-to-new"))
+    parts = [head(summary, jobs)]
+    parts += [section(cache, name, few[few["backbone"] == name]) for name in BACKBONES]
+    parts += [base_to_new(new)]
+    if few["settings"].str.contains("preset").any():
+        parts += [presets(few[few["backbone"] == PRESET_BACKBONE])]
+    return "\n".join(parts)
+
+
+def label(method: str, settings: str) -> str:
+    """What a row is called: its method, and what was set."""
+    if "closed-form" in settings:
+        return f"{method} (closed form)"
+    if "preset" in settings:
+        return f"{method}, {'code' if 'code' in settings else 'paper'}"
+    return method
+
+
+def head(summary: Summary, jobs: int) -> str:
+    took = "" if summary.before else f" All of it took {summary.seconds / 60:.0f} minutes."
     return f"""# Results on real CLIP features
 
 Written by `python benchmarks/whurs19.py --features DIR --presets`; do not edit by hand.
@@ -68,54 +124,88 @@ WHU-RS19: 1,005 satellite pictures of 19 classes, OpenAI CLIP features by the RS
 (MIT), one centre crop a picture, text the normalised mean of 106 prompts. The set has no official
 split; this is the pool rule of `adapters/episode.py` (16 a class to train, 4 to validate, 625 to
 test, by seed). Accuracy in per cent, mean ± sample standard deviation over seeds 1 to 3; policy
-`full-val`, which here is 4 pictures a class at every number of shots. Differences under half a
-point are not findings. Seconds: median of a fit with its choice of settings, start-up excluded,
-on {torch.get_num_threads()} of {os.cpu_count()} CPU cores ({platform.machine()}, \
-torch {torch.__version__}, Python {platform.python_version()}).
+`full-val` throughout, which here is 4 pictures a class at every number of shots. Differences under
+half a point are not findings.
+
+Seconds: median of a fit with its choice of settings, on one thread; {jobs} workers side by side on
+{os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, Python \
+{platform.python_version()}).{took}
+
+`fma@taskres` is fma towards TaskRes' class weights, `sum:` adds standardised logits; closed form is
+`--set fma.solver=closed-form`, an extension of ours. One-shot rows below zero-shot: `ncm`,
+`ss-text` and `linear-probe` know little or nothing of the text, and one picture a class is all
+they have.
 """
 
 
-def section(name: str, entry: Entry, methods: list[str], advance: Callable[[], None]) -> str:
-    rows = []
-    for shots in SHOTS:
-        for seed in SEEDS:
-            drawn = draw(entry, shots, seed)
-            for method in methods:
-                rows.append(run(entry, Experiment(method, shots, seed, "full-val"), drawn).row)
-                advance()
-    frame = pandas.DataFrame(rows)
-    frame = frame.sort_values("method", key=lambda m: m.map(methods.index), kind="stable")
-    table = markdown(*shots_table(frame))
+def section(cache: FeatureCache, name: str, frame: pandas.DataFrame) -> str:
+    frame = frame[~frame["settings"].str.contains("preset")].copy()
+    frame["method"] = frame["label"]
+    frame = frame.sort_values(["shots", "seed"])
+    apart = frame["transductive"].astype(bool)
+    together = frame["label"].str.contains("@|sum:|closed form", regex=True)
     return f"""## {name}
 
-Zero-shot on all 1,005 rows: {on_all_rows(entry):.1f}.
+Zero-shot on all 1,005 rows: {on_all_rows(cache, name):.1f}.
 
-{table}
+{table(frame[~apart & ~together])}
+
+Together, and in closed form:
+
+{table(frame[~apart & together])}
+
+Transductive, that is with the whole query set at hand, so not to be compared with the rows above:
+
+{table(frame[apart])}
 """
 
 
-def on_all_rows(entry: Entry) -> float:
+def table(frame: pandas.DataFrame) -> str:
+    return markdown(*shots_table(frame.sort_values("method", kind="stable")))
+
+
+def on_all_rows(cache: FeatureCache, name: str) -> float:
+    entry = cache.find("whurs19", name)
     images = entry.images("pool")
     text = draw(entry, 1, 1).episode.text.unit()
     x = torch.from_numpy(images.embedding)
     return accuracy(x @ text.T, torch.from_numpy(images.label))
 
 
-def presets(entry: Entry, advance: Callable[[], None]) -> str:
-    rows = []
-    for shots in PRESET_SHOTS:
-        for seed in SEEDS:
-            drawn = draw(entry, shots, seed)
-            for preset in ("default", "code", "paper"):
-                settings = {} if preset == "default" else {"preset": preset}
-                wanted = Experiment("fma", shots, seed, "full-val", settings)
-                rows.append({**run(entry, wanted, drawn).row, "method": f"fma, {preset}"})
-                advance()
+def base_to_new(frame: pandas.DataFrame) -> str:
+    heads = ["method"]
+    columns: list[dict[str, str]] = []
+    for name in BACKBONES:
+        for shots in NEW_SHOTS:
+            part = frame[(frame["backbone"] == name) & (frame["shots"] == shots)]
+            heads.append(f"{name}, {shots} shots")
+            columns.append({str(m): scores(rows) for m, rows in part.groupby("method")})
+    methods = sorted(columns[0])
+    rows = [[m, *(column[m] for column in columns)] for m in methods]
+    return f"""## Base to new
+
+Fitted on the first 10 classes; the other 9 are told by their names alone, each half among its own
+names. Base / new / harmonic mean, means over seeds 1 to 3. Methods whose parameters belong to the
+classes they were fitted on have no row.
+
+{markdown(heads, rows)}
+"""
+
+
+def scores(frame: pandas.DataFrame) -> str:
+    columns = ("accuracy", "new_accuracy", "harmonic_mean")
+    return " / ".join(f"{spread(list(frame[column])).mean:.1f}" for column in columns)
+
+
+def presets(frame: pandas.DataFrame) -> str:
+    rows = frame[(frame["label"].str.startswith("fma")) & frame["shots"].isin(PRESET_SHOTS)]
+    rows = rows[~rows["label"].str.contains("@|closed", regex=True)].copy()
+    rows["method"] = rows["label"]
     return f"""## fma's presets, {PRESET_BACKBONE}
 
-`default` is the fast recipe; `code` and `paper` are the 200-epoch recipes.
+`fma` is the fast recipe; `code` and `paper` are the 200-epoch recipes.
 
-{markdown(*shots_table(pandas.DataFrame(rows)))}
+{markdown(*shots_table(rows))}
 """
 
 
