@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from adapters.work import Chunk, Row, Worker
+from adapters.work import Chunk, Row, Worker, device_of, portions
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -27,6 +27,7 @@ class Local:
     """
 
     def __init__(self, jobs: int = 1, device: str = "cpu", worker: type[Worker] = Worker) -> None:
+        device_of(device)  # refused here rather than by every process
         self.workers = jobs
         self.device = device
         self.worker = worker
@@ -34,7 +35,7 @@ class Local:
         self._pool: dict[Connection, BaseProcess] = {}
 
     def run(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
-        """Rows one by one, or as many as have come from the processes."""
+        """Rows as they are finished."""
         return self._in_processes(chunks) if self.workers > 1 else self._in_turn(chunks)
 
     def close(self) -> None:
@@ -104,24 +105,24 @@ def _received(connection: Connection) -> tuple[list[Row], str]:
     rows: list[Row] = []
     try:
         while connection.poll():
-            row = connection.recv()
-            if row is None:
+            portion = connection.recv()
+            if portion is None:
                 return rows, "idle"
-            rows.append(row)
+            rows += portion
     except (EOFError, OSError):
         return rows, "dead"
     return rows, "busy"
 
 
 def _serve(connection: Connection, kind: type[Worker], device: str) -> None:
-    """A worker process: chunks in, rows out, None after the last of a chunk."""
+    """A worker process: chunks in, portions of rows out, None after the last of a chunk."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     torch.set_num_threads(1)
     worker = kind(device)
     try:
         while True:
-            for row in worker.rows(connection.recv()):
-                connection.send(row)
+            for rows in portions(worker.rows(connection.recv())):
+                connection.send(rows)
             connection.send(None)
     except (EOFError, OSError):  # the driver has gone
         return
