@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featcache.errors import FeatcacheError
+from featcache.errors import FeatcacheError, SweepError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -408,7 +408,7 @@ def sweep(
             markup=False,
         )
     if summary.failed:
-        raise FeatcacheError(
+        raise SweepError(
             f"{summary.failed} of {summary.runs} runs failed; `adapters results --results "
             f"{results} --where status=failed` says why, and the same sweep tries them again."
         )
