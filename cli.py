@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featcache.errors import FeatcacheError
+from featcache.errors import FeatcacheError, SweepError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -337,7 +337,7 @@ def sweep(
         list[str] | None, typer.Option(help="partition=…, time=MINUTES, memory=GB …; repeatable.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core or GPU).")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    device: Annotated[str, typer.Option(help="auto (cpu), cuda, cuda:1 …")] = "auto",
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
     dry_run: Annotated[bool, typer.Option(help="Check the grid and count its runs.")] = False,
     results: ResultsFile = RESULTS,
@@ -410,7 +410,7 @@ def sweep(
             markup=False,
         )
     if summary.failed:
-        raise FeatcacheError(
+        raise SweepError(
             f"{summary.failed} of {summary.runs} runs failed; `adapters results --results "
             f"{results} --where status=failed` says why, and the same sweep tries them again."
         )

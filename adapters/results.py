@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class Results:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._checked = False
+        self._kept: sqlite3.Connection | None = None
 
     def add(self, row: Mapping[str, Any]) -> str:
         """Add a row, in place of an earlier one of the same run, and return its run id."""
@@ -78,20 +78,32 @@ class Results:
             return pandas.read_sql_query("SELECT * FROM runs ORDER BY rowid", connection)
 
     @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep the file open for the block: to open and close it costs more than to write a row."""
+        with closing(self._connect()) as self._kept:
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
+        """A transaction."""
+        held = nullcontext(self._kept) if self._kept else closing(self._connect())
+        with held as connection, self._in_words(), connection:
+            yield connection
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._in_words():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=60)
-            try:
-                if not self._checked:
-                    _prepare(connection)
-                    self._checked = True
-                # With the log, a killed process loses nothing; only a power cut may take the last.
-                connection.execute("PRAGMA synchronous = NORMAL")
-                with connection:
-                    yield connection
-            finally:
-                connection.close()
+            _prepare(connection)
+            return connection
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.Error, OSError) as error:
             raise CacheError(f"the results file {self.path} cannot be used: {error}.") from error
 
@@ -187,6 +199,8 @@ def write(frame: pandas.DataFrame, path: Path) -> Path:
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the table, or add the columns that a file of an earlier version lacks."""
     connection.execute("PRAGMA journal_mode = WAL")
+    # With the log, a killed process loses nothing; only a power cut may take the last commits.
+    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         columns = ", ".join(f"{name} {_default(name)}" for name in COLUMNS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ def sweep(
     counts = {"done": 0, "failed": 0}
 
     def keep(rows: Sequence[Row]) -> None:
-        if results:
+        if results and rows:
             try:
                 results.add_all(rows)
             except KeyboardInterrupt:
@@ -71,8 +72,9 @@ def sweep(
             if on_row:
                 on_row(row)
 
-    for run in do(waiting, engine or Local(), keep):
-        keep([failed(run, "its worker died twice: killed, or out of memory.")])
+    with results.kept_open() if results and waiting else nullcontext():
+        lost = do(waiting, engine or Local(), keep)
+        keep([failed(run, "its worker died twice: killed, or out of memory.") for run in lost])
     return Summary(
         len(runs), len(runs) - len(waiting), **counts, seconds=time.perf_counter() - began
     )

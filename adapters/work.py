@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
@@ -18,9 +19,10 @@ from adapters.grid import Cell, Run
 from adapters.registry import code_version, get
 from adapters.selection import score, validation
 from featcache.cache import Entry, ImageFeatures, TextFeatures
-from featcache.errors import FeatcacheError
+from featcache.errors import ConfigError, FeatcacheError
 
 Row = dict[str, Any]
+MOMENT = 0.1  # seconds
 KEPT = 2  # entries whose features a worker keeps in memory
 
 
@@ -40,7 +42,7 @@ class Worker:
     """Does runs one after the other; keeps the last draw and the last entries in memory."""
 
     def __init__(self, device: str = "cpu") -> None:
-        self.device = _device(device)
+        self.device = device_of(device)
         self._entries: dict[Path, _Held] = {}
         self._drawn: tuple[Cell, Draw | BaseToNew] | None = None
 
@@ -85,6 +87,19 @@ class Worker:
         self._entries = dict([*self._entries.items()][1 - KEPT :])
         self._entries[entry.folder] = held  # the one used last is last
         return held
+
+
+def portions(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """The rows in portions of a moment each: one message and one commit for many quick runs."""
+    held: list[Row] = []
+    sent = time.monotonic()
+    for row in rows:
+        held.append(row)
+        if time.monotonic() - sent > MOMENT:
+            yield held
+            held, sent = [], time.monotonic()
+    if held:
+        yield held
 
 
 def failed(run: Run, reason: str) -> Row:
@@ -133,10 +148,17 @@ class _Held(Entry):
         return found
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+def device_of(name: str) -> torch.device:
+    """The device of that name; `auto` is the processor, where every method is tested.
+
+    Raises `ConfigError` for one that there is not.
+    """
+    try:
+        found = torch.device("cpu" if name == "auto" else name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return found
 
 
 def _to(value: Any, device: torch.device) -> Any:

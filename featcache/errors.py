@@ -63,3 +63,7 @@ class ConfigError(FeatcacheError):
 
 class MethodError(FeatcacheError):
     """A method that cannot do what was asked, such as scoring new classes."""
+
+
+class SweepError(FeatcacheError):
+    """A sweep that cannot go on, or whose runs failed."""

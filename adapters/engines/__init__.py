@@ -71,13 +71,11 @@ def engine(
 
 
 def _local(jobs: int, device: str) -> Local:
-    if device in ("auto", "cuda"):
+    if device.startswith("cuda"):
         import torch
 
-        gpus = torch.cuda.device_count()
-        if gpus or device == "cuda":
-            return Local(jobs or max(gpus, 1), "cuda")
-    return Local(jobs or _cores(), "cpu" if device == "auto" else device)
+        return Local(jobs or max(torch.cuda.device_count(), 1), device)
+    return Local(jobs or _cores(), device)
 
 
 def _cores() -> int:

@@ -14,8 +14,10 @@ from typing import Any
 
 import torch
 
-from adapters.work import Chunk, Row, Worker
+from adapters.work import Chunk, Row, Worker, device_of, portions
+from featcache.errors import SweepError
 
+STARTS = 3  # processes in a row that may end before they are ready
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -27,14 +29,17 @@ class Local:
     """
 
     def __init__(self, jobs: int = 1, device: str = "cpu", worker: type[Worker] = Worker) -> None:
+        device_of(device)  # refused here rather than by every process
         self.workers = jobs
         self.device = device
         self.worker = worker
         self._here: Worker | None = None
         self._pool: dict[Connection, BaseProcess] = {}
+        self._starting: set[Connection] = set()
+        self._stillborn = 0
 
     def run(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
-        """Rows one by one, or as many as have come from the processes."""
+        """Rows as they are finished."""
         return self._in_processes(chunks) if self.workers > 1 else self._in_turn(chunks)
 
     def close(self) -> None:
@@ -42,7 +47,7 @@ class Local:
         for connection, process in self._pool.items():
             connection.close()
             process.terminate()
-        self._pool = {}
+        self._pool, self._starting = {}, set()
 
     def _in_turn(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
         self._here = self._here or self.worker(self.device)
@@ -53,10 +58,10 @@ class Local:
     def _in_processes(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
         waiting = deque(chunks)
         busy: set[Connection] = set()
-        idle = set(self._pool)
+        idle = self._pool.keys() - self._starting
         while waiting or busy:
-            while waiting and (idle or len(self._pool) < self.workers):
-                connection = idle.pop() if idle else self._start()
+            while waiting and idle:
+                connection = idle.pop()
                 try:
                     connection.send(waiting[0])
                 except OSError:  # it died while it had nothing to do
@@ -64,23 +69,34 @@ class Local:
                     continue
                 waiting.popleft()
                 busy.add(connection)
-            ready: list[Any] = wait(list(busy))
+            room = self.workers - len(self._pool)
+            for _ in range(min(room, len(waiting) - len(self._starting))):
+                self._start()
+            ready: list[Any] = wait([*busy, *self._starting])
             for connection in ready:
                 rows, state = _received(connection)
-                if state != "busy":
-                    busy.remove(connection)
-                if state == "idle":
-                    idle.add(connection)
                 if state == "dead":
                     self._bury(connection)
+                if state == "idle":
+                    self._stillborn = 0
+                    idle.add(connection)
+                if state != "busy":
+                    busy.discard(connection)
+                    self._starting.discard(connection)
                 if rows:
                     yield rows
 
     def _bury(self, connection: Connection) -> None:
         self._pool.pop(connection).join()
         connection.close()
+        self._stillborn += connection in self._starting
+        if self._stillborn == STARTS:
+            raise SweepError(
+                "the worker processes end as soon as they start, for the reason printed above; a "
+                'script that sweeps has its work under `if __name__ == "__main__":`.'
+            )
 
-    def _start(self) -> Connection:
+    def _start(self) -> None:
         # A fork server has torch imported once; a plain fork of a process with threads may hang.
         if "forkserver" in get_all_start_methods():
             context: Any = get_context("forkserver")
@@ -96,7 +112,7 @@ class Local:
             process.start()
         theirs.close()
         self._pool[ours] = process
-        return ours
+        self._starting.add(ours)
 
 
 def _received(connection: Connection) -> tuple[list[Row], str]:
@@ -104,25 +120,25 @@ def _received(connection: Connection) -> tuple[list[Row], str]:
     rows: list[Row] = []
     try:
         while connection.poll():
-            row = connection.recv()
-            if row is None:
+            portion = connection.recv()
+            if portion is None:
                 return rows, "idle"
-            rows.append(row)
+            rows += portion
     except (EOFError, OSError):
         return rows, "dead"
     return rows, "busy"
 
 
 def _serve(connection: Connection, kind: type[Worker], device: str) -> None:
-    """A worker process: chunks in, rows out, None after the last of a chunk."""
+    """A worker process: chunks in, portions of rows out, None when it waits for a chunk."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     torch.set_num_threads(1)
     worker = kind(device)
     try:
         while True:
-            for row in worker.rows(connection.recv()):
-                connection.send(row)
             connection.send(None)
+            for rows in portions(worker.rows(connection.recv())):
+                connection.send(rows)
     except (EOFError, OSError):  # the driver has gone
         return
 

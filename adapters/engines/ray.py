@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
 
-from adapters.work import Chunk, Row, Worker
-
-PORTION = 0.2  # seconds of rows that an actor sends at once: a message costs milliseconds
+from adapters.work import Chunk, Row, Worker, portions
 
 
 class Ray:
@@ -30,8 +27,6 @@ class Ray:
             ray.init(**options, log_to_driver=False, logging_level="ERROR")
         there = ray.cluster_resources()
         self.device = device
-        if device == "auto":
-            self.device = "cuda" if there.get("GPU") else "cpu"
         unit = "GPU" if self.device.startswith("cuda") else "CPU"
         self.workers = max(1, min(jobs or int(there[unit]), int(there.get(unit, 1))))
         gpus = 1 if unit == "GPU" else 0
@@ -68,12 +63,4 @@ class _Actor:
         self.worker = Worker(device)
 
     def rows(self, chunk: Chunk) -> Iterator[list[Row]]:
-        held: list[Row] = []
-        sent = time.monotonic()
-        for row in self.worker.rows(chunk):
-            held.append(row)
-            if time.monotonic() - sent > PORTION:
-                yield held
-                held, sent = [], time.monotonic()
-        if held:
-            yield held
+        yield from portions(self.worker.rows(chunk))

@@ -22,7 +22,7 @@ from adapters.results import Results
 from adapters.sweep import chunks, cost, shard, sweep
 from adapters.work import Row, Worker
 from featcache.cache import FeatureCache
-from featcache.errors import ConfigError, EpisodeError
+from featcache.errors import ConfigError, EpisodeError, SweepError
 from tests.adapters.entries import make_entry
 
 METHODS = ["zero-shot", "gda", "ncm"]
@@ -139,6 +139,22 @@ def test_a_run_that_kills_its_worker_takes_no_other_along(
     assert set(zip(lost["method"], lost["seed"], strict=True)) == {("ncm", 2)}
     assert lost["reason"].str.contains("worker died").all()
     assert (summary.done, summary.failed) == (len(runs) - 2, 2)
+
+
+class Stillborn(Worker):
+    """A worker whose process ends before it does anything."""
+
+    def __init__(self, device: str) -> None:
+        os._exit(3)
+
+
+def test_processes_that_cannot_start_are_one_sentence(
+    cache: FeatureCache, results: Results
+) -> None:
+    engine = Local(jobs=2, worker=Stillborn)
+    with pytest.raises(SweepError, match="__main__"):
+        sweep(runs_of(cache), engine, results)
+    assert results.frame().empty
 
 
 def test_every_run_is_in_one_chunk_of_its_own_cell(cache: FeatureCache) -> None:
