@@ -33,14 +33,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def test_readme_runs(tmp_path: Path) -> None:
-    """Every console line and Python block of the README, in order, in an empty folder."""
+@pytest.mark.parametrize(
+    "page", ["README.md", pytest.param("docs/reports.md", marks=pytest.mark.slow)]
+)
+def test_pages_run(page: str, tmp_path: Path) -> None:
+    """Every console line and Python block of a page, in order, in an empty folder."""
     environment = {
         **os.environ,
         "FEATCACHE_HOME": str(tmp_path / "cache"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / page).read_text()
     for language, block in re.findall(r"^```(console|python)\n(.*?)^```", text, re.M | re.S):
         if language == "python":
             subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path, env=environment)

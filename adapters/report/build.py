@@ -154,7 +154,7 @@ def _sweeps(section: Section) -> Iterator[Part]:
         if not sweeps.is_sweep(rows):
             continue
         axes = sweeps.settings_of(rows)
-        if not sweeps.worth_a_line(list(axes)):
+        if not sweeps.worth_a_line(axes.columns):
             continue
         name = slug("sweep", section.name, method, dataset)
         figures = [Figure(f"{name}-parallel", "Every run", sweeps.parallel(rows, axes), _PARALLEL)]

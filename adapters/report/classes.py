@@ -171,7 +171,7 @@ def _row(runs: pandas.DataFrame, run: str | None) -> Any:
         return None if named.empty else named.iloc[0]
     quick = runs[(runs["fit_seconds"] <= LONGEST) & (runs["policy"] != "oracle-test")]
     quick = quick if len(quick) else runs
-    return quick.loc[quick["accuracy"].idxmax()]
+    return quick.iloc[int(quick["accuracy"].to_numpy().argmax())]
 
 
 def _refusal(row: Any, named: bool) -> str:

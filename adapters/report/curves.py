@@ -45,7 +45,7 @@ def over_shots(points: pandas.DataFrame, looks: Looks) -> Spec:
     bar = {**both, "y": number("low", "accuracy, %"), "y2": {"field": "high"}}
     dot = {**both, "y": y, "shape": name("line", scale=shapes)}
     hover = {"type": "point", "fields": ["line"], "on": "pointerover", "clear": "pointerout"}
-    layers = [
+    layers: list[Spec] = [
         {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {**both, "y": y}},
         {"mark": "rule", "encoding": bar},
         {
@@ -106,7 +106,7 @@ def against_seconds(points: pandas.DataFrame, looks: Looks) -> Spec:
     dot = {"color": colour, "fill": colour, "shape": name("shown", scale=shapes)}
     tip = tips("line", "seconds", interval="accuracy")
     stair = {"type": "line", "interpolate": "step-after", "color": GREY, "strokeDash": [4, 3]}
-    layers = [
+    layers: list[Spec] = [
         {
             "transform": [{"filter": "datum.front"}],
             "mark": {**stair, "strokeWidth": 1},

@@ -156,7 +156,7 @@ def _ways(
     stars = data(_stars(text, names, shown))
     star = {"type": "point", "shape": STAR, "size": 110, "filled": True, "opacity": 1}
     label = {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "limit": 120}
-    layers = [
+    layers: list[Spec] = [
         {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**way, **order}},
         {"transform": [{"filter": "datum.step == 0"}], "mark": {"type": "point", "size": 25},
          "encoding": way},
@@ -206,7 +206,7 @@ def _steps(scores: list[float], chosen: int) -> Spec:
     ring = {"type": "point", "size": 160, "color": COLOURS[1], "strokeWidth": 2}
     text = {"type": "text", "color": COLOURS[1], "dy": 20, "fontSize": 11, **align}
     line = {"type": "line", "color": COLOURS[0], "point": {"size": 50, "color": COLOURS[0]}}
-    layers = [
+    layers: list[Spec] = [
         {"mark": line, "encoding": {**both, "tooltip": tips("step", "accuracy")}},
         {"transform": own, "mark": ring, "encoding": both},
         {"transform": own, "mark": text, "encoding": {**both, "text": {"field": "text"}}},

@@ -36,8 +36,10 @@ def half_width(std: Any, n: Any) -> Any:
 def summary(rows: pandas.DataFrame, by: Sequence[str], value: str = "accuracy") -> pandas.DataFrame:
     """Mean, half 95 % interval and number `n` of `value`, by the columns `by`, in order met."""
     groups = rows.groupby(list(by), sort=False)[value]
-    found = groups.agg(mean="mean", std="std", n="count")
-    return found.assign(half=half_width(found["std"], found["n"])).drop(columns="std").reset_index()
+    found: Any = groups.agg(mean="mean", std="std", n="count")
+    half = half_width(found["std"], found["n"])
+    table: pandas.DataFrame = found.assign(half=half).drop(columns="std").reset_index()
+    return table
 
 
 def over_seeds(differences: Sequence[float]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from adapters.report.pieces import COLOURS, GREY, Spec, data, layered, name, number, tips
@@ -127,6 +127,6 @@ def _ticks(part: pandas.DataFrame) -> pandas.DataFrame:
     ]
 
 
-def worth_a_line(axes: Sequence[str]) -> bool:
+def worth_a_line(axes: Iterable[Any]) -> bool:
     """Whether there are settings beside the shots to draw."""
     return any(axis != "shots" for axis in axes)
