@@ -67,6 +67,9 @@ def encode(
     prompts: Annotated[
         str | None, typer.Option(help="Prompt bank or file (own templates).")
     ] = None,
+    extra: Annotated[
+        str, typer.Option(help="Kept beside embeddings: pre-projection, patches, or both (none).")
+    ] = "",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
@@ -102,6 +105,7 @@ def encode(
             bank=chosen,
             views=recipe,
             views_for=views_for,
+            extras=extra.split(",") if extra else (),
             batch_size=batch_size,
             workers=workers,
             part=part,
@@ -144,13 +148,14 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
         (
             e.key,
             " ".join(f"{s}:{e.encoded(s)}" for s in e.splits),
-            " ".join(e.banks),
+            " ".join((*e.banks, *e.negative_banks)),
+            " ".join(e.extras),
             f"{e.bytes / 1e6:.1f} MB",
             "complete" if e.complete else "incomplete",
         )
         for e in found
     ]
-    _table(people, ("key", "rows", "prompts", "size", "state"), rows)
+    _table(people, ("key", "rows", "prompts", "extras", "size", "state"), rows)
 
 
 @featcache_app.command()
