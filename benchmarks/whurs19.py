@@ -20,7 +20,7 @@ import pandas
 import torch
 from rich.progress import Progress
 
-from adapters import Experiment, accuracy, draw, names, run
+from adapters import Experiment, accuracy, draw, get, names, run
 from adapters.report import markdown, shots_table
 from featcache import Entry, FeatureCache, import_features
 
@@ -34,7 +34,7 @@ PRESET_SHOTS, PRESET_BACKBONE = (4, 16), "ViT-B-32"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--features", type=Path, default=os.environ.get("WHURS19"))
-    parser.add_argument("--methods", default=",".join(names()))
+    parser.add_argument("--methods", default=",".join(n for n in names() if not get(n).needs))
     parser.add_argument("--presets", action="store_true", help="compare fma's presets, 10 minutes")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()
