@@ -72,6 +72,9 @@ def encode(
     prompts: Annotated[
         str | None, typer.Option(help="Prompt bank or file (own templates).")
     ] = None,
+    extra: Annotated[
+        str, typer.Option(help="Kept beside embeddings: pre-projection, patches, or both (none).")
+    ] = "",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
@@ -107,6 +110,7 @@ def encode(
             bank=chosen,
             views=recipe,
             views_for=views_for,
+            extras=extra.split(",") if extra else (),
             batch_size=batch_size,
             workers=workers,
             part=part,
@@ -149,13 +153,14 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
         (
             e.key,
             " ".join(f"{s}:{e.encoded(s)}" for s in e.splits),
-            " ".join(e.banks),
+            " ".join((*e.banks, *e.negative_banks)),
+            " ".join(e.extras),
             f"{e.bytes / 1e6:.1f} MB",
             "complete" if e.complete else "incomplete",
         )
         for e in found
     ]
-    _table(people, ("key", "rows", "prompts", "size", "state"), rows)
+    _table(people, ("key", "rows", "prompts", "extras", "size", "state"), rows)
 
 
 @featcache_app.command()
@@ -277,10 +282,11 @@ def fit(
     Example: adapters fit --method tip-adapter --dataset digits --shots 4
     """
     from adapters.configure import parse
-    from adapters.registry import summary
+    from adapters.registry import file, leaves
     from featcache.cache import FeatureCache
 
-    summary(method)  # an unknown name is refused before torch is imported
+    for leaf in leaves(method):
+        file(leaf)  # an unknown name is refused before torch is imported
     chosen = parse(settings or [])
     store = FeatureCache(cache)
     entry = store.find(dataset, backbone)
@@ -459,7 +465,9 @@ def predict(
     import torch
 
     from adapters.adapter import load
-    from featcache import embed, load_backbone
+    from adapters.episode import Query
+    from featcache import embed_with, load_backbone
+    from featcache.cache import EMBEDDING, EXTRAS
 
     fitted = load(adapter)
     people = _people(as_json)
@@ -471,7 +479,10 @@ def predict(
             f"the weights of {tower.name} are not those that {adapter} was fitted on; use the "
             "same weights, or encode and fit again."
         )
-    scores = fitted.logits(torch.from_numpy(embed(tower, images))).softmax(1)
+    # Embedding, pre-projection and patches, in this order; what was not asked for is None.
+    found = embed_with(tower, images, fitted.extras)
+    x, *extras = (torch.from_numpy(found[n]) if n in found else None for n in (EMBEDDING, *EXTRAS))
+    scores = fitted.logits(Query(x, *extras)).softmax(1)
     best = scores.topk(min(top, len(fitted.classnames)))
     document = [
         {"image": str(path), "classes": [fitted.classnames[i] for i in index], "scores": values}
@@ -501,8 +512,10 @@ def evaluate(
     fitted = load(adapter)
     about = fitted.about
     entry = FeatureCache(cache).get(about["entry"])
-    test = draw(entry, about["shots"], about["seed"], bank=about["bank"], views=0).test
-    logits = fitted.logits(test.x)
+    test = draw(
+        entry, about["shots"], about["seed"], bank=about["bank"], views=0, extras=fitted.extras
+    ).test
+    logits = fitted.logits(test.query)
     score, classes = accuracy(logits, test.labels), class_accuracy(logits, test.labels).tolist()
     by_class = dict(zip(fitted.classnames, classes, strict=True))
     document = {"method": fitted.method, **about, "accuracy": score, "n_test": len(test.labels)}
@@ -706,7 +719,8 @@ def _say_encoded(people: Console, report: Any) -> None:
             f"seconds by stage: {stages}."
         )
     else:
-        people.print(f"Nothing to encode: all {report.skipped} pictures asked for are cached.")
+        prompts = f"Encoded {report.prompts} prompts" if report.prompts else "Nothing to encode"
+        people.print(f"{prompts}: all {report.skipped} pictures asked for are cached.")
     for picture, reason in report.bad:
         people.print(f"bad picture {picture}: {reason}", markup=False)
     people.print(entry.key, markup=False)

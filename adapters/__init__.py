@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adapters.adapter import Adapter, load
-    from adapters.episode import Draw, Episode, Labelled, Support, Text, draw
+    from adapters.episode import Draw, Episode, Labelled, Query, Support, Text, draw
     from adapters.evaluate import accuracy, harmonic_mean, spread
     from adapters.experiment import Experiment, Outcome, fit, run
     from adapters.registry import get, names
@@ -23,6 +23,7 @@ _HOMES = {
     "Experiment": "experiment",
     "Labelled": "episode",
     "Outcome": "experiment",
+    "Query": "episode",
     "Results": "results",
     "Support": "episode",
     "Text": "episode",
@@ -44,6 +45,7 @@ __all__ = [
     "Experiment",
     "Labelled",
     "Outcome",
+    "Query",
     "Results",
     "Support",
     "Text",

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from adapters.configure import configure
-from adapters.episode import Text
-from adapters.method import State, refuse_new_classes
+from adapters.episode import Query, Text
+from adapters.method import State, query_of, refuse_new_classes
 from adapters.registry import get
+from featcache.cache import PATCHES, PRE_PROJECTION
 from featcache.errors import CacheError
 
 FORMAT = 1
@@ -33,22 +34,37 @@ class Adapter:
     classnames: tuple[str, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Scores `[q, c]` of raw image embeddings `x [q, d]`.
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Features of pictures beside embeddings that it was fitted on and has to be asked with."""
+        return tuple(n for n in self.about.get("extras", ()) if n in (PRE_PROJECTION, PATCHES))
 
-        Raises `CacheError` where the width is not that of the backbone it was fitted on.
+    def logits(self, x: Tensor | Query) -> Tensor:
+        """Scores `[q, c]` of raw image embeddings `x [q, d]`, or of a query that has its `extras`.
+
+        Raises `CacheError` where one is missing, or the width is not that of the backbone it was
+        fitted on.
         """
-        width = self.about.get("width")
-        if width is not None and x.shape[-1] != width:
+        query = query_of(x)
+        given = {PRE_PROJECTION: query.pre, PATCHES: query.patches}
+        if missing := [name for name in self.extras if given[name] is None]:
             raise CacheError(
-                f"embeddings of width {x.shape[-1]} were given to an adapter fitted on width "
+                f"this adapter was fitted on {' and '.join(missing)} beside embeddings and is "
+                f"asked without; cache them with `featcache encode --extra {','.join(missing)}`, "
+                "or give an `adapters.Query` that has them."
+            )
+        width = self.about.get("width")
+        if width is not None and query.x.shape[-1] != width:
+            raise CacheError(
+                f"embeddings of width {query.x.shape[-1]} were given to an adapter fitted on width "
                 f"{width} ({self.about.get('backbone')}); encode with that backbone."
             )
         with torch.inference_mode():
-            return get(self.method).logits(self.state, self.config, x)
+            method = get(self.method)
+            return method.logits(self.state, self.config, method.input(query))
 
-    def predict(self, x: Tensor) -> list[str]:
-        """The name of the best class for each row of `x [q, d]`."""
+    def predict(self, x: Tensor | Query) -> list[str]:
+        """The name of the best class for each picture; `x` as `logits` takes it."""
         return [self.classnames[i] for i in self.logits(x).argmax(1).tolist()]
 
     def with_text(self, text: Text) -> Adapter:

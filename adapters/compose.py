@@ -5,6 +5,8 @@
     sum:a+b         each part's logits, standardised over the classes of a query, added with equal
                     weight: `sum:gda+fma@taskres`
 
+What a base has not moved, such as cached patches, is no part of its space: `top` does without.
+
 The parts are chosen one after the other, each by its own criterion and on its own space; settings
 of a part are written with its name before a dot (`fma.blocks=2`).
 """
@@ -20,8 +22,8 @@ from torch import Generator, Tensor, ones
 from torch.nn.functional import normalize
 
 from adapters.configure import field_of
-from adapters.episode import Episode, Labelled, Support, Text
-from adapters.method import Method, State
+from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text
+from adapters.method import Method, State, query_of
 from adapters.registry import get, parts
 from adapters.selection import Chosen, select
 from featcache.errors import MethodError
@@ -48,22 +50,29 @@ def over(top_name: str, base_name: str) -> Method:
             f"{base_name} moves neither pictures nor class vectors, so nothing can be fitted in "
             f"its space; use sum:{base_name}+{top_name} to add the two."
         )
+    if top.needs - {VIEWS}:
+        raise MethodError(
+            f"{top_name} needs {' and '.join(sorted(top.needs - {VIEWS}))}, which {base_name} does "
+            f"not move into its space; use sum:{base_name}+{top_name} to add the two."
+        )
 
     def choose(episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]) -> Chosen:
+        if base.features is None:  # it leaves pictures as they are, so it may not look further
+            episode, held = _embeddings_alone(episode, held)
         low = select(base, episode, _part(config, base_name), held, _within(fixed, base_name))
         inner = _moved(episode, base, low)
-        seen = held and replace(held, x=_features(base, low, held.x))
+        seen = held and Labelled(_features(base, low, held.query), held.labels, held.ids)
         high = select(top, inner, _part(config, top_name), seen, _within(fixed, top_name))
         chosen = _whole(config, {base_name: low, top_name: high})
         return replace(chosen, score=high.score)
 
-    def logits(state: State, config: Any, x: Tensor) -> Tensor:
+    def logits(state: State, config: Any, x: Tensor | Query) -> Tensor:
         low, high = _within_state(state, base_name), _within_state(state, top_name)
-        if base.features is not None:
-            x = base.features(low, _part(config, base_name), normalize(x, dim=-1))
-        return top.logits(high, _part(config, top_name), x)
+        moved = _features(base, Chosen(_part(config, base_name), low, None, 0), query_of(x))
+        return top.logits(high, _part(config, top_name), top.input(moved))
 
-    return _method({base_name: base, top_name: top}, choose, logits, top.criterion)
+    reads = base.reads if base.features else frozenset()
+    return _method({base_name: base, top_name: top}, choose, logits, reads, top.criterion)
 
 
 def total(names: list[str]) -> Method:
@@ -77,18 +86,23 @@ def total(names: list[str]) -> Method:
         }
         return _whole(config, chosen)
 
-    def logits(state: State, config: Any, x: Tensor) -> Tensor:
+    def logits(state: State, config: Any, x: Tensor | Query) -> Tensor:
         scores = [
-            method.logits(_within_state(state, name), _part(config, name), x)
+            method.logits(_within_state(state, name), _part(config, name), method.input(x))
             for name, method in members.items()
         ]
         return sum((s - s.mean(1, keepdim=True)) / s.std(1, keepdim=True) for s in scores)  # type: ignore[return-value]
 
-    return _method(members, choose, logits)
+    reads = frozenset().union(*(method.reads for method in members.values()))
+    return _method(members, choose, logits, reads)
 
 
 def _method(
-    members: dict[str, Method], choose: Any, logits: Any, criterion: Any = "accuracy"
+    members: dict[str, Method],
+    choose: Any,
+    logits: Any,
+    reads: frozenset[str],
+    criterion: Any = "accuracy",
 ) -> Method:
     fields = [
         (field_of(name), method.config, field(default_factory=method.config))
@@ -107,6 +121,7 @@ def _method(
         choose=choose,
         criterion=criterion,
         parts=members,
+        reads=reads,
         needs=frozenset().union(*(method.needs for method in members.values())),
         transductive=any(method.transductive for method in members.values()),
     )
@@ -133,19 +148,26 @@ def _whole(config: Any, chosen: dict[str, Chosen]) -> Chosen:
     return Chosen(replace(config, **configs), state, None, sum(p.tried for p in chosen.values()))
 
 
-def _features(base: Method, low: Chosen, x: Tensor) -> Tensor:
+def _features(base: Method, low: Chosen, query: Query) -> Tensor:
     if base.features is None:
-        return x
-    return base.features(low.state, low.config, normalize(x, dim=-1))
+        return query.x
+    unit = replace(query, x=normalize(query.x, dim=-1))
+    return base.features(low.state, low.config, base.input(unit))
 
 
 def _moved(episode: Episode, base: Method, low: Chosen) -> Episode:
     support = episode.support
-    views = _features(base, low, support.views)
+    views = _features(base, low, Query(support.views, support.pre, support.patches))
     text = episode.text
     if base.targets is not None:
         vectors = base.targets(low.state, low.config)  # [c, d]
         mask = ones(len(vectors), 1, dtype=text.mask.dtype, device=text.mask.device)
         text = Text(vectors[:, None], mask, text.classnames)
     moved = Support(views, support.labels, support.ids)
-    return replace(episode, support=moved, text=text)
+    return replace(episode, support=moved, text=text, projection=None, negative=None)
+
+
+def _embeddings_alone(episode: Episode, held: Labelled | None) -> tuple[Episode, Labelled | None]:
+    support = replace(episode.support, pre=None, patches=None)
+    episode = replace(episode, support=support, projection=None, negative=None)
+    return episode, held and Labelled(held.x, held.labels, held.ids)

@@ -10,8 +10,9 @@ are its first K), the next 4 validation, the rest test.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,13 +21,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from featcache import draws
+from featcache.cache import EXTRAS, PATCHES, PRE_PROJECTION
 from featcache.draws import VAL_SHOTS
 from featcache.errors import EpisodeError
 
 if TYPE_CHECKING:
-    from featcache.cache import Entry, ImageFeatures, TextFeatures
+    from featcache.cache import Entry, TextFeatures
 
 POOL = "pool"
+VIEWS, NEGATIVE_PROMPTS = "views", "negative prompts"
 POOL_TRAIN, POOL_VAL = 16, 4
 
 
@@ -55,21 +58,59 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Query:
+    """All that is known of pictures without labels.
+
+    `x [q, d]` are raw embeddings; `pre [q, p]` what the visual projection takes and `patches
+    [q, t, d]` projected patch tokens (float16) are None where they are not cached or not asked for.
+    """
+
+    x: Tensor
+    pre: Tensor | None = None
+    patches: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Labelled:
-    """Pictures with labels: `x [n, d]` raw, `labels [n]`, ids."""
+    """Pictures with labels: `x [n, d]` raw, `labels [n]`, ids; the rest as in `Query`."""
 
     x: Tensor
     labels: Tensor
     ids: tuple[str, ...]
+    pre: Tensor | None = None
+    patches: Tensor | None = None
+
+    @property
+    def query(self) -> Query:
+        """The same pictures without their labels."""
+        return Query(self.x, self.pre, self.patches)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The last map of the image tower: `weight [p, d]`, `bias [d]`."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, pre: Tensor) -> Tensor:
+        """Raw embeddings `[..., d]` of pre-projection features `[..., p]`."""
+        return pre @ self.weight + self.bias
 
 
 @dataclass(frozen=True)
 class Support:
-    """The drawn training pictures: `views [v, n, d]` raw, view 0 the centre crop."""
+    """The drawn training pictures: `views [v, n, d]` raw, view 0 the centre crop.
+
+    `pre [v, n, p]` belongs to the views, `patches [n, t, d]` to the centre crops; both are None
+    where they are not cached or not asked for.
+    """
 
     views: Tensor
     labels: Tensor
     ids: tuple[str, ...]
+    pre: Tensor | None = None
+    patches: Tensor | None = None
 
     @property
     def x(self) -> Tensor:
@@ -87,7 +128,11 @@ class Support:
 
 @dataclass(frozen=True)
 class Episode:
-    """All that a fit may see. There is no test split in it."""
+    """All that a fit may see. There is no test split in it.
+
+    `projection` stands where the support has `pre`; `negative` holds prompts that say of each class
+    that it is not there, where such a bank is cached.
+    """
 
     support: Support
     text: Text
@@ -97,11 +142,24 @@ class Episode:
     dataset: str = ""
     backbone: str = ""
     task: str = "few-shot"
+    projection: Projection | None = None
+    negative: Text | None = None
 
     @property
     def classes(self) -> int:
         """How many classes there are."""
         return len(self.text.classnames)
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """What there is beside embeddings and text, in the words of a method's `needs`."""
+        found = {
+            VIEWS: len(self.support.views) > 1,
+            PRE_PROJECTION: self.support.pre is not None,
+            PATCHES: self.support.patches is not None,
+            NEGATIVE_PROMPTS: self.negative is not None,
+        }
+        return frozenset(name for name, there in found.items() if there)
 
 
 @dataclass(frozen=True)
@@ -155,41 +213,81 @@ def pool_indices(
 
 @dataclass(frozen=True)
 class _Images:
-    """The readable rows of a split: NumPy arrays, and the row each stands at."""
+    """The readable rows of a split: NumPy arrays, the row each stands at, extras to be read."""
 
+    entry: Entry
+    split: str
+    extras: frozenset[str]
     x: NDArray[np.float32]
     label: NDArray[np.int64]
     ids: tuple[str, ...]
     row: NDArray[np.int64]
 
+    def extra(self, name: str, rows: NDArray[np.int64]) -> Tensor | None:
+        """That feature of some of these rows; None where it is not to be read."""
+        if name not in self.extras:
+            return None
+        return _tensor(self.entry.extra(name, self.split, self.row[rows]))
+
 
 def draw(
-    entry: Entry, shots: int, seed: int, *, bank: str | None = None, views: int | None = None
+    entry: Entry,
+    shots: int,
+    seed: int,
+    *,
+    bank: str | None = None,
+    views: int | None = None,
+    extras: Collection[str] = (),
 ) -> Draw:
     """Draw an episode from a cache entry, with validation and test beside it.
 
-    `views` limits how many augmented views come along (None: all that are cached). Pictures that
-    could not be read are never drawn. Raises `EpisodeError` where a class has too few pictures.
+    `views` limits how many augmented views come along (None: all that are cached). `extras` names
+    what shall come with the embeddings where all splits have it: `pre-projection`, `patches`.
+    Pictures that could not be read are never drawn. Raises `EpisodeError` where a class has too few
+    pictures.
     """
     if shots < 1:
         raise EpisodeError(f"shots must be at least 1, got {shots}.")
     text = _text(entry.text(bank))
+    negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
+    whole = frozenset(
+        name
+        for name in EXTRAS
+        if name in extras
+        and all(entry.encoded(split, name) == rows for split, rows in entry.splits.items())
+    )
     if POOL in entry.splits:
-        support, few, full, test = _draw_pool(entry, shots, seed)
+        support, few, full, test = _draw_pool(entry, shots, seed, whole)
     else:
-        support, few, full, test = _draw_splits(entry, shots, seed, views)
-    episode = Episode(support, text, entry.logit_scale, shots, seed, entry.dataset, entry.backbone)
+        support, few, full, test = _draw_splits(entry, shots, seed, views, whole)
+    episode = Episode(
+        support,
+        text,
+        entry.logit_scale,
+        shots,
+        seed,
+        entry.dataset,
+        entry.backbone,
+        projection=_projection(entry) if support.pre is not None else None,
+        negative=negative,
+    )
     return Draw(episode, few, full, test)
 
 
 def base_to_new(
-    entry: Entry, shots: int, seed: int, *, bank: str | None = None, views: int | None = None
+    entry: Entry,
+    shots: int,
+    seed: int,
+    *,
+    bank: str | None = None,
+    views: int | None = None,
+    extras: Collection[str] = (),
 ) -> BaseToNew:
     """The first half of the classes (rounded up) to learn from, the rest to be named.
 
     The draw is made over all classes and then cut (CoOp, CoCoOp). Raises what `draw` raises.
     """
-    drawn = draw(entry, shots, seed, bank=bank, views=views)
+    drawn = draw(entry, shots, seed, bank=bank, views=views, extras=extras)
     classes = drawn.episode.classes
     half = (classes + 1) // 2
     base, new = range(half), range(half, classes)
@@ -199,9 +297,16 @@ def base_to_new(
     ids = tuple(name for name, keep in zip(support.ids, kept.tolist(), strict=True) if keep)
     episode = replace(
         episode,
-        support=Support(support.views[:, kept], support.labels[kept], ids),
+        support=Support(
+            support.views[:, kept],
+            support.labels[kept],
+            ids,
+            None if support.pre is None else support.pre[:, kept],
+            None if support.patches is None else support.patches[kept],
+        ),
         text=_text_of(text, base),
         task="base-to-new",
+        negative=episode.negative and _text_of(episode.negative, base),
     )
     few, full = (held and _of(held, base) for held in (drawn.few_shot_val, drawn.full_val))
     cut = Draw(episode, few, full, _of(drawn.test, base))
@@ -217,29 +322,32 @@ def _of(pictures: Labelled, classes: range) -> Labelled:
     """The pictures of consecutive classes, whose labels then count from 0."""
     kept = (pictures.labels >= classes.start) & (pictures.labels < classes.stop)
     ids = tuple(name for name, keep in zip(pictures.ids, kept.tolist(), strict=True) if keep)
-    return Labelled(pictures.x[kept], pictures.labels[kept] - classes.start, ids)
+    pre, patches = (
+        None if extra is None else extra[kept] for extra in (pictures.pre, pictures.patches)
+    )
+    return Labelled(pictures.x[kept], pictures.labels[kept] - classes.start, ids, pre, patches)
 
 
 def _draw_pool(
-    entry: Entry, shots: int, seed: int
+    entry: Entry, shots: int, seed: int, extras: frozenset[str]
 ) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
     if shots > POOL_TRAIN:
         raise EpisodeError(
             f"{entry.dataset} has no splits, so at most {POOL_TRAIN} shots can be drawn from its "
             f"pool; {shots} were asked for."
         )
-    images = _valid(entry.images(POOL))
+    images = _valid(entry, POOL, extras)
     train, val, test = pool_indices(images.label, seed)
     rows = train[:, :shots].ravel()
     few = val[:, : min(shots, VAL_SHOTS)].ravel()
     full = _labelled(images, val.ravel())
-    return _support(images, rows, None), _labelled(images, few), full, _labelled(images, test)
+    return _support(images, rows), _labelled(images, few), full, _labelled(images, test)
 
 
 def _draw_splits(
-    entry: Entry, shots: int, seed: int, views: int | None
+    entry: Entry, shots: int, seed: int, views: int | None, extras: frozenset[str]
 ) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
-    images, test = _valid(entry.images("train")), _valid(entry.images("test"))
+    images = _valid(entry, "train", extras)
     counts = np.bincount(images.label, minlength=len(entry.classnames))
     if counts.min() < shots:
         short = int(counts.argmin())
@@ -249,13 +357,14 @@ def _draw_splits(
         )
     rng = random.Random(seed)
     rows = np.array(draws.draw(images.label.tolist(), shots, rng))
-    cached = entry.views("train", images.row[rows]) if views != 0 else None
-    support = _support(
-        images, rows, cached if views is None or cached is None else cached[: views + 1]
-    )
+    support = _support(images, rows, views)
+    if support.pre is None:  # then nobody else's is of use
+        extras -= {PRE_PROJECTION}
+        images = replace(images, extras=extras)
+    test = _valid(entry, "test", extras)
     k = min(shots, VAL_SHOTS)
     if "val" in entry.splits:
-        val = _valid(entry.images("val"))
+        val = _valid(entry, "val", extras)
         few = np.array(draws.draw(val.label.tolist(), k, rng))
         full = np.arange(len(val.label))
         return support, _labelled(val, few), _labelled(val, full), _all(test)
@@ -266,27 +375,57 @@ def _draw_splits(
     return support, _labelled(images, few) if enough else None, None, _all(test)
 
 
-def _valid(images: ImageFeatures) -> _Images:
+def _valid(entry: Entry, split: str, extras: frozenset[str]) -> _Images:
+    images = entry.images(split)
     row = np.flatnonzero(images.valid)
     ids = tuple(images.id[i] for i in row)
-    return _Images(images.embedding[row], images.label[row], ids, row)
+    return _Images(entry, split, extras, images.embedding[row], images.label[row], ids, row)
 
 
 def _labelled(images: _Images, rows: NDArray[np.int64]) -> Labelled:
-    ids = tuple(images.ids[row] for row in rows)
-    return Labelled(torch.from_numpy(images.x[rows]), torch.from_numpy(images.label[rows]), ids)
+    return Labelled(
+        torch.from_numpy(images.x[rows]),
+        torch.from_numpy(images.label[rows]),
+        tuple(images.ids[row] for row in rows),
+        images.extra(PRE_PROJECTION, rows),
+        images.extra(PATCHES, rows),
+    )
 
 
 def _all(images: _Images) -> Labelled:
     return _labelled(images, np.arange(len(images.label)))
 
 
-def _support(
-    images: _Images, rows: NDArray[np.int64], views: NDArray[np.float32] | None
-) -> Support:
-    stack = images.x[rows][None] if views is None else views  # [v, n, d]
-    ids = tuple(images.ids[row] for row in rows)
-    return Support(torch.from_numpy(stack), torch.from_numpy(images.label[rows]), ids)
+def _support(images: _Images, rows: NDArray[np.int64], views: int | None = 0) -> Support:
+    """The drawn rows with at most that many cached views (None: all), their extras beside them."""
+    last = None if views is None else views + 1
+    where = images.row[rows]
+    stack = images.entry.views(images.split, where) if views != 0 else None  # [v, n, d]
+    pre: Tensor | None = None  # [v, n, p]
+    if stack is None:
+        stack = images.x[rows][None]
+        centre = images.extra(PRE_PROJECTION, rows)
+        pre = None if centre is None else centre[None]
+    elif PRE_PROJECTION in images.extras:
+        pre = _tensor(images.entry.views(images.split, where, PRE_PROJECTION))
+    return Support(
+        torch.from_numpy(stack[:last]),
+        torch.from_numpy(images.label[rows]),
+        tuple(images.ids[row] for row in rows),
+        None if pre is None else pre[:last],
+        images.extra(PATCHES, rows),
+    )
+
+
+def _tensor(array: NDArray[Any] | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
+
+
+def _projection(entry: Entry) -> Projection | None:
+    held = entry.projection()
+    if held is None:
+        return None
+    return Projection(torch.from_numpy(held.weight), torch.from_numpy(held.bias))
 
 
 def _text(text: TextFeatures) -> Text:

@@ -15,14 +15,22 @@ import torch
 
 from adapters.adapter import Adapter
 from adapters.configure import configure
-from adapters.episode import BaseToNew, Draw, base_to_new, draw
+from adapters.episode import NEGATIVE_PROMPTS, VIEWS, BaseToNew, Draw, base_to_new, draw
 from adapters.evaluate import accuracy, harmonic_mean
 from adapters.identity import run_id
-from adapters.method import refuse_new_classes
+from adapters.method import Method, refuse_new_classes
 from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
-from featcache.cache import Entry
+from featcache.cache import PATCHES, PRE_PROJECTION, Entry
 from featcache.errors import ConfigError, MethodError
+
+# The option of `featcache encode` that caches what a method may need.
+ADDED_BY = {
+    VIEWS: "--views 20",
+    PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
+    PATCHES: f"--extra {PATCHES}",
+    NEGATIVE_PROMPTS: "--prompts negative",
+}
 
 
 @dataclass(frozen=True)
@@ -54,19 +62,24 @@ class Outcome:
 def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outcome:
     """Draw, fit, choose by the policy, and score on the test split.
 
-    `drawn` may be given where several experiments share a draw. Raises the errors of the rooms it
-    passes through.
+    `drawn` may be given where several experiments share a draw; it is drawn again for a method that
+    reads cached features which it does not have. Raises the errors of the rooms it passes through.
     """
-    experiment = spelt_out(experiment)
-    method = get(experiment.method)
-    config, fixed = configure(experiment.method, method, experiment.settings)
-    drawn = drawn or draw_for(entry, experiment)
+    # A wrong name or setting is told before anything is read.
+    experiment, method, _, _ = _configured(experiment)
+    if drawn is None or _lacks(drawn, method, entry):
+        drawn = draw_for(entry, experiment)
+    return _run(entry, experiment, drawn)
+
+
+def _run(entry: Entry, experiment: Experiment, drawn: Draw) -> Outcome:
+    experiment, method, config, fixed = _configured(experiment)
     check_needs(experiment.method, drawn)
     began = time.perf_counter()
     chosen = _choose(experiment, method, config, fixed, drawn)
     fitted = time.perf_counter()
     with torch.inference_mode():
-        logits = method.logits(chosen.state, chosen.config, drawn.test.x)
+        logits = method.logits(chosen.state, chosen.config, method.input(drawn.test.query))
     done = time.perf_counter()
     row = {
         "run": run_id(entry, experiment, drawn.episode.task),
@@ -84,6 +97,7 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
         "transductive": method.transductive,
         "bank": experiment.bank or entry.banks[-1],
         "views": drawn.episode.support.views.shape[0] - 1,
+        "extras": sorted((method.reads | method.needs) & drawn.episode.holds - {VIEWS}),
         "entry": entry.key,
         "fingerprint": entry.manifest["backbone"]["fingerprint"],
         "settings": dict(experiment.settings),
@@ -96,7 +110,7 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     keys = ("dataset", "backbone", "entry", "fingerprint", "bank", "task", "shots", "seed", "views",
-            "policy", "versions")  # fmt: skip
+            "extras", "policy", "versions")  # fmt: skip
     about = {key: row[key] for key in keys}
     about["width"] = drawn.episode.support.views.shape[-1]
     about["logit_scale"] = entry.logit_scale
@@ -113,15 +127,21 @@ def run_base_to_new(
     The row's `accuracy` is that of the base classes; `new_accuracy` and `harmonic_mean` stand
     beside it. Raises `MethodError` before fitting where the method cannot take new names.
     """
-    method = spelt_out(experiment).method
-    if get(method).with_text is None:
-        raise refuse_new_classes(method)
-    drawn = drawn or base_to_new(
-        entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
-    )
-    outcome = run(entry, experiment, drawn.base)
+    experiment, method, _, _ = _configured(experiment)
+    if method.with_text is None:
+        raise refuse_new_classes(experiment.method)
+    if drawn is None or _lacks(drawn.base, method, entry):
+        drawn = base_to_new(
+            entry,
+            experiment.shots,
+            experiment.seed,
+            bank=experiment.bank,
+            views=experiment.views,
+            extras=method.extras,
+        )
+    outcome = _run(entry, experiment, drawn.base)
     renamed = outcome.adapter.with_text(drawn.text)
-    new = accuracy(renamed.logits(drawn.test.x), drawn.test.labels)
+    new = accuracy(renamed.logits(drawn.test.query), drawn.test.labels)
     mean = harmonic_mean(outcome.row["accuracy"], new)
     return Outcome(outcome.adapter, {**outcome.row, "new_accuracy": new, "harmonic_mean": mean})
 
@@ -146,10 +166,20 @@ def fit(
 
 
 def draw_for(entry: Entry, experiment: Experiment) -> Draw:
-    """The draw an experiment asks for; the same for every method."""
+    """The draw an experiment asks for: the same pictures for every method, with what it reads."""
     return draw(
-        entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
+        entry,
+        experiment.shots,
+        experiment.seed,
+        bank=experiment.bank,
+        views=experiment.views,
+        extras=get(spelt_out(experiment).method).extras,
     )
+
+
+def _lacks(drawn: Draw, method: Method, entry: Entry) -> bool:
+    """Whether the method reads features that the entry has and this draw was made without."""
+    return bool(method.extras & {*entry.extras} - drawn.episode.holds)
 
 
 def spelt_out(experiment: Experiment) -> Experiment:
@@ -175,6 +205,13 @@ def _versions() -> dict[str, str]:
     return {**own, "python": platform.python_version()}
 
 
+def _configured(experiment: Experiment) -> tuple[Experiment, Method, Any, frozenset[str]]:
+    """The experiment spelt out, its method, the config it asks for and which fields that fixes."""
+    experiment = spelt_out(experiment)
+    method = get(experiment.method)
+    return experiment, method, *configure(experiment.method, method, experiment.settings)
+
+
 def _choose(
     experiment: Experiment, method: Any, config: Any, fixed: frozenset[str], drawn: Draw
 ) -> Chosen:
@@ -192,8 +229,11 @@ def _choose(
 
 def check_needs(name: str, drawn: Draw) -> None:
     """Raise `MethodError` where the draw holds not all that the method needs."""
-    if "views" in get(name).needs and drawn.episode.support.views.shape[0] == 1:
+    episode = drawn.episode
+    if missing := [need for need in ADDED_BY if need in get(name).needs - episode.holds]:
+        options = " ".join(ADDED_BY[need] for need in missing)
         raise MethodError(
-            f"{name} needs augmented views and {drawn.episode.dataset} has none cached; add them "
-            "with `featcache encode --views 20`."
+            f"{name} needs {' and '.join(missing)}, which {episode.dataset} has not cached; add "
+            f"what is missing with `featcache encode --dataset {episode.dataset} --backbone "
+            f"{episode.backbone} {options}`."
         )

@@ -62,6 +62,7 @@ class Cell:
     entry: Entry = field(compare=False, repr=False)
     bank: str | None = field(compare=False)
     views: int | None = field(compare=False)
+    extras: frozenset[str] = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Run:
         """The draw that the run needs."""
         e = self.experiment
         about = (str(self.entry.folder), *features(self.entry, e))
-        return Cell(about, e.shots, e.seed, self.task, self.entry, e.bank, e.views)
+        extras = get(e.method).extras
+        return Cell(about, e.shots, e.seed, self.task, self.entry, e.bank, e.views, extras)
 
 
 def grid(

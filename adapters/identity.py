@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from adapters.configure import configure, field_of
-from adapters.episode import POOL
+from adapters.episode import NEGATIVE_PROMPTS, POOL
 from adapters.registry import code_version, get
 
 if TYPE_CHECKING:
@@ -46,15 +46,22 @@ def run_id(entry: Entry, experiment: Experiment, task: str = "few-shot") -> str:
 
 
 def features(entry: Entry, experiment: Experiment) -> list[Any]:
-    """The entry's key, the prompts' shard, the newest views and how many of them are used."""
+    """The entry's key, the prompts' shard, the newest views, how many of them are used, extras."""
     texts = entry.manifest["texts"]
-    prompts = texts.get(experiment.bank or next(reversed(texts), ""))
+    bank = experiment.bank or (entry.banks[-1] if entry.banks else "")
     sets = {} if POOL in entry.splits else entry.manifest["view_sets"].get("train", {})
     name = list(sets)[-1] if sets and experiment.views != 0 else None
     views = experiment.views if name else 0
     if name and views is not None and views >= sets[name]["count"]:
         views = None  # as many as there are
-    return [entry.key, prompts, name, views]
+    return [entry.key, texts.get(bank), name, views, *_extras(entry, get(experiment.method))]
+
+
+def _extras(entry: Entry, method: Method) -> Iterator[str]:
+    """What the method reads beside embeddings, as far as it is cached."""
+    yield from sorted(method.extras & {*entry.extras})
+    if NEGATIVE_PROMPTS in method.reads | method.needs:
+        yield from (entry.manifest["texts"][bank] for bank in entry.negative_banks[-1:])
 
 
 def searched(method: Method, config: Any) -> Iterator[str]:

@@ -14,6 +14,14 @@ It ends with `method = Method(...)`, built from plain functions:
                                                   the prototypes (n = c), step by step (optional)
 
 `fit` sees the support and the text, never the test split; choosing settings is `selection`'s.
+
+A method that looks at more than embeddings names it in `reads`. It finds it in the episode where it
+is cached (`support.pre`, `support.patches`, `projection`, `negative`), and if it reads a feature of
+pictures, its functions get a `Query` in place of the tensor x: a record with x, pre and patches,
+each None where it is not cached. A record was chosen over one wide tensor because patches and
+embeddings differ in shape, because a sum of methods can hand each part its own share of it, and
+because every method that does without keeps its plain tensor. `needs` are those that a method
+cannot do without; what it fits on, it must be asked with, which `Adapter` sees to.
 """
 
 from __future__ import annotations
@@ -25,7 +33,8 @@ from typing import Any, Literal
 
 from torch import Generator, Tensor
 
-from adapters.episode import Episode, Labelled, Text
+from adapters.episode import Episode, Labelled, Query, Text
+from featcache.cache import EXTRAS
 from featcache.errors import MethodError
 
 State = dict[str, Tensor]
@@ -53,35 +62,52 @@ def _no_space(_config: Any) -> Space:
 class Method:
     """One few-shot method: its config class and the functions named in the module's head.
 
-    `criterion` is what selection minimises or maximises on validation. `needs` names what the
-    cache must hold beside embeddings and text (`"views"`, …). `presets` are named overrides of
-    the config's defaults. `transductive` methods look at the query set as a whole. A method made
+    `criterion` is what selection minimises or maximises on validation. `reads` names what is used
+    beside embeddings and text where the cache holds it, `needs` what it must hold: `views`,
+    `pre-projection`, `patches`, `negative prompts`. `presets` are named overrides of the config's
+    defaults. `transductive` methods look at the query set as a whole. A method made
     of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
     """
 
     config: type[Any]
     fit: Callable[[Episode, Any, Generator], State]
-    logits: Callable[[State, Any, Tensor], Tensor]
+    logits: Callable[[State, Any, Any], Tensor]
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
-    grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
-    features: Callable[[State, Any, Tensor], Tensor] | None = None
+    grid: Callable[[State, Any, Any, Axes], Grid] | None = None
+    features: Callable[[State, Any, Any], Tensor] | None = None
     targets: Callable[[State, Any], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
     parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
+    reads: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     transductive: bool = False
 
-    def scores(self, state: State, config: Any, x: Tensor, axes: Axes) -> Grid:
-        """Each choice of the `logits` axes with its logits `[q, c]` on `x [q, d]`, in order."""
+    @property
+    def extras(self) -> frozenset[str]:
+        """The features of pictures beside embeddings that it looks at where they are cached."""
+        return (self.reads | self.needs) & {*EXTRAS}
+
+    def input(self, x: Tensor | Query) -> Tensor | Query:
+        """What its functions take of pictures: embeddings `[q, d]`, or a query if it has extras."""
+        query = query_of(x)
+        return query if self.extras else query.x
+
+    def scores(self, state: State, config: Any, x: Tensor | Query, axes: Axes) -> Grid:
+        """Each choice of the `logits` axes with its logits `[q, c]` on that `input`, in order."""
         if axes and self.grid is not None:
             yield from self.grid(state, config, x, axes)
             return
         for choice in choices(axes):
             yield choice, self.logits(state, replace(config, **choice), x)
+
+
+def query_of(x: Tensor | Query) -> Query:
+    """Bare embeddings as a query that knows nothing else."""
+    return x if isinstance(x, Query) else Query(x)
 
 
 def choices(axes: Axes) -> Iterator[dict[str, Any]]:

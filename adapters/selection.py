@@ -87,7 +87,9 @@ def select(
         if held is None or not (on_fit or on_logits):
             return Chosen(candidate, state, None, 0)
         with torch.inference_mode():
-            for choice, logits in method.scores(state, candidate, held.x, on_logits):
+            for choice, logits in method.scores(
+                state, candidate, method.input(held.query), on_logits
+            ):
                 tried += 1
                 found = score(method, logits, held)
                 if best is None or _signed(method, found) > _signed(method, best.score):

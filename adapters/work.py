@@ -59,7 +59,14 @@ class Worker:
         if self._drawn is None or self._drawn[0] != cell:
             make = base_to_new if cell.task == "base-to-new" else draw
             entry = self._held(cell.entry)
-            found = make(entry, cell.shots, cell.seed, bank=cell.bank, views=cell.views)
+            found = make(
+                entry,
+                cell.shots,
+                cell.seed,
+                bank=cell.bank,
+                views=cell.views,
+                extras=cell.extras,
+            )
             self._drawn = cell, _to(found, self.device)
         return self._drawn[1]
 

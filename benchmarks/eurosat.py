@@ -16,7 +16,7 @@ import pandas
 import torch
 from rich.progress import Progress
 
-from adapters import Experiment, draw, names, run
+from adapters import Experiment, draw, get, names, run
 from adapters.report import markdown, shots_table
 from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
 from featcache.views import ViewRecipe
@@ -44,11 +44,12 @@ def main() -> None:
         centre = encode_dataset(dataset, backbone, cache, progress=show)
         recipe = ViewRecipe(20, flip=dataset.flip)
         views = encode_dataset(dataset, backbone, cache, views=recipe, progress=show)
-        fits = bar.add_task("fitting", total=len(SEEDS) * len(names()))
+        methods = [name for name in names() if not get(name).needs]
+        fits = bar.add_task("fitting", total=len(SEEDS) * len(methods))
         rows = []
         for seed in SEEDS:
             drawn = draw(views.entry, arguments.shots, seed)
-            for method in names():
+            for method in methods:
                 rows.append(run(views.entry, Experiment(method, arguments.shots, seed), drawn).row)
                 bar.advance(fits)
     if not centre.crops:

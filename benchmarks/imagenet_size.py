@@ -46,7 +46,7 @@ class EnoughError(Exception):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default=",".join(names()))
+    parser.add_argument("--methods", default=",".join(n for n in names() if not get(n).needs))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=float, default=600, help="seconds a method may take")
     parser.add_argument("--out", type=Path, default=Path("docs/scale.md"))

@@ -42,7 +42,8 @@ PRESETS, PRESET_SHOTS, PRESET_BACKBONE = ["default", "code", "paper"], [4, 16], 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--features", type=Path, default=os.environ.get("WHURS19"))
-    parser.add_argument("--methods", default=",".join(names()))
+    own = ",".join(name for name in names() if not get(name).needs)
+    parser.add_argument("--methods", default=own)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--presets", action="store_true", help="compare fma's presets, 20 minutes")
     parser.add_argument("--results", type=Path, help="keep the rows in this file")

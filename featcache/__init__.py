@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from featcache.backbones import load as load_backbone
     from featcache.cache import Entry, FeatureCache, ImageFeatures, TextFeatures
     from featcache.datasets.registry import load as load_dataset
-    from featcache.encode import embed, encode_dataset
+    from featcache.encode import embed, embed_with, encode_dataset
     from featcache.errors import FeatcacheError
     from featcache.interchange import export_features, import_features
 
@@ -25,6 +25,7 @@ _HOMES = {
     "ImageFeatures": ("cache", "ImageFeatures"),
     "TextFeatures": ("cache", "TextFeatures"),
     "embed": ("encode", "embed"),
+    "embed_with": ("encode", "embed_with"),
     "encode_dataset": ("encode", "encode_dataset"),
     "export_features": ("interchange", "export_features"),
     "import_features": ("interchange", "import_features"),
@@ -40,6 +41,7 @@ __all__ = [
     "ImageFeatures",
     "TextFeatures",
     "embed",
+    "embed_with",
     "encode_dataset",
     "export_features",
     "import_features",

@@ -18,12 +18,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from featcache import tower
+from featcache.cache import EMBEDDING
 from featcache.errors import BackboneError
 from featcache.fetch import fetch
 from featcache.images import Preprocess
 from featcache.names import BackboneName, names, parse, wants_quick_gelu
 
-__all__ = ["Backbone", "encode_pictures", "encode_prompts", "load", "names", "parse"]
+__all__ = [
+    "Backbone",
+    "encode_pictures",
+    "encode_prompts",
+    "load",
+    "names",
+    "parse",
+    "picture_features",
+]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -90,6 +100,18 @@ def load(
 
 def encode_pictures(backbone: Backbone, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Embed a batch `[b, s, s, 3]` of fitted pictures; the result `[b, d]` is not normalised."""
+    return picture_features(backbone, batch)[EMBEDDING]
+
+
+def picture_features(
+    backbone: Backbone, batch: NDArray[np.uint8], extras: Sequence[str] = ()
+) -> dict[str, NDArray[np.float32]]:
+    """The embeddings `[b, d]` of such a batch, and what its tower made on the way to them.
+
+    `extras` may hold `pre-projection` `[b, p]` and `patches` `[b, t, d]`. Raises
+    `UnknownNameError` for others, `BackboneError` where the tower has none.
+    """
+    tower.check(backbone.name, backbone.model, extras)
     mean, std = (
         torch.tensor(values, device=backbone.device).view(1, 3, 1, 1)
         for values in (backbone.preprocess.mean, backbone.preprocess.std)
@@ -98,8 +120,8 @@ def encode_pictures(backbone: Backbone, batch: NDArray[np.uint8]) -> NDArray[np.
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pixels = torch.as_tensor(batch).to(backbone.device).permute(0, 3, 1, 2)
         pictures = (pixels.float() / 255 - mean) / std
-        embedding = backbone.model.encode_image(pictures, normalize=False)  # type: ignore[operator]
-        return _to_numpy(embedding)
+        found = tower.forward(backbone.model, pictures, extras)
+        return {name: _to_numpy(found[name]) for name in (EMBEDDING, *extras)}
 
 
 def encode_prompts(

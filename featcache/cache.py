@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 POOL = "pool"
+EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
+EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
+NEGATIVE = "negative"
+PROJECTION_SHARD = "projection.h5"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,17 @@ class TextFeatures:
     mask: NDArray[np.bool_]
     prompts: tuple[tuple[str, ...], ...]
     classnames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The last map of the image tower: `weight [p, d]` and `bias [d]`, 0 where it has none.
+
+    `pre_projection @ weight + bias` is the raw embedding.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -93,23 +108,34 @@ class Entry:
 
     @property
     def banks(self) -> tuple[str, ...]:
-        """Names of the prompt banks, the one encoded last being last."""
-        return tuple(self.manifest["texts"])
+        """Names of the prompt banks, the one encoded last being last; negative ones apart."""
+        return tuple(name for name in self.manifest["texts"] if not is_negative(name))
+
+    @property
+    def negative_banks(self) -> tuple[str, ...]:
+        """Names of the banks that say what is not in a picture, the one encoded last being last."""
+        return tuple(name for name in self.manifest["texts"] if is_negative(name))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What is kept of pictures beside embeddings: `pre-projection`, `patches`."""
+        return tuple(self.manifest.get("extras", {}))
 
     @property
     def bad(self) -> int:
         """How many pictures could not be read."""
-        return sum(record.get("bad", 0) for record in self._shards("images"))
+        return sum(record.get("bad", 0) for record in self.manifest["shards"].values())
 
-    def encoded(self, split: str) -> int:
-        """How many rows of a split have been encoded."""
-        return sum(r["stop"] - r["start"] for r in self._shards("images", split))
+    def encoded(self, split: str, extra: str | None = None) -> int:
+        """How many rows of a split have been encoded, or have that extra feature."""
+        listed = self.manifest["shards"]
+        names = self._names(extra or "images", split)
+        return sum(listed[name]["stop"] - listed[name]["start"] for name in names)
 
     @property
     def complete(self) -> bool:
         """Whether every row of every split asked for so far is there, and a text bank."""
-        asked = self.manifest["asked"]
-        return bool(self.banks) and all(self.encoded(s) == self.splits[s] for s in asked)
+        return bool(self.banks) and not any(self._lacking())
 
     @property
     def updated(self) -> float:
@@ -145,10 +171,13 @@ class Entry:
             sum((shards.texts(p["reason"]) for p in parts), ()),
         )
 
-    def views(self, split: str, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    def views(
+        self, split: str, rows: NDArray[np.int64], extra: str | None = None
+    ) -> NDArray[np.float32] | None:
         """Views `[v, n, d]` of the given rows, view 0 the centre crop; None where none are cached.
 
-        Raises `CacheError` where only some of the rows have views.
+        `extra` asks for that feature of the same views instead of the embedding. Raises
+        `CacheError` where only some of the rows have views.
         """
         import numpy as np
 
@@ -157,8 +186,14 @@ class Entry:
         for name in reversed(sets):
             found, views = self._gather(self._names("views", split, name), rows)
             if views is not None:
-                centre = self.images(split).embedding[rows]
-                return np.concatenate([centre[None], views])
+                if extra is None:
+                    centre = self.images(split).embedding[rows]
+                    return np.concatenate([centre[None], views])
+                first = self.extra(extra, split, rows)
+                rest = self._gather(self._names(extra, split, name), rows, extra)[1]
+                return (
+                    None if first is None or rest is None else np.concatenate([first[None], rest])
+                )
             most = max(most, found)
         if most:
             raise CacheError(
@@ -167,19 +202,54 @@ class Entry:
             )
         return None
 
+    def extra(self, name: str, split: str, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+        """An extra feature of the given rows; None where the split does not have it whole.
+
+        `pre-projection` is float32 `[n, p]`; `patches` stays float16 `[n, t, d]`, as it is large.
+        Raises `UnknownNameError` for another name.
+        """
+        import numpy as np
+
+        if name not in EXTRAS:
+            raise UnknownNameError("extra feature", name, EXTRAS)
+        if self.encoded(split, name) != self.splits[split]:
+            return None
+        found: NDArray[Any] | None = None
+        for shard in self._names(name, split):
+            record = self.manifest["shards"][shard]
+            near = np.flatnonzero((rows >= record["start"]) & (rows < record["stop"]))
+            if not len(near):
+                continue
+            inside = rows[near] - record["start"]
+            places, back = np.unique(inside, return_inverse=True)
+            # HDF5 picks rows one by one: many of them come faster with all the others.
+            few = 4 * len(places) < record["stop"] - record["start"]
+            held = shards.read(self._path(shard), name, places if few else ())[name]
+            if found is None:
+                dtype = held.dtype if name == PATCHES else np.float32
+                found = np.empty((len(rows), *held.shape[1:]), dtype)
+            found[near] = held[back if few else inside]
+        return found
+
+    def projection(self) -> Projection | None:
+        """The map from pre-projection features to embeddings; None where it was not kept."""
+        if PROJECTION_SHARD not in self.manifest["shards"]:
+            return None
+        return Projection(**self._read(PROJECTION_SHARD))
+
     def text(self, bank: str | None = None) -> TextFeatures:
-        """A prompt bank, by default the one encoded last.
+        """A prompt bank, by default the one encoded last that is not negative.
 
         Raises `UnknownNameError` where there is none of that name.
         """
         import numpy as np
 
-        if not self.banks:
+        if not self.banks and bank is None:
             raise CacheError(f"{self.key} holds no prompts yet; run the same `featcache encode`.")
         name = bank or self.banks[-1]
-        if name not in self.banks:
+        if name not in self.manifest["texts"]:
             hint = f"`featcache encode --prompts {name}` adds a bank."
-            raise UnknownNameError("prompt bank", name, self.banks, hint)
+            raise UnknownNameError("prompt bank", name, self.manifest["texts"], hint)
         part = self._read(self.manifest["texts"][name])
         counts = np.bincount(part["class"], minlength=len(self.classnames))  # [c]
         mask = np.arange(counts.max())[None] < counts[:, None]  # [c, p]
@@ -211,22 +281,24 @@ class Entry:
                 shards.read(path)
             except FeatcacheError as error:
                 found.append(str(error))
-        for split in self.manifest["asked"]:
-            if self.encoded(split) != self.splits[split]:
-                found.append(
-                    f"split {split!r} has {self.encoded(split)} of {self.splits[split]} rows; "
-                    "run the same `featcache encode` again."
-                )
+        found += self._lacking()
         if not self.banks:
             found.append("no prompts are encoded; run the same `featcache encode` again.")
         return found
 
-    def _shards(self, kind: str, split: str | None = None) -> list[dict[str, Any]]:
-        return [
-            record
-            for record in self.manifest["shards"].values()
-            if record["kind"] == kind and split in (None, record.get("split"))
-        ]
+    def _lacking(self) -> Iterator[str]:
+        """A sentence for each split whose rows or extra features are not all there."""
+        asked = [(split, None) for split in self.manifest["asked"]]
+        for extra, splits in self.manifest.get("extras", {}).items():
+            asked += [(split, extra) for split in splits]
+        for split, extra in asked:
+            have, rows = self.encoded(split, extra), self.splits[split]
+            if have != rows:
+                what = f" of {extra}" if extra else ""
+                yield (
+                    f"split {split!r} has {have} of {rows} rows{what}; "
+                    "run the same `featcache encode` again."
+                )
 
     def _names(self, kind: str, split: str, view_set: str | None = None) -> list[str]:
         return sorted(
@@ -236,6 +308,10 @@ class Entry:
         )
 
     def _read(self, name: str) -> dict[str, NDArray[Any]]:
+        return shards.read(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        """Where a listed shard lies, which has the size that the manifest lists."""
         path = self.folder / name
         expected = self.manifest["shards"][name]["bytes"]
         if path.is_file() and path.stat().st_size != expected:
@@ -243,10 +319,10 @@ class Entry:
                 f"{path} has {path.stat().st_size} bytes where the manifest lists {expected}; "
                 "delete it and encode again to write it anew."
             )
-        return shards.read(path)
+        return path
 
     def _gather(
-        self, names: list[str], rows: NDArray[np.int64]
+        self, names: list[str], rows: NDArray[np.int64], array: str = EMBEDDING
     ) -> tuple[int, NDArray[np.float32] | None]:
         """How many of the rows the named shards hold, and their views if they hold them all."""
         import numpy as np
@@ -262,7 +338,7 @@ class Entry:
             near = near[np.isin(rows[near], held)]
             places, back = np.unique(np.searchsorted(held, rows[near]), return_inverse=True)
             if len(places):
-                part = shards.read(self.folder / name, "embedding", places)["embedding"]
+                part = shards.read(self.folder / name, array, places)[array]
                 picked.append(part[back])  # [rows, v, d]
                 order.append(near)
         found = sum(len(part) for part in picked)
@@ -323,6 +399,11 @@ class FeatureCache:
             listed = ", ".join(e.key for e in found[:6])
             raise CacheError(f"{key!r} could be any of {listed}; give more of the key.")
         return found[0]
+
+
+def is_negative(bank: str) -> bool:
+    """Whether a bank's prompts say what is not in a picture: `negative`, or `negative-…`."""
+    return bank == NEGATIVE or bank.startswith(f"{NEGATIVE}-")
 
 
 def default_root() -> Path:
@@ -416,6 +497,14 @@ def put_text(
         manifest["shards"][name] = record
         manifest["texts"].pop(bank, None)
         manifest["texts"][bank] = name
+
+
+def put_projection(entry: Entry, projection: Projection) -> None:
+    """Write the last map of the image tower and list it."""
+    arrays = {"bias": projection.bias, "weight": projection.weight}
+    written = shards.write(entry.folder / PROJECTION_SHARD, arrays)
+    with amend(entry) as manifest:
+        manifest["shards"][PROJECTION_SHARD] = {"kind": "projection", **asdict(written)}
 
 
 def text_name(bank: str, prompts: Sequence[Sequence[str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -14,28 +14,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.backbones import Backbone
-from featcache.cache import Entry, FeatureCache, open_entry
+from featcache.cache import EMBEDDING, PRE_PROJECTION, Entry, FeatureCache, open_entry
 from featcache.datasets.dataset import Dataset
 from featcache.draws import drawable
 from featcache.errors import CacheError
 from featcache.views import ViewRecipe
 
 SHARD_ROWS = 2048
+OF_VIEWS = (EMBEDDING, PRE_PROJECTION)  # patches are kept of centre crops alone
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Rows `start..stop` of a split, and which of its two shards are still to be written."""
+    """Rows `start..stop` of a split, and which of its shards are still to be written.
+
+    `centre` names the features still wanted of the centre crops, `views` those of the views of
+    `view_rows`; each becomes a shard.
+    """
 
     split: str
     start: int
     stop: int
-    centre: bool
+    centre: tuple[str, ...]
+    views: tuple[str, ...]
     view_rows: tuple[int, ...]
+
+    @property
+    def follows(self) -> bool:
+        """Whether it adds features to crops whose embeddings stand in shards already."""
+        return any(wanted and EMBEDDING not in wanted for wanted in (self.centre, self.views))
 
     def crops(self, views: int) -> int:
         """How many crops it takes at that many views a picture."""
-        return self.centre * (self.stop - self.start) + len(self.view_rows) * views
+        return bool(self.centre) * (self.stop - self.start) + len(self.view_rows) * views
+
+    def numbers(self, views: int, sizes: Mapping[str, int]) -> int:
+        """How many numbers it writes, at that many views and those sizes of the features."""
+        centre = (self.stop - self.start) * sum(sizes[name] for name in self.centre)
+        return centre + len(self.view_rows) * views * sum(sizes[name] for name in self.views)
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,13 @@ def choose_views(entry: Entry, recipe: ViewRecipe, rows: str) -> ViewSet:
     return ViewSet(digest[:8], recipe, rows)
 
 
-def units_of(entry: Entry, dataset: Dataset, splits: Sequence[str], views: ViewSet) -> list[Unit]:
+def units_of(
+    entry: Entry,
+    dataset: Dataset,
+    splits: Sequence[str],
+    views: ViewSet,
+    extras: Sequence[str] = (),
+) -> list[Unit]:
     """All units of these splits in order, each saying what of it is still to be written."""
     listed, size = entry.manifest["shards"], entry.manifest["shard_rows"]
     selected = _view_rows(dataset, views) if views.name else np.zeros(0, np.int64)
@@ -115,13 +137,20 @@ def units_of(entry: Entry, dataset: Dataset, splits: Sequence[str], views: ViewS
     for split in splits:
         rows = len(dataset.splits[split])
         for start in range(0, rows, size):
-            stop = min(start + size, rows)
-            centre = image_name(split, start // size) not in listed
-            mine: tuple[int, ...] = ()
-            if split == "train" and view_name(views.name, start // size) not in listed:
-                near = selected[(selected >= start) & (selected < stop)]
-                mine = tuple(int(row) for row in near)
-            units.append(Unit(split, start, stop, centre, mine))
+            stop, number = min(start + size, rows), start // size
+            near = selected[(selected >= start) & (selected < stop)]
+            wanted = (EMBEDDING, *extras)
+            centre = [n for n in wanted if shard_name(n, split, number) not in listed]
+            of_views = [
+                n
+                for n in wanted
+                if n in OF_VIEWS
+                and split == "train"
+                and len(near)
+                and shard_name(n, split, number, views.name) not in listed
+            ]
+            mine = near.tolist() if of_views else []
+            units.append(Unit(split, start, stop, tuple(centre), tuple(of_views), tuple(mine)))
     return units
 
 
@@ -131,14 +160,12 @@ def _view_rows(dataset: Dataset, views: ViewSet) -> NDArray[np.int64]:
     return np.asarray(rows, np.int64)
 
 
-def image_name(split: str, number: int) -> str:
-    """File name of an image shard."""
-    return f"images-{split}-{number:05d}.h5"
-
-
-def view_name(view_set: str, number: int) -> str:
-    """File name of a view shard of the train split."""
-    return f"views-train-{view_set}-{number:05d}.h5"
+def shard_name(feature: str, split: str, number: int, view_set: str = "") -> str:
+    """File name of a shard: of centre crops, or with a view set of its views."""
+    kind = "views" if view_set else "images"
+    if feature != EMBEDDING:
+        kind = f"{feature}-views" if view_set else feature
+    return "-".join(part for part in (kind, split, view_set, f"{number:05d}.h5") if part)
 
 
 def without_bad(listed: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +174,9 @@ def without_bad(listed: dict[str, Any]) -> dict[str, Any]:
     return {n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad}
 
 
-def check_space(entry: Entry, width: int, crops: int) -> None:
-    """Raise `CacheError` where the disk has no room for that many embeddings."""
-    needed = int(crops * (2 * width + 64) * 1.1)
+def check_space(entry: Entry, crops: int, numbers: int) -> None:
+    """Raise `CacheError` where the disk has no room for that many crops and half-floats."""
+    needed = int((2 * numbers + 64 * crops) * 1.1)
     free = shutil.disk_usage(entry.folder).free
     if needed > free:
         raise CacheError(

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from featcache.cache import NEGATIVE
 from featcache.datasets.checks import few, is_plain, slug
 from featcache.datasets.dataset import Dataset
 from featcache.errors import ConfigError, UnknownNameError
 from featcache.resources import data_path
 
-SHIPPED = ("single", "dataset", "seven", "ensemble")
+SHIPPED = ("single", "dataset", "seven", "ensemble", NEGATIVE)
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ def bank(spec: str | None, dataset: Dataset) -> PromptBank:
     """Prompts for a data set.
 
     `spec` is None or `dataset` for the set's own templates, `single`, `seven` (ImageNet's),
-    `ensemble` (seven and own), or a file: `.txt` with a template a line; `.json` with a list of
-    templates, an object of class name to prompts, or a list of such lists in label order, which
-    tells classes of equal names apart. Raises ConfigError for a file that cannot be used and
+    `ensemble` (seven and own), `negative` (that the class is not there), or a file: `.txt` with a
+    template a line; `.json` with a list of templates, an object of class name to prompts, or a list
+    of such lists in label order, which tells classes of equal names apart. A file whose name begins
+    with `negative-` is a negative bank too. Raises ConfigError for a file that cannot be used and
     UnknownNameError for another name.
     """
     spec = spec or "dataset"

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import cli
-from adapters.registry import names
+from adapters.registry import get, names
 from adapters.unavailable import METHODS
 from tests.adapters.entries import arrays
 
@@ -143,7 +143,47 @@ def test_bad_pictures_end_with_the_list_and_a_status(
     assert type_in(line, "--allow-bad", "1").status == 0
 
 
-@pytest.mark.parametrize("method", names())
+def test_extras_from_encode_to_predict(type_in: Type, pictures: Path, tiny_folder: Path) -> None:
+    encode = f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} --views 2"
+    assert type_in(encode).status == 0
+    fit = "adapters fit --shots 2 --policy none --json --method"
+    refused = type_in(fit, "prolip")
+    assert refused.status == 1
+    assert "--extra pre-projection`" in refused.err
+    wrong = type_in(encode, "--extra", "pre_projection")
+    assert wrong.status == 1
+    assert "known are: patches, pre-projection" in wrong.err
+
+    more = type_in(encode, "--extra", "pre-projection,patches", "--json").json
+    assert (more["encoded"], more["prompts"]) == (16, 0)
+    assert type_in(encode, "--prompts", "negative").status == 0
+    info = type_in("featcache info mine --json").json
+    assert info["extras"].keys() == {"pre-projection", "patches"}
+    listed = type_in("featcache ls").out
+    assert "negative" in listed
+    assert "pre-projection patches" in listed
+    assert type_in("featcache verify").status == 0
+
+    picture = str(pictures / "red" / "0.png")
+    used = {
+        "prolip": ["pre-projection"],
+        "sgva": ["pre-projection"],
+        "attn-adapter": ["patches"],
+        "hegraph-adapter": ["negative prompts"],
+        "tip-adapter": [],
+        "sum:prolip+attn-adapter+tip-adapter": ["patches", "pre-projection"],
+        "tip-adapter@prolip": ["pre-projection"],
+    }
+    for method, extras in used.items():
+        row = type_in(fit, method).json
+        assert row["extras"] == extras
+        score = type_in("adapters evaluate --json", row["adapter"])
+        assert score.json["accuracy"] == row["accuracy"]
+        guess = type_in("adapters predict --json", row["adapter"], picture)
+        assert guess.json[0]["classes"][0] in ("red", "blue")
+
+
+@pytest.mark.parametrize("method", [name for name in names() if not get(name).needs])
 def test_every_method_fits_and_evaluates(filled: Type, method: str) -> None:
     fit = filled(f"adapters fit --method {method} --shots 4 --json")
     assert fit.status == 0

@@ -15,9 +15,10 @@ No official code and no values were found. Ours are: the nodes of one class are 
 strength (text and pictures alone match classes badly), cosines are cubed before they are weighed
 (else messages smear), and r is 1/2, so that positive less negative has CLIP's scale.
 
-Negative prompts ("a photo of no cat") are not in the cache: an episode has no bank for them. N is
-made from the positive texts instead, a choice of ours: `reflected` at the mean of all texts, or the
-mean of the `others`. A row of this method is therefore no row of the paper's.
+N are the class means of negative prompts ("a photo without a cat") where such a bank is cached
+(`featcache encode --prompts negative`, of our wording). Else N is made from the positive texts, a
+choice of ours: `reflected` at the mean of all texts, or the mean of the `others`. A row of this
+method is therefore no row of the paper's; its `extras` say whether negative prompts were used.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ from adapters.method import Method, State
 class Config(cache_model.CacheConfig):
     """Settings of HeGraphAdapter."""
 
-    negatives: Literal["reflected", "others"] = Field(
-        "reflected", description="what stands for negative prompts"
+    negatives: Literal["prompts", "reflected", "others"] = Field(
+        "prompts", description="what N is; prompts: those cached, reflected where there are none"
     )
     from_text: float = Field(0.06, ge=0, description="weight of messages from positive texts")
     from_image: float = Field(0.24, ge=0, description="weight of messages from class means")
@@ -61,7 +62,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """A cache model whose text and keys have heard the trained messages."""
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
     cache = cache_model.start(episode)
-    nodes = _nodes(cache, labels, config)
+    nodes = _nodes(episode, cache, config)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
@@ -86,14 +87,19 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     }
 
 
-def _nodes(cache: State, labels: Tensor, config: Config) -> State:
+def _nodes(episode: Episode, cache: State, config: Config) -> State:
     """The three kinds of nodes, `[c, d]` each."""
-    text = cache["text"]
+    images = prototypes.means(cache["keys"], episode.support.labels, episode.classes)
+    negative = _negatives(episode, cache["text"], config)
+    return {"positive": cache["text"], "negative": negative, "image": images}
+
+
+def _negatives(episode: Episode, text: Tensor, config: Config) -> Tensor:
+    if config.negatives == "prompts" and episode.negative is not None:
+        return episode.negative.unit()
     mean, classes = text.mean(0), len(text)
     others = (classes * mean - text) / max(classes - 1, 1)
-    negative = others if config.negatives == "others" else 2 * mean - text
-    images = prototypes.means(cache["keys"], labels, classes)
-    return {"positive": text, "negative": normalize(negative, dim=-1), "image": images}
+    return normalize(others if config.negatives == "others" else 2 * mean - text, dim=-1)
 
 
 def _heard(
@@ -123,4 +129,5 @@ method = Method(
     logits=cache_model.logits,
     space=cache_model.space,
     grid=cache_model.grid,
+    reads=frozenset({"negative prompts"}),
 )

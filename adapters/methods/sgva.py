@@ -1,17 +1,20 @@
 """SgVA: the visual adapter part of SgVA-CLIP with its three losses (Peng et al. 2022).
 
-    f' = w a(f) + (1 - w) f,   w learned, a two linear maps with a relu between, hidden 2 d
+    f' = (w a(g) + (1 - w) g) W + b,   w learned, a two linear maps with a relu between, hidden 2 p
     loss = CE(s cos(f', m')) + CE(s cos(f', T)) + KL(old || new text softmax at temperature 5)
     logits = s (share cos(f', T) + (1 - share) cos(f', m'))      (arXiv 2211.16191, section III)
 
+g `[p]` are pre-projection features and W, b the visual projection where they are cached
+(`featcache encode --extra pre-projection`); else g are the final embeddings and W is the identity.
 T are the unit class texts, m' the adapted means of the support. In training a picture is left out
 of the mean of its own class, where that has others. `share` is chosen on validation. Uses of the
 cache: the views of each support picture, one at random each time it is drawn (one will do), text.
 
-Differs from the source: the learned prompts are left out, for they need the text tower; the adapter
-acts on final embeddings, not on features before the projection; a prototype is the adapted mean
-rather than the mean of the adapted, which spares a pass over the support a step; AdamW and a number
-of steps instead of SGD and 100 epochs. New classes have no pictures and are scored by text alone.
+Differs from the source: the learned prompts are left out, for they need the text tower; features
+before the projection are the tower's own, where the authors get them from the final ones by a
+pseudo-inverse; a prototype is the adapted mean rather than the mean of the adapted, which spares a
+pass over the support a step; AdamW and a number of steps instead of SGD and 100 epochs. New classes
+have no pictures and are scored by text alone.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from torch import Generator, Tensor, tensor, zeros
 from torch.nn.functional import cross_entropy, kl_div, normalize, one_hot
 
 from adapters import bottleneck, training
-from adapters.episode import Episode, Text
+from adapters.episode import Episode, Query, Text
 from adapters.method import Axes, Grid, Method, Space, State
 
 
@@ -37,7 +40,7 @@ class Config:
     prototypical: float = Field(1.0, ge=0, description="weight of the image-image loss")
     distillation: float = Field(1.0, ge=0, description="weight of the loss to the old softmax")
     temperature: float = Field(5.0, gt=0, description="of the distilled softmax")
-    hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 d")
+    hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 p")
     batch: int = Field(48, ge=1, description="pictures a step")
     steps: int = Field(120, ge=0, description="training steps")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
@@ -46,18 +49,21 @@ class Config:
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The adapter, and the adapted means of the support."""
-    views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
-    sums = zeros(episode.classes, views.shape[-1]).to(views).index_add(0, labels, views.mean(0))
-    counts = labels.bincount(minlength=episode.classes)
+    views, last = _inputs(episode)  # [v, n, p]
+    labels, middles = episode.support.labels, views.mean(0)
+    sums = zeros(episode.classes, views.shape[-1]).to(views).index_add(0, labels, middles)
+    counts = labels.bincount(minlength=episode.classes)[:, None]
+    means = sums / counts.clamp(min=1)
     text, s = episode.text.unit(), tensor(episode.logit_scale)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        y, single = labels[rows], (counts[labels[rows]] == 1)[:, None]
-        old = training.one_view(views, rows, generator)  # [b, d]
-        f = _adapted(net, old)
+        y, net = labels[rows], {**last, **net}
+        g = training.one_view(views, rows, generator)  # [b, p]
+        f, old = _adapted(net, g), _embedded(net, g)  # [b, d]
         # The mean without the picture itself; a class with one picture keeps it.
-        own = sums[y] - views.mean(0)[rows] * ~single
-        near = s * f @ _adapted(net, sums).T
+        others = (sums[y] - middles[rows]) / (counts[y] - 1).clamp(min=1)
+        own = others.where(counts[y] > 1, means[y])
+        near = s * f @ _adapted(net, means).T
         near_own = s * (f * _adapted(net, own)).sum(1, keepdim=True)
         near = near.where(one_hot(y, episode.classes) == 0, near_own)
         by_text = s * f @ text.T
@@ -72,16 +78,29 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     ]
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
-    return {**net, "prototypes": _adapted(net, sums), "text": text, "logit_scale": s}
+    state = {**last, **net}
+    return {**state, "prototypes": _adapted(state, means), "text": text, "logit_scale": s}
 
 
-def _start(d: int, config: Config, generator: Generator) -> State:
-    return {**bottleneck.new(d, config.hidden or 2 * d, generator), "w": tensor(config.residual)}
+def _inputs(episode: Episode) -> tuple[Tensor, State]:
+    """What the adapter takes of the support, and the map that leads from there to embeddings."""
+    pre, last = episode.support.pre, episode.projection
+    if pre is None or last is None:
+        return normalize(episode.support.views, dim=-1), {}
+    return pre, {"weight": last.weight, "bias": last.bias}
 
 
-def _adapted(net: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """Unit vectors `[..., d]`; the norm of `x` does not matter."""
-    return normalize(bottleneck.adapt(net, x, net["w"]), dim=-1)
+def _start(p: int, config: Config, generator: Generator) -> State:
+    return {**bottleneck.new(p, config.hidden or 2 * p, generator), "w": tensor(config.residual)}
+
+
+def _adapted(net: Mapping[str, Tensor], g: Tensor) -> Tensor:
+    """Unit vectors `[..., d]` of adapted features `[..., p]`."""
+    return _embedded(net, bottleneck.adapt(net, g, net["w"]))
+
+
+def _embedded(net: Mapping[str, Tensor], g: Tensor) -> Tensor:
+    return normalize(g @ net["weight"] + net["bias"] if "weight" in net else g, dim=-1)
 
 
 def _divergence(new: Tensor, old: Tensor, temperature: float) -> Tensor:
@@ -89,9 +108,11 @@ def _divergence(new: Tensor, old: Tensor, temperature: float) -> Tensor:
     return kl_div(new, old, log_target=True, reduction="batchmean")
 
 
-def features(state: State, config: Config, x: Tensor) -> Tensor:
-    """Adapted unit embeddings `[..., d]` of raw embeddings `x [..., d]`."""
-    return _adapted(state, x)
+def features(state: State, config: Config, x: Query) -> Tensor:
+    """Adapted unit embeddings `[..., d]`."""
+    g = x.pre if "weight" in state else x.x
+    assert g is not None
+    return _adapted(state, g)
 
 
 def targets(state: State, config: Config) -> Tensor:
@@ -99,8 +120,8 @@ def targets(state: State, config: Config) -> Tensor:
     return config.share * state["text"] + (1 - config.share) * state["prototypes"]
 
 
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
+def logits(state: State, config: Config, x: Query) -> Tensor:
+    """Scores `[q, c]`."""
     return state["logit_scale"] * features(state, config, x) @ targets(state, config).T
 
 
@@ -114,7 +135,7 @@ def space(config: Config) -> Space:
     return Space(logits={"share": tuple(i / 10 for i in range(11))})
 
 
-def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+def grid(state: State, config: Config, x: Query, axes: Axes) -> Grid:
     """Every share from one pass through the adapter."""
     f = state["logit_scale"] * features(state, config, x)
     by_text, by_image = f @ state["text"].T, f @ state["prototypes"].T
@@ -131,4 +152,5 @@ method = Method(
     grid=grid,
     features=features,
     targets=targets,
+    reads=frozenset({"pre-projection"}),
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters.episode import Episode, Labelled, Support, Text
+from adapters.episode import Episode, Labelled, Projection, Support, Text
 
 CLASSES, WIDTH, SHOTS, PROMPTS = 5, 16, 8, 3
+PRE, PATCHES = 24, 4
 
 
 def episode(shots: int = SHOTS, views: int = 1, seed: int = 0) -> tuple[Episode, Labelled]:
@@ -41,6 +44,34 @@ def permuted(e: Episode, order: Tensor) -> Episode:
     """The same episode with its classes numbered anew: class c becomes `order[c]`."""
     back = order.argsort()
     names = tuple(e.text.classnames[i] for i in back.tolist())
-    text = Text(e.text.prompts[back], e.text.mask[back], names)
-    support = Support(e.support.views, order[e.support.labels], e.support.ids)
-    return Episode(support, text, e.logit_scale, e.shots, e.seed)
+
+    def moved(text: Text | None) -> Text | None:
+        return text and Text(text.prompts[back], text.mask[back], names)
+
+    text = moved(e.text)
+    assert text is not None
+    support = replace(e.support, labels=order[e.support.labels])
+    return replace(e, support=support, text=text, negative=moved(e.negative))
+
+
+def extended(e: Episode, test: Labelled) -> tuple[Episode, Labelled]:
+    """The same with all that may be cached beside embeddings, which says nothing new of them.
+
+    The projection gives the embeddings back from wider features, which have noise where it looks
+    at nothing; patches lie around the embedding; negative prompts are of the second next class.
+    """
+    g = Generator().manual_seed(7)
+    weight, bias = torch.randn(PRE, WIDTH, generator=g) / PRE**0.5, torch.randn(WIDTH, generator=g)
+    unseen = torch.eye(PRE) - weight @ weight.pinverse()  # [p, p], onto what the weight maps to 0
+
+    def pre(x: Tensor) -> Tensor:
+        noise = torch.randn(*x.shape[:-1], PRE, generator=g)
+        return (x - bias) @ weight.pinverse() + noise @ unseen
+
+    def patches(x: Tensor) -> Tensor:
+        return (x[:, None] + _noise((len(x), PATCHES, WIDTH), g)).half()
+
+    support = replace(e.support, pre=pre(e.support.views), patches=patches(e.support.x))
+    negative = replace(e.text, prompts=e.text.prompts.roll(-2, 0))
+    episode = replace(e, support=support, projection=Projection(weight, bias), negative=negative)
+    return episode, replace(test, pre=pre(test.x), patches=patches(test.x))

@@ -89,10 +89,11 @@ def test_biases_belong_to_classes() -> None:
         assert torch.equal(GRAPH.logits(again, config, test.x), GRAPH.logits(state, config, test.x))
 
 
-@pytest.mark.parametrize("negatives", ["reflected", "others"])
-def test_negatives_without_prompts(negatives: str) -> None:
+@pytest.mark.parametrize("negatives", ["reflected", "others", "prompts"])
+def test_negatives(negatives: str) -> None:
     """With all messages off, it is Tip-Adapter whose texts are positive less negative."""
-    episode, test = synthetic.episode()
+    episode, test = synthetic.extended(*synthetic.episode())
+    assert episode.negative is not None
     config = HEGRAPH.config(
         negatives=negatives,
         from_text=0.0,
@@ -114,7 +115,11 @@ def test_negatives_without_prompts(negatives: str) -> None:
         [tip["keys"][episode.support.labels == c].mean(0) for c in range(episode.classes)]
     )
     others = (text.sum(0) - text) / (len(text) - 1)
-    negative = unit(others if negatives == "others" else 2 * text.mean(0) - text)
+    negative = {
+        "reflected": unit(2 * text.mean(0) - text),
+        "others": unit(others),
+        "prompts": episode.negative.unit().double().numpy(),
+    }[negatives]
     heard = np.zeros_like(text)
     for nodes in (text, unit(images.astype(np.float64)), negative):
         edges = likeness(negative, nodes)
@@ -122,3 +127,12 @@ def test_negatives_without_prompts(negatives: str) -> None:
     wanted = text - unit(negative / 2 + heard / 6)
     np.testing.assert_allclose(state["text"], wanted, atol=1e-5)
     assert HEGRAPH.logits(state, config, test.x).isfinite().all()
+
+
+def test_without_negative_prompts_it_reflects() -> None:
+    episode, _ = synthetic.episode()
+    states = [
+        HEGRAPH.fit(episode, HEGRAPH.config(negatives=kind, steps=3), Generator().manual_seed(0))
+        for kind in ("prompts", "reflected")
+    ]
+    assert torch.equal(states[0]["text"], states[1]["text"])

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from adapters import registry
 from adapters.configure import configure
-from adapters.episode import Episode, Text
+from adapters.episode import Episode, Labelled, Query, Text
 from adapters.method import Method, State, choices
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
@@ -32,9 +32,10 @@ QUICK: dict[str, dict[str, Any]] = {
         "training_ratio": 0.6,
     },
     "node-adapter": {"iterations": 20},
+    "prolip": {"learning_rate": 0.01},
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
-EPISODE, TEST = synthetic.episode()
+EPISODE, TEST = synthetic.extended(*synthetic.episode())
 ORDER = torch.tensor([3, 0, 4, 1, 2])
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
@@ -43,6 +44,11 @@ pytestmark = pytest.mark.parametrize("name", NAMES)
 def quick(name: str) -> tuple[Method, Any]:
     m = registry.get(name)
     return m, m.config(**QUICK.get(name, {}))
+
+
+def asked(name: str, pictures: Labelled = TEST) -> Tensor | Query:
+    """The test pictures as the method takes them."""
+    return registry.get(name).input(pictures.query)
 
 
 def fit(name: str, episode: Episode, seed: int = 0) -> State:
@@ -61,7 +67,7 @@ def accuracy(logits: Tensor) -> float:
 
 def test_logits_have_a_finite_score_for_each_class(name: str) -> None:
     m, config = quick(name)
-    logits = m.logits(fitted(name), config, TEST.x)
+    logits = m.logits(fitted(name), config, asked(name))
     assert logits.shape == (len(TEST.x), EPISODE.classes)
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
@@ -81,8 +87,10 @@ def test_same_seed_same_state_whatever_the_global_one(name: str) -> None:
 def test_numbering_of_classes_does_not_matter(name: str) -> None:
     m, config = quick(name)
     state = fit(name, synthetic.permuted(EPISODE, ORDER))
-    logits = m.logits(state, config, TEST.x)[:, ORDER]
-    torch.testing.assert_close(logits, m.logits(fitted(name), config, TEST.x), atol=1e-2, rtol=1e-3)
+    logits = m.logits(state, config, asked(name))[:, ORDER]
+    torch.testing.assert_close(
+        logits, m.logits(fitted(name), config, asked(name)), atol=1e-2, rtol=1e-3
+    )
 
 
 def test_better_than_misleading_text(name: str) -> None:
@@ -91,15 +99,29 @@ def test_better_than_misleading_text(name: str) -> None:
     m, config = quick(name)
     zero = registry.get("zero-shot")
     by_text = zero.logits(fitted("zero-shot"), zero.config(), TEST.x)
-    assert accuracy(m.logits(fitted(name), config, TEST.x)) > accuracy(by_text) + 0.1
+    assert accuracy(m.logits(fitted(name), config, asked(name))) > accuracy(by_text) + 0.1
 
 
 @pytest.mark.parametrize(("shots", "views"), [(1, 1), (1, 3), (2, 1), (4, 3)])
 def test_few_shots_and_several_views(name: str, shots: int, views: int) -> None:
     m, config = quick(name)
-    episode, _ = synthetic.episode(shots, views)
+    episode, _ = synthetic.extended(*synthetic.episode(shots, views))
     state = fit(name, episode)
-    assert m.logits(state, config, TEST.x).isfinite().all()
+    assert m.logits(state, config, asked(name)).isfinite().all()
+
+
+def test_what_it_reads_may_be_missing_but_not_what_it_needs(name: str) -> None:
+    m, config = quick(name)
+    episode, test = synthetic.episode()
+    if m.needs:
+        with pytest.raises(MethodError, match="has none"):
+            fit(name, episode)
+    elif m.reads:
+        logits = m.logits(fit(name, episode), config, m.input(test.query))
+        assert logits.isfinite().all()
+        assert not torch.allclose(logits, m.logits(fitted(name), config, asked(name)))
+    else:
+        assert isinstance(asked(name), Tensor)
 
 
 def test_other_classes_or_a_refusal(name: str) -> None:
@@ -112,7 +134,7 @@ def test_other_classes_or_a_refusal(name: str) -> None:
         state = m.with_text(fitted(name), config, text)
     except MethodError:
         return
-    assert m.logits(state, config, TEST.x).shape == (len(TEST.x), 3)
+    assert m.logits(state, config, asked(name)).shape == (len(TEST.x), 3)
 
 
 def test_state_survives_its_file(name: str) -> None:
@@ -120,7 +142,7 @@ def test_state_survives_its_file(name: str) -> None:
     state = fitted(name)
     assert all(isinstance(value, Tensor) and not value.requires_grad for value in state.values())
     read = load(save({name: value.contiguous().clone() for name, value in state.items()}))
-    assert torch.equal(m.logits(read, config, TEST.x), m.logits(state, config, TEST.x))
+    assert torch.equal(m.logits(read, config, asked(name)), m.logits(state, config, asked(name)))
 
 
 def test_space_names_settings_and_holds_values_they_take(name: str) -> None:
@@ -137,10 +159,10 @@ def test_the_grid_is_the_logits_at_each_choice(name: str) -> None:
     m, config = quick(name)
     axes = m.space(config).logits
     wanted = list(choices(axes))
-    assert [choice for choice, _ in m.scores(fitted(name), config, TEST.x, axes)] == wanted
-    scores = m.scores(fitted(name), config, TEST.x, axes)
+    assert [choice for choice, _ in m.scores(fitted(name), config, asked(name), axes)] == wanted
+    scores = m.scores(fitted(name), config, asked(name), axes)
     for choice, logits in itertools.islice(scores, 0, None, max(len(wanted) // 20, 1)):
-        direct = m.logits(fitted(name), replace(config, **choice), TEST.x)
+        direct = m.logits(fitted(name), replace(config, **choice), asked(name))
         torch.testing.assert_close(logits, direct, atol=1e-3, rtol=1e-4)
 
 
@@ -149,9 +171,9 @@ def test_the_grid_does_without_axes_that_the_user_fixed(name: str) -> None:
     axes = m.space(config).logits
     for kept in axes:
         value = axes[kept][-1]
-        [(choice, logits)] = m.scores(fitted(name), config, TEST.x, {kept: [value]})
+        [(choice, logits)] = m.scores(fitted(name), config, asked(name), {kept: [value]})
         assert choice == {kept: value}
-        direct = m.logits(fitted(name), replace(config, **choice), TEST.x)
+        direct = m.logits(fitted(name), replace(config, **choice), asked(name))
         torch.testing.assert_close(logits, direct, atol=1e-3, rtol=1e-4)
 
 

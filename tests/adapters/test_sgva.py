@@ -17,7 +17,7 @@ SGVA, ZERO = registry.get("sgva"), registry.get("zero-shot")
 def test_without_an_adapter_it_mixes_text_and_class_means(share: float) -> None:
     episode, test = synthetic.episode(views=3)
     config = SGVA.config(residual=0.0, steps=0, share=share)
-    found = SGVA.logits(SGVA.fit(episode, config, Generator()), config, test.x)
+    found = SGVA.logits(SGVA.fit(episode, config, Generator()), config, test.query)
     x, labels = normalize(episode.support.views, dim=-1).mean(0), episode.support.labels
     means = torch.stack([normalize(x[labels == c].mean(0), dim=0) for c in range(episode.classes)])
     wanted = share * episode.text.unit() + (1 - share) * means
@@ -29,7 +29,7 @@ def test_new_classes_are_scored_by_their_text() -> None:
     config = SGVA.config(residual=0.0, steps=0)
     state = SGVA.fit(episode, config, Generator())
     assert SGVA.with_text is not None
-    found = SGVA.logits(SGVA.with_text(state, config, episode.text), config, test.x)
+    found = SGVA.logits(SGVA.with_text(state, config, episode.text), config, test.query)
     wanted = ZERO.logits(ZERO.fit(episode, ZERO.config(), Generator()), ZERO.config(), test.x)
     torch.testing.assert_close(found, wanted)
 
@@ -40,9 +40,39 @@ def test_distillation_keeps_the_old_softmax() -> None:
     def change(weight: float) -> float:
         config = SGVA.config(distillation=weight, share=1.0)
         state = SGVA.fit(episode, config, Generator().manual_seed(0))
-        new = SGVA.logits(state, config, test.x).div(config.temperature).softmax(1)
+        new = SGVA.logits(state, config, test.query).div(config.temperature).softmax(1)
         zero = ZERO.fit(episode, ZERO.config(), Generator())
         old = ZERO.logits(zero, ZERO.config(), test.x).div(config.temperature).softmax(1)
         return float((new - old).abs().mean())
 
     assert change(100.0) < change(0.0)
+
+
+def test_on_pre_projection_features_it_starts_at_the_embeddings() -> None:
+    """Untrained and without a residual, the projection leads back to where it was without it."""
+    episode, test = synthetic.extended(*synthetic.episode(views=2))
+    config = SGVA.config(residual=0.0, steps=0, share=1.0)
+    state = SGVA.fit(episode, config, Generator())
+    assert state["down"].shape[1] == synthetic.PRE
+    found = SGVA.logits(state, config, test.query)
+    wanted = ZERO.logits(ZERO.fit(episode, ZERO.config(), Generator()), ZERO.config(), test.x)
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-4)
+    # Prototypes are unit embeddings of the class means of raw features.
+    assert episode.projection is not None
+    assert episode.support.pre is not None
+    pre, labels = episode.support.pre.mean(0), episode.support.labels
+    means = torch.stack([pre[labels == c].mean(0) for c in range(episode.classes)])
+    wanted = normalize(episode.projection(means), dim=-1)
+    torch.testing.assert_close(state["prototypes"], wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_its_features_are_what_its_logits_score() -> None:
+    episode, test = synthetic.extended(*synthetic.episode(views=2))
+    config = SGVA.config(steps=5)
+    state = SGVA.fit(episode, config, Generator().manual_seed(0))
+    assert SGVA.features is not None
+    assert SGVA.targets is not None
+    f = SGVA.features(state, config, test.query)
+    torch.testing.assert_close(f.norm(dim=-1), torch.ones(len(f)))
+    wanted = 100 * f @ SGVA.targets(state, config).T
+    torch.testing.assert_close(SGVA.logits(state, config, test.query), wanted)

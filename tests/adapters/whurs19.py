@@ -25,7 +25,7 @@ def mean_accuracy(data: Path, name: str, shots: int, **settings: Any) -> float:
         episode, val, test = draw(data, shots, seed)
         config = m.config(**settings)
         state = m.fit(episode, config, Generator().manual_seed(seed))
-        logits = m.logits(state, chosen(m, state, config, val), test.x)
+        logits = m.logits(state, chosen(m, state, config, val), m.input(test.query))
         found.append((logits.argmax(1) == test.labels).double().mean().item())
     return 100 * sum(found) / len(found)
 
@@ -55,5 +55,8 @@ def chosen(m: Method, state: State, config: Any, val: Labelled) -> Any:
         return -cross_entropy(logits, val.labels).item()
 
     axes = m.space(config).logits
-    tried = [(score(logits), choice) for choice, logits in m.scores(state, config, val.x, axes)]
+    tried = [
+        (score(logits), choice)
+        for choice, logits in m.scores(state, config, m.input(val.query), axes)
+    ]
     return replace(config, **max(tried, key=lambda pair: pair[0])[1])
