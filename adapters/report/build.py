@@ -86,7 +86,7 @@ def _section(
     places = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
     left_out = len(ranked) - len(shown)
     text = (
-        f"{several(len(section.rows), 'run')} of {several(len(ranked), 'method')} on "
+        f"{several(len(section.rows), 'run')} of {_lines(section, ranked)} on "
         f"{several(len(section.datasets), 'data set')}. Bars: 95 % t-intervals over seeds."
     )
     if left_out:
@@ -118,6 +118,12 @@ def _section(
             Part(f"{several(k, 'shot')}, all methods", tables=held, folded=len(tables) > 1)
         )
     return Part(section.title, text, figures, parts=[*tables, *_sweeps(section)])
+
+
+def _lines(section: Section, ranked: list[str]) -> str:
+    methods = section.rows["method"].nunique()
+    text = several(methods, "method")
+    return text if methods == len(ranked) else f"{text} in {several(len(ranked), 'setting')}"
 
 
 def _named(section: Section) -> Iterator[tuple[str, str]]:

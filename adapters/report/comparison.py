@@ -95,10 +95,10 @@ def gains(section: Section, shots: int, lines: Sequence[str], baseline: str) -> 
     """Each method against the baseline on the same draws, or None where that is not there."""
     rows = section.rows[section.rows["shots"] == shots]
     pairs = _pairs(rows, baseline)
-    shown = [line for line in lines if line in set(pairs["line"])]
+    of = {str(line): own for line, own in pairs.groupby("line")}
+    shown = [line for line in lines if line in of]
     if not shown:
         return None
-    of = {line: pairs[pairs["line"] == line] for line in shown}
     seeds = {n: d.groupby("seed")["gain"].agg(["mean", "count"]) for n, d in of.items()}
     whole = {n: s.loc[s["count"] == s["count"].max(), "mean"].to_list() for n, s in seeds.items()}
     sets = {n: d.groupby("dataset")["gain"].mean().to_list() for n, d in of.items()}

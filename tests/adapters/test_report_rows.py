@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.report import comparison, published, rows, sweeps
@@ -16,6 +16,7 @@ from featcache.errors import CacheError, ConfigError, UnknownNameError
 from tests.adapters.rows import frame, row
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(*(st.sampled_from("ab") for _ in range(3)), st.sampled_from([0, 1])),

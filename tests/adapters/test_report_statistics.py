@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.stats
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adapters.report.curves import apart, pareto
@@ -19,6 +19,7 @@ accuracies = st.floats(0, 100).map(lambda value: round(value, 2))
 some = st.lists(accuracies, min_size=2, max_size=8)
 
 
+@settings(deadline=None)
 @given(some)
 def test_interval_is_scipys(values: list[float]) -> None:
     assume(np.ptp(values) > 0)
@@ -32,6 +33,7 @@ def test_one_seed_has_no_interval() -> None:
     assert math.isnan(over_seeds([3.0]))
 
 
+@settings(deadline=None)
 @given(some)
 def test_over_seeds_is_the_paired_t_test(values: list[float]) -> None:
     if np.ptp(values) < 1e-6:
@@ -42,6 +44,7 @@ def test_over_seeds_is_the_paired_t_test(values: list[float]) -> None:
     assert over_seeds(values) == pytest.approx(wanted, rel=1e-6, abs=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(accuracies.filter(bool), min_size=6, max_size=11, unique=True))
 def test_over_datasets_is_the_sign_flip_test_of_ranks(values: list[float]) -> None:
     """Against every way to choose signs, which is what the exact test means."""
@@ -76,6 +79,7 @@ def test_holm_does_not_count_what_was_not_tested() -> None:
     assert math.isnan(second)
 
 
+@settings(max_examples=30, deadline=None)
 @given(some)
 def test_summary_is_in_the_order_met(values: list[float]) -> None:
     rows = pandas.DataFrame({"line": ["b", "a"] * len(values), "accuracy": np.repeat(values, 2)})
@@ -85,6 +89,7 @@ def test_summary_is_in_the_order_met(values: list[float]) -> None:
     assert found["n"].tolist() == [len(values)] * 2
 
 
+@settings(deadline=None)
 @given(some, st.floats(0.1, 20))
 def test_labels_keep_apart_and_in_order(values: list[float], gap: float) -> None:
     placed = np.array(apart(values, gap))

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -30,6 +30,7 @@ def parsed(text: str) -> list[list[str]]:
     return [[html.unescape(cell) for cell in row] for row in found]
 
 
+@settings(max_examples=50, deadline=None)
 @given(tables)
 @example([["head", NASTY], ["row", NASTY]])
 def test_markdown_is_read_back(table: list[list[str]]) -> None:
@@ -44,6 +45,7 @@ def test_bold_is_bold() -> None:
     assert r"c & \textbf{d} \\" in latex(["a", "b"], [["c", "d"]], bold={(0, 1)})
 
 
+@settings(max_examples=50, deadline=None)
 @given(tables)
 def test_latex_has_a_cell_for_each(table: list[list[str]]) -> None:
     text = latex(table[0], table[1:])
