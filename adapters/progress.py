@@ -89,7 +89,6 @@ def _live(console: Console, tally: Tally) -> Iterator[Callable[[], None]]:
 
 def _picture(tally: Tally) -> Any:
     from rich import box
-    from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -100,9 +99,12 @@ def _picture(tally: Tally) -> Any:
         table.add_column(head)
     best = sorted(tally.best.values(), key=lambda row: -row["accuracy"])
     for row in best[:SHOWN]:
-        where = f"{row['dataset']}, {row['shots']} shots, seed {row['seed']}"
+        where = f"{row['dataset']}, shots {row['shots']}, seed {row['seed']}"
         table.add_row(Text(row["method"]), f"{row['accuracy']:.2f} %", Text(where))
-    return Group(bar, Text(str(tally)), table)
+    whole = Table.grid()
+    for part in (bar, Text(str(tally)), table):
+        whole.add_row(part)
+    return whole
 
 
 def _clock(seconds: float) -> str:
