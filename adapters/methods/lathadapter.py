@@ -10,8 +10,10 @@ ancestor of all three. Confirmed by the abstract: learnable attributes between c
 pictures, hyperbolic projection of each batch, a hierarchical regulariser. Ours: everything else,
 hence the settings. The attributes are vectors of the joint space, not prompts. Mining leaves out
 the anchor itself, which HIER's released code does not, and asks for at most half of the other
-points as neighbours, so that small batches have negatives. Uses of the cache: the views of each
-support picture, one at random each time it is drawn (one will do), text.
+points as neighbours, so that small batches have negatives. The defaults did best on seeds 11 to 13
+of WHU-RS19 (RN50, ViT-B/32), over all classes and from base to new: a small share, held near the
+embeddings it moves, tells new names best. Uses of the cache: the views of each support picture, one
+at random each time it is drawn (one will do), text.
 """
 
 from __future__ import annotations
@@ -41,12 +43,12 @@ class Config:
     """Settings of LatHAdapter-R; the paper's own values are not known."""
 
     ratio: float = Field(0.2, ge=0, le=1, description="r, the adapters' share in scores")
-    training_ratio: float = Field(0.2, ge=0, le=1, description="r while they are trained")
+    training_ratio: float = Field(0.1, ge=0, le=1, description="r while they are trained")
     sides: Literal["both", "image", "text"] = Field("both", description="which have an adapter")
     reduction: int = Field(4, ge=1, description="the bottleneck is d / reduction wide")
-    last_relu: bool = Field(True, description="ReLU after the second layer too (CLIP-Adapter)")
-    weight: float = Field(0.5, ge=0, description="w, of the hierarchy; 0 is two plain adapters")
-    keep: float = Field(0.0, ge=0, description="weight of |f' - f|^2 + |t' - t|^2")
+    last_relu: bool = Field(False, description="ReLU after the second layer too (CLIP-Adapter)")
+    weight: float = Field(0.1, ge=0, description="w, of the hierarchy; 0 is two plain adapters")
+    keep: float = Field(10.0, ge=0, description="weight of |f' - f|^2 + |t' - t|^2")
     attributes: int = Field(64, ge=2, description="A, how many")
     start: Literal["k-means", "random"] = Field("k-means", description="the attributes at first")
     attention: bool = Field(False, description="attention of f and t to the attributes, from zero")
@@ -63,7 +65,7 @@ class Config:
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     batch: int = Field(80, ge=1, description="pictures a step")
-    steps: int = Field(200, ge=0, description="training steps")
+    steps: int = Field(300, ge=0, description="training steps")
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
@@ -270,6 +272,5 @@ method = Method(
     space=space,
     features=features,
     targets=targets,
-    criterion="cross-entropy",
     presets={"default": {}, "plain": {"weight": 0.0}},
 )

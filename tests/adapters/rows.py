@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from adapters.results import COLUMNS, run_id
+from adapters.results import COLUMNS
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -20,9 +20,11 @@ def row(**changes: Any) -> dict[str, Any]:
         "fit_seconds": 0.1, "predict_seconds": 0.01, "transductive": 0, "bank": "imported",
         "views": 0, "entry": "animals/RN50_openai/abc", "settings": {}, "config": {},
         "code": "c0de", "versions": {"featcache": "0.1.0"}, "time": "2026-01-01T00:00:00+00:00",
+        "status": "done",
     } | changes  # fmt: skip
     found = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in found.items()}
-    return {"run": run_id(found), **found}
+    asked = ("entry", "task", "shots", "seed", "method", "settings", "policy", "code")
+    return {"run": " ".join(str(found[name]) for name in asked), **found}
 
 
 def frame(

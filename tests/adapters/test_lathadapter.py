@@ -65,10 +65,11 @@ def two_branches(config: Config) -> Tensor:
 
 
 def test_without_the_hierarchy_it_is_two_adapters_to_the_bit() -> None:
-    plain = logits(weight=0.0, training_ratio=0.3)
-    assert torch.equal(plain, two_branches(Config(**QUICK, weight=0.0, training_ratio=0.3)))
-    others = {"training_ratio": 0.3, "attributes": 3, "model": "lorentz", "curvature": 1.0}
-    assert torch.equal(plain, logits(weight=0.0, **others))
+    settings = {"weight": 0.0, "keep": 0.0, "last_relu": True, "training_ratio": 0.3}
+    plain = logits(**settings)
+    assert torch.equal(plain, two_branches(Config(**QUICK, **settings)))
+    others = {"attributes": 3, "model": "lorentz", "curvature": 1.0}
+    assert torch.equal(plain, logits(**settings, **others))
 
 
 def test_the_hierarchy_changes_what_is_learned() -> None:
@@ -102,8 +103,8 @@ def test_attention_starts_from_nothing() -> None:
         {"learn_curvature": True},
         {"one_sided": True},
         {"start": "random"},
-        {"keep": 1.0},
-        {"last_relu": False},
+        {"keep": 0.0},
+        {"last_relu": True},
         {"batch": 1},
         {"batch": 2},
         {"scale": 100.0, "radius": 100.0},
