@@ -156,7 +156,7 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
             " ".join((*e.banks, *e.negative_banks)),
             " ".join(e.extras),
             f"{e.bytes / 1e6:.1f} MB",
-            "complete" if e.complete else "incomplete",
+            "" if e.complete else "incomplete",
         )
         for e in found
     ]
@@ -669,11 +669,13 @@ def _table(people: Console, heads: Sequence[str], rows: Sequence[Sequence[str]])
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
+    told = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for i in told:
+        # What people copy, the name in the first column, stays in one piece.
+        table.add_column(heads[i], overflow="fold", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        table.add_row(*(row[i].replace("[", "\\[") for i in told))
     people.print(table, soft_wrap=False)
 
 
