@@ -79,10 +79,13 @@ def page(found: dict[str, Any]) -> str:
     ]
     grown, on = found["throughput"], found["machine"]
     each = ", ".join(f"{grown[f'{n} workers']['runs_a_second']} runs/s" for n in (1, 2))
+    share = f"{grown['2 workers']['fitting_share']:.1%}"
     return f"""{markdown(["engine", "start", "beside the fit, a run"], rows)}
 
-A grid of trained methods, one worker and two: {each}, {grown["speed-up"]} times as fast. Measured
-on {on["cores"]} cores ({on["processor"]}) that other work shared (load {on["load"]} at the end)."""
+A grid of trained methods, one worker and two: {each}, {grown["speed-up"]} times as fast, the two
+workers being in a fit {share} of the time. Measured on {on["cores"]} cores ({on["processor"]}),
+load {on["load"]} at the end; where that is above the cores, other work had its share of them,
+and the speed-up says more of that work than of the engine."""
 
 
 def engines(folder: Path) -> dict[str, Engine]:
@@ -122,11 +125,14 @@ def throughput(runs: list[Run], jobs: int, folder: Path) -> dict[str, float]:
     torch.set_num_threads(1)
     sweep(grid_of_one(runs, jobs), local)
     began = time.perf_counter()
-    summary = sweep(runs, local, Results(folder / f"{jobs}.sqlite"))
+    results = Results(folder / f"{jobs}.sqlite")
+    summary = sweep(runs, local, results)
     seconds = time.perf_counter() - began
     local.close()
     assert summary.done == len(runs)
-    return {"seconds": round(seconds, 1), "runs_a_second": round(len(runs) / seconds, 2)}
+    fits = float(results.frame()[["fit_seconds", "predict_seconds"]].to_numpy().sum())
+    return {"seconds": round(seconds, 1), "runs_a_second": round(len(runs) / seconds, 2),
+            "fitting_share": round(fits / seconds / jobs, 3)}  # fmt: skip
 
 
 def grid_of_one(runs: list[Run], jobs: int) -> list[Run]:
