@@ -118,7 +118,9 @@ def read(paths: Sequence[Path], where: Sequence[str] = ()) -> pandas.DataFrame:
 
     for path in paths:
         if not path.is_file():
-            raise CacheError(f"there is no results file {path}; `adapters sweep` writes one.")
+            raise CacheError(
+                f"there is no results file {path}; `adapters fit` and `adapters sweep` write one."
+            )
     frames = [Results(path).frame() for path in paths]
     found = pandas.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
     best = found.sort_values("status", kind="stable").drop_duplicates("run").index

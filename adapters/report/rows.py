@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.report.pieces import slug
-from adapters.results import Results
-from featcache.errors import CacheError, ConfigError, UnknownNameError
+from adapters.results import read as rows_of
+from featcache.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas
@@ -81,9 +81,7 @@ def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
     Raises `CacheError` where there is no file or no finished run is left, `ConfigError` and
     `UnknownNameError` for a condition that is none.
     """
-    if not Path(path).is_file():
-        raise CacheError(f"there is no results file {path}; `adapters fit` writes one.")
-    found = runs(_kept(Results(path).frame(), where))
+    found = runs(rows_of([Path(path)], where))
     if found.done.empty:
         raise CacheError(
             f"{path} holds no finished run{' that fulfils --where' * bool(where)}; fit first, or "
@@ -122,14 +120,3 @@ def _lines(done: pandas.DataFrame) -> list[str]:
 
 def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _kept(frame: pandas.DataFrame, where: Sequence[str]) -> pandas.DataFrame:
-    for condition in where:
-        column, equals, values = condition.partition("=")
-        if not equals:
-            raise ConfigError(f"--where takes column=value, got {condition!r}.")
-        if column not in frame:
-            raise UnknownNameError("column", column, frame.columns)
-        frame = frame[frame[column].astype(str).isin(values.split(","))]
-    return frame
