@@ -48,7 +48,7 @@ class Config:
     reduction: int = Field(4, ge=1, description="the bottleneck is d / reduction wide")
     last_relu: bool = Field(False, description="ReLU after the second layer too (CLIP-Adapter)")
     weight: float = Field(0.1, ge=0, description="w, of the hierarchy; 0 is two plain adapters")
-    keep: float = Field(10.0, ge=0, description="weight of |f' - f|^2 + |t' - t|^2")
+    keep: float = Field(3.0, ge=0, description="weight of |f' - f|^2 + |t' - t|^2")
     attributes: int = Field(64, ge=2, description="A, how many")
     start: Literal["k-means", "random"] = Field("k-means", description="the attributes at first")
     attention: bool = Field(False, description="attention of f and t to the attributes, from zero")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.report import classes, curves, sweeps
 from adapters.report.comparison import by_dataset, by_shots, gains, with_average
 from adapters.report.pieces import Figure, Looks, Part, Table, looks, several, slug
-from adapters.report.rows import Runs, Section
+from adapters.report.rows import SWEPT, Runs, Section, compared
 from adapters.report.statistics import summary
 from adapters.report.write import write
 from featcache.errors import UnknownNameError
@@ -41,14 +42,15 @@ def report(
     the baseline has no run.
     """
     base = _baseline(runs, baseline)
-    sections = list(runs.sections())
+    whole = list(runs.sections())
+    sections = [replace(section, rows=compared(section.rows)) for section in whole]
     ranked = {section.title: rank(section.rows) for section in sections}
     shown = {title: _shown(lines, base, top) for title, lines in ranked.items()}
     # By name, so that a method keeps its colour when others do better or worse.
     appearance = looks(sorted({line for lines in shown.values() for line in lines}))
     parts = [
-        _section(section, ranked[section.title], shown[section.title], base, appearance)
-        for section in sections
+        _section(section, swept, ranked[section.title], shown[section.title], base, appearance)
+        for section, swept in zip(sections, whole, strict=True)
     ]
     method = str(runs.done.loc[runs.done["line"] == base, "method"].iloc[0])
     parts.append(classes.part(runs.done, run, method, cache))
@@ -79,7 +81,7 @@ def _baseline(runs: Runs, asked: str | None) -> str:
 
 
 def _section(
-    section: Section, ranked: list[str], shown: list[str], base: str, style: Looks
+    section: Section, swept: Section, ranked: list[str], shown: list[str], base: str, style: Looks
 ) -> Part:
     there = base if base in ranked else None
     rows = with_average(section.rows)
@@ -93,6 +95,11 @@ def _section(
         text += (
             f" Figures show the {len(shown)} best on average over everything, the baseline and "
             f"zero-shot; {several(left_out, 'other')} stand in the tables."
+        )
+    if len(section.rows) < len(swept.rows):
+        text += (
+            f" Methods run in more than {SWEPT} settings stand here with their defaults, or with "
+            "what did best on validation; their sweeps are below."
         )
     if there is None:
         text += f" The baseline {base} has no run here."
@@ -117,7 +124,7 @@ def _section(
         tables.append(
             Part(f"{several(k, 'shot')}, all methods", tables=held, folded=len(tables) > 1)
         )
-    return Part(section.title, text, figures, parts=[*tables, *_sweeps(section)])
+    return Part(section.title, text, figures, parts=[*tables, *_sweeps(swept)])
 
 
 def _lines(section: Section, ranked: list[str]) -> str:

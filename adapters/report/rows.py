@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.registry import get
 from adapters.report.pieces import slug
 from adapters.results import read as rows_of
 from featcache.errors import CacheError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 APART = ("backbone", "task", "policy", "transductive")
 RUN = ("dataset", "line", "shots", "seed")
+SWEPT = 6  # lines of one method that are still compared with others; more are a sweep
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,32 @@ def runs(frame: pandas.DataFrame) -> Runs:
     done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")
     return Runs(newest, frame[~scored], len(done) - len(newest))
+
+
+def compared(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows of a section by which methods are compared.
+
+    Of a method with more than `SWEPT` lines it is the one with the defaults, else the one that did
+    best on validation by its own criterion; where neither can be told, all of them.
+    """
+    kept = rows["line"].notna()
+    for method, own in rows.groupby("method"):
+        if own["line"].nunique() > SWEPT and (line := _stands_for(str(method), own)):
+            kept &= (rows["method"] != method) | (rows["line"] == line)
+    return rows[kept]
+
+
+def _stands_for(method: str, rows: pandas.DataFrame) -> str | None:
+    if (rows["line"] == method).any():
+        return method
+    if rows["val_score"].isna().any():
+        return None
+    # Lines are judged where all of them were run.
+    cells = rows.pivot_table("val_score", ["dataset", "shots", "seed"], "line").dropna()
+    means = cells.astype(float).mean()
+    if means.isna().any():
+        return None
+    return str(means.idxmin() if get(method).criterion == "cross-entropy" else means.idxmax())
 
 
 def _lines(done: pandas.DataFrame) -> list[str]:
