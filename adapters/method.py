@@ -4,6 +4,8 @@ A method is one file in `adapters/methods/` whose name is the method's name with
 It ends with `method = Method(...)`, built from plain functions:
 
     fit(episode, config, generator) -> State      what the support teaches, as named tensors
+    prepare(episode, config, generator) -> Training   the same fit still to be trained, so that many
+                                                  can be as one; None where it is not (optional)
     logits(state, config, x [q, d]) -> [q, c]     scores of raw image embeddings
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
@@ -26,6 +28,7 @@ from typing import Any, Literal
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Text
+from adapters.training import Training
 from featcache.errors import MethodError
 
 State = dict[str, Tensor]
@@ -62,6 +65,7 @@ class Method:
     config: type[Any]
     fit: Callable[[Episode, Any, Generator], State]
     logits: Callable[[State, Any, Tensor], Tensor]
+    prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
     grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
