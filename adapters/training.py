@@ -89,7 +89,7 @@ def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
 def held_out(labels: Tensor, classes: int, share: float, generator: Generator) -> Tensor:
     """A random share of each class as a mask `[n]`: one at least, never all, so none of one.
 
-    How many it is depends on the labels alone.
+    How many that is depends on the labels alone.
     """
     draw = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
     counts = torch.bincount(labels, minlength=classes)
