@@ -18,7 +18,7 @@ from adapters.configure import configure
 from adapters.episode import BaseToNew, Draw, base_to_new, draw
 from adapters.evaluate import accuracy, harmonic_mean
 from adapters.identity import run_id
-from adapters.method import refuse_new_classes
+from adapters.method import Fit, refuse_new_classes
 from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
 from featcache.cache import Entry
@@ -51,14 +51,17 @@ class Outcome:
     row: dict[str, Any]
 
 
-def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outcome:
+def run(
+    entry: Entry, experiment: Experiment, drawn: Draw | None = None, fit: Fit | None = None
+) -> Outcome:
     """Draw, fit, choose by the policy, and score on the test split.
 
-    `drawn` may be given where several experiments share a draw. Raises the errors of the rooms it
-    passes through.
+    `drawn` may be given where several experiments share a draw, and `fit` where another function
+    than the method's own knows the states. Raises the errors of the rooms it passes through.
     """
     experiment = spelt_out(experiment)
     method = get(experiment.method)
+    method = replace(method, fit=fit) if fit else method
     config, fixed = configure(experiment.method, method, experiment.settings)
     drawn = drawn or draw_for(entry, experiment)
     check_needs(experiment.method, drawn)
@@ -106,7 +109,10 @@ def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outc
 
 
 def run_base_to_new(
-    entry: Entry, experiment: Experiment, drawn: BaseToNew | None = None
+    entry: Entry,
+    experiment: Experiment,
+    drawn: BaseToNew | None = None,
+    fit: Fit | None = None,
 ) -> Outcome:
     """Fit on the first half of the classes; score both halves, each among its own names.
 
@@ -119,7 +125,7 @@ def run_base_to_new(
     drawn = drawn or base_to_new(
         entry, experiment.shots, experiment.seed, bank=experiment.bank, views=experiment.views
     )
-    outcome = run(entry, experiment, drawn.base)
+    outcome = run(entry, experiment, drawn.base, fit)
     renamed = outcome.adapter.with_text(drawn.text)
     new = accuracy(renamed.logits(drawn.test.x), drawn.test.labels)
     mean = harmonic_mean(outcome.row["accuracy"], new)

@@ -82,8 +82,9 @@ def path(
 ) -> tuple[Tensor, Tensor]:
     """A state of the path at times `t [..., 1]` and the velocity to learn there.
 
-    `eps` is standard normal noise of scale `gamma` above 0, or None. Without noise all three targets are
-    x1 - x0; each is written as that plus a share of the noise, hence finite at both ends.
+    `eps` is standard normal noise of scale `gamma` above 0, or None. Without noise all three
+    targets are x1 - x0; each is written as that plus a share of the noise, hence finite at both
+    ends.
     """
     x = (1 - t) * x0 + t * x1
     if eps is None or target == "endpoint":

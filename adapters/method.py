@@ -33,6 +33,7 @@ from featcache.errors import MethodError
 
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
+Fit = Callable[[Episode, Any, Generator], State]
 Grid = Iterator[tuple[dict[str, Any], Tensor]]
 
 
@@ -63,7 +64,7 @@ class Method:
     """
 
     config: type[Any]
-    fit: Callable[[Episode, Any, Generator], State]
+    fit: Fit
     logits: Callable[[State, Any, Tensor], Tensor]
     prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
     with_text: Callable[[State, Any, Text], State] | None = None

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.configure import configure, field_of
 from adapters.engines import Engine, Local
 from adapters.episode import BaseToNew
 from adapters.experiment import check_needs
-from adapters.grid import Cell, Run, grid
+from adapters.grid import Run, grid
 from adapters.method import Method
 from adapters.registry import get
 from adapters.results import Results
 from adapters.selection import validation
+from adapters.stacking import Stack
 from adapters.work import Chunk, Row, Worker, failed
 from featcache.errors import ConfigError
 
@@ -47,12 +48,14 @@ def sweep(
     engine: Engine | None = None,
     results: Results | None = None,
     on_row: Callable[[Row], None] | None = None,
+    stack: Stack = "auto",
 ) -> Summary:
     """Do the runs that the store does not hold as done, and write a row for each.
 
-    `on_row` hears of every row once it is written. Without an engine the runs are done in this
-    process; without results nothing is kept but what `on_row` keeps. Raises what `check` raises,
-    before the first run.
+    `on_row` hears of every row once it is written. `stack` says whether runs that share shapes are
+    trained as one: where that is faster, always, or never. Without an engine the runs are done in
+    this process; without results nothing is kept but what `on_row` keeps. Raises what `check`
+    raises, before the first run.
     """
     began = time.perf_counter()
     waiting = left(runs, results)
@@ -71,7 +74,7 @@ def sweep(
             if on_row:
                 on_row(row)
 
-    for run in do(waiting, engine or Local(), keep):
+    for run in do(waiting, engine or Local(), keep, stack):
         keep([failed(run, "its worker died twice: killed, or out of memory.")])
     return Summary(
         len(runs), len(runs) - len(waiting), **counts, seconds=time.perf_counter() - began
@@ -84,14 +87,19 @@ def left(runs: Sequence[Run], results: Results | None) -> list[Run]:
     return [run for run in runs if run.id not in done]
 
 
-def do(runs: Sequence[Run], engine: Engine, keep: Callable[[Sequence[Row]], None]) -> list[Run]:
+def do(
+    runs: Sequence[Run],
+    engine: Engine,
+    keep: Callable[[Sequence[Row]], None],
+    stack: Stack = "off",
+) -> list[Run]:
     """Hand the runs to the engine and keep their rows; return those that were lost twice.
 
     A run without a row has lost its worker. It is done once more, alone, so that a run that
     kills its worker takes no others with it.
     """
     waiting = {run.id: run for run in runs}
-    for work in (chunks(runs, PARTS * engine.workers), None):
+    for work in (chunks(runs, PARTS * engine.workers, stack), None):
         again = work if work is not None else [Chunk((run,)) for run in waiting.values()]
         for rows in engine.run(again):
             new = [row for row in rows if waiting.pop(row["run"], None)]
@@ -121,11 +129,17 @@ def check(runs: Iterable[Run]) -> None:
             check_needs(method, drawn)
 
 
-def chunks(runs: Iterable[Run], parts: int = 1) -> list[Chunk]:
-    """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first."""
-    cells: dict[Cell, list[tuple[float, Run]]] = {}
+def chunks(runs: Iterable[Run], parts: int = 1, stack: Stack = "off") -> list[Chunk]:
+    """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first.
+
+    Runs that may be trained as one are together whatever their seeds.
+    """
+    cells: dict[Hashable, list[tuple[float, Run]]] = {}
     for run in runs:
-        cells.setdefault(run.cell, []).append((cost(run), run))
+        cell: Hashable = run.cell
+        if stack != "off" and get(run.experiment.method).prepare is not None:
+            cell = run.experiment.method, replace(run.cell, seed=0)
+        cells.setdefault(cell, []).append((cost(run), run))
     every = [pair for pairs in cells.values() for pair in pairs]
     most, longest = sum(c for c, _ in every) / parts, math.ceil(len(every) / parts)
     found: list[tuple[float, Chunk]] = []
@@ -134,11 +148,11 @@ def chunks(runs: Iterable[Run], parts: int = 1) -> list[Chunk]:
         price = 0.0
         for each, run in sorted(pairs, key=lambda pair: -pair[0]):
             if held and (price + each > most or len(held) == longest):
-                found.append((price, Chunk(tuple(held))))
+                found.append((price, Chunk(tuple(held), stack)))
                 held, price = [], 0.0
             held.append(run)
             price += each
-        found.append((price, Chunk(tuple(held))))
+        found.append((price, Chunk(tuple(held), stack)))
     return [chunk for _, chunk in sorted(found, key=lambda pair: -pair[0])]
 
 

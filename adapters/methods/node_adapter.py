@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -74,7 +74,7 @@ class Config:
 
 
 # What the loss does not read: runs that differ in it alone can be stacked.
-UNREAD = {
+UNREAD: dict[str, Any] = {
     "horizon": 1.0,
     "queries": 0.75,
     "learning_rate": 1e-3,
@@ -118,9 +118,7 @@ def _data(episode: Episode) -> dict[str, Tensor]:
     }
 
 
-def _state(
-    parameters: State, data: training.Tensors, scale: float, config: Config
-) -> State:
+def _state(parameters: State, data: training.Tensors, scale: float, config: Config) -> State:
     f = data["views"].mean(0)  # [n, d]
     with torch.no_grad():
         everything = torch.zeros(len(f), dtype=torch.bool, device=f.device)
@@ -144,7 +142,7 @@ def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State
 
 
 def _batch(episode: Episode, config: Config, generator: Generator) -> dict[str, Tensor]:
-    """Queries of a step's episodes, as a mask `[e, n]` and by number `[e, q]`, and views `[e, n]`."""
+    """A step's queries, as a mask `[e, n]` and by number `[e, q]`, and views `[e, n]`."""
     labels = episode.support.labels.cpu()
     splits = [
         training.held_out(labels, episode.classes, config.queries, generator)
