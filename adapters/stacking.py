@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from adapters import training
 from adapters.training import Tensors, Training
 
-Stack = Literal["auto", "on", "off"]
-STACKS = ("auto", "on", "off")
+STACKS = ("auto", "on", "off")  # where it is faster, always, never
 MOST = {"cpu": 32}  # trainings at once; on a GPU its memory decides as well
 MOST_ELSEWHERE = 256
 TRIED, STEPS = 8, 5  # trainings, and steps of each, that tell whether a stack is faster
@@ -39,7 +38,7 @@ class Fitted:
 
 
 def fit_all(
-    trainings: Mapping[Name, Training], stack: Stack, known: dict[Hashable, bool]
+    trainings: Mapping[Name, Training], stack: str, known: dict[Hashable, bool]
 ) -> dict[Name, Fitted]:
     """Train in stacks those that are better so; the others are missing in the answer.
 
@@ -83,7 +82,7 @@ def together(trainings: Sequence[Training]) -> list[dict[str, Tensor]]:
     for step, batches in enumerate(zip(*(run.batches for run in runs), strict=True)):
         with sdpa_kernel(SDPBackend.MATH):  # vmap knows no rule for the others on a processor
             total = losses(leaves, data, _batch(batches, device)).sum()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         optimiser.step(step)
     ended = {i: _row(leaves, place) for place, i in enumerate(order)}
     return [each.finish(ended[i]) for i, each in enumerate(trainings)]

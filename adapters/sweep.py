@@ -23,7 +23,6 @@ from adapters.method import Method
 from adapters.registry import get
 from adapters.results import Results
 from adapters.selection import validation
-from adapters.stacking import Stack
 from adapters.work import Chunk, Row, Worker, failed
 from featcache.errors import ConfigError
 
@@ -48,7 +47,7 @@ def sweep(
     engine: Engine | None = None,
     results: Results | None = None,
     on_row: Callable[[Row], None] | None = None,
-    stack: Stack = "auto",
+    stack: str = "auto",
 ) -> Summary:
     """Do the runs that the store does not hold as done, and write a row for each.
 
@@ -91,7 +90,7 @@ def do(
     runs: Sequence[Run],
     engine: Engine,
     keep: Callable[[Sequence[Row]], None],
-    stack: Stack = "off",
+    stack: str = "off",
 ) -> list[Run]:
     """Hand the runs to the engine and keep their rows; return those that were lost twice.
 
@@ -129,7 +128,7 @@ def check(runs: Iterable[Run]) -> None:
             check_needs(method, drawn)
 
 
-def chunks(runs: Iterable[Run], parts: int = 1, stack: Stack = "off") -> list[Chunk]:
+def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chunk]:
     """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first.
 
     Runs that may be trained as one are together whatever their seeds.

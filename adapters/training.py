@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -20,7 +20,7 @@ Batch = TypeVar("Batch")
 Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Batch], Tensor]
 Tensors = Mapping[str, Tensor]
-Optimiser = partial[torch.optim.Optimizer]
+Optimiser = partial[Any]  # of a class of torch.optim
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ the states at hand: policies see no difference.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,10 +21,10 @@ from adapters.episode import BaseToNew, Draw, Episode, base_to_new, draw
 from adapters.experiment import run as run_few_shot
 from adapters.experiment import run_base_to_new, spelt_out
 from adapters.grid import Cell, Run
-from adapters.method import State
+from adapters.method import Fit, State
 from adapters.registry import code_version, get
 from adapters.selection import candidates, chance, score, validation
-from adapters.stacking import Fitted, Stack, at_once, fit_all
+from adapters.stacking import Fitted, at_once, fit_all
 from adapters.training import Training
 from featcache.cache import Entry, ImageFeatures, TextFeatures
 from featcache.errors import FeatcacheError
@@ -38,7 +38,7 @@ class Chunk:
     """Runs of one cell, so that one draw serves them all, or of cells that may stack."""
 
     runs: tuple[Run, ...]
-    stack: Stack = "off"
+    stack: str = "off"
 
 
 class Worker:
@@ -85,7 +85,8 @@ class Worker:
         if method.prepare is None or experiment.policy == "transfer":
             return {}
         config, fixed = configure(experiment.method, method, experiment.settings)
-        base = _base(self.draw(run.cell))
+        drawn = self.draw(run.cell)
+        base = drawn.base if isinstance(drawn, BaseToNew) else drawn
         held = validation(base, experiment.policy)
         prepared = {
             (run.id, each): method.prepare(base.episode, each, chance(base.episode))
@@ -105,17 +106,11 @@ class Worker:
     def _row(self, run: Run) -> Row:
         drawn = self.draw(run.cell)
         ahead = {config: each for (name, config), each in self._ahead.items() if name == run.id}
-        own = get(spelt_out(run.experiment).method).fit
-
-        def fit(episode: Episode, config: Any, generator: Generator) -> State:
-            known = ahead.get(config)
-            return known.state if known else own(episode, config, generator)
-
+        fit = _known(ahead, get(run.experiment.method).fit) if ahead else None
         if isinstance(drawn, BaseToNew):
-            outcome = run_base_to_new(run.entry, run.experiment, drawn, fit if ahead else None)
+            outcome, base = run_base_to_new(run.entry, run.experiment, drawn, fit), drawn.base
         else:
-            outcome = run_few_shot(run.entry, run.experiment, drawn, fit if ahead else None)
-        base = _base(drawn)
+            outcome, base = run_few_shot(run.entry, run.experiment, drawn, fit), drawn
         row = {**outcome.row, "run": run.id, "status": "done"}
         row["stacked"] = max((each.stacked for each in ahead.values()), default=1)
         row["fit_seconds"] += sum(each.seconds for each in ahead.values())
@@ -202,8 +197,13 @@ def _to(value: Any, device: torch.device) -> Any:
     return value
 
 
-def _base(drawn: Draw | BaseToNew) -> Draw:
-    return drawn.base if isinstance(drawn, BaseToNew) else drawn
+def _known(ahead: Mapping[Any, Fitted], fit: Fit) -> Fit:
+    """The fit that has the states of some configs at hand."""
+
+    def found(episode: Episode, config: Any, generator: Generator) -> State:
+        return ahead[config].state if config in ahead else fit(episode, config, generator)
+
+    return found
 
 
 def _sentence(error: Exception) -> str:
