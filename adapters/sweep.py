@@ -29,6 +29,7 @@ from featcache.errors import ConfigError
 __all__ = ["Chunk", "Run", "Summary", "chunks", "cost", "grid", "shard", "sweep"]
 
 PARTS = 16  # chunks a worker, at least: what is left for the last to finish is small
+LARGER = {"auto": 4, "on": PARTS}  # chunks of runs that may stack: small ones are small stacks
 
 
 @dataclass(frozen=True)
@@ -131,18 +132,19 @@ def check(runs: Iterable[Run]) -> None:
 def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chunk]:
     """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first.
 
-    Runs that may be trained as one are together whatever their seeds.
+    Runs that may be trained as one are together whatever their seeds, and in larger chunks.
     """
-    cells: dict[Hashable, list[tuple[float, Run]]] = {}
+    groups: dict[tuple[int, Hashable], list[tuple[float, Run]]] = {}
     for run in runs:
-        cell: Hashable = run.cell
-        if stack != "off" and get(run.experiment.method).prepare is not None:
-            cell = run.experiment.method, replace(run.cell, seed=0)
-        cells.setdefault(cell, []).append((cost(run), run))
-    every = [pair for pairs in cells.values() for pair in pairs]
-    most, longest = sum(c for c, _ in every) / parts, math.ceil(len(every) / parts)
+        stacks = stack != "off" and get(run.experiment.method).prepare is not None
+        alike = (run.experiment.method, replace(run.cell, seed=0)) if stacks else run.cell
+        own = max(1, parts // LARGER[stack]) if stacks else parts
+        groups.setdefault((own, alike), []).append((cost(run), run))
+    every = [pair for pairs in groups.values() for pair in pairs]
+    total = sum(c for c, _ in every)
     found: list[tuple[float, Chunk]] = []
-    for pairs in cells.values():
+    for (own, _), pairs in groups.items():
+        most, longest = total / own, math.ceil(len(every) / own)
         held: list[Run] = []
         price = 0.0
         for each, run in sorted(pairs, key=lambda pair: -pair[0]):
