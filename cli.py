@@ -338,10 +338,10 @@ def sweep(
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core or GPU).")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
     stack: Annotated[
         str, typer.Option(help="auto, on, off: train runs of one shape as one.")
     ] = "auto",
-    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
     dry_run: Annotated[bool, typer.Option(help="Check the grid and count its runs.")] = False,
     results: ResultsFile = RESULTS,
     cache: Cache = None,

@@ -64,9 +64,8 @@ class Method:
     """
 
     config: type[Any]
-    fit: Fit
+    fit: Callable[[Episode, Any, Generator], State]
     logits: Callable[[State, Any, Tensor], Tensor]
-    prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
     grid: Callable[[State, Any, Tensor, Axes], Grid] | None = None
@@ -74,6 +73,7 @@ class Method:
     targets: Callable[[State, Any], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
+    prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
     parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
     needs: frozenset[str] = frozenset()

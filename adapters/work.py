@@ -100,7 +100,7 @@ class Worker:
             make = base_to_new if cell.task == "base-to-new" else draw
             entry = self._held(cell.entry)
             found = make(entry, cell.shots, cell.seed, bank=cell.bank, views=cell.views)
-            self._drawn = cell, to(found, self.device)
+            self._drawn = cell, _to(found, self.device)
         return self._drawn[1]
 
     def _row(self, run: Run) -> Row:
@@ -185,14 +185,14 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def to(value: Any, device: torch.device) -> Any:
+def _to(value: Any, device: torch.device) -> Any:
     """The value with every tensor in it moved to the device."""
     if device.type == "cpu":
         return value
     if isinstance(value, torch.Tensor):
         return value.to(device)
     if is_dataclass(value) and not isinstance(value, type):
-        moved = {each.name: to(getattr(value, each.name), device) for each in fields(value)}
+        moved = {each.name: _to(getattr(value, each.name), device) for each in fields(value)}
         return replace(value, **moved)
     return value
 

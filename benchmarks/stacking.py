@@ -29,7 +29,7 @@ from adapters.evaluate import accuracy
 from adapters.registry import get
 from adapters.selection import chance
 from adapters.stacking import Fitted, at_once, fit_all
-from adapters.work import to
+from adapters.work import _to
 
 RESULTS = Path(__file__).parent / "results" / "stacking.json"
 SEEDS = 10
@@ -52,7 +52,7 @@ def main() -> None:
     rows = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for classes in map(int, arguments.classes.split(",")):
         drawn = [invented(classes, arguments.views, seed) for seed in range(SEEDS)]
-        draws = [to(each, device) for pair in drawn for each in pair]
+        draws = [_to(each, device) for pair in drawn for each in pair]
         episodes, held = draws[::2], draws[1]
         for method in arguments.methods.split(","):
             found = measured(method, episodes, held, arguments.runs, arguments.alone, device)
