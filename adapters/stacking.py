@@ -71,8 +71,11 @@ def _timed(part: Mapping[Name, _Begun]) -> dict[Name, Fitted]:
 
 def together(trainings: Sequence[Training]) -> list[dict[str, Tensor]]:
     """The states of trainings of one kind, trained as one, in their order."""
-    order = sorted(range(len(trainings)), key=lambda i: repr(_pace(trainings[i])))
-    runs = [trainings[i] for i in order]  # those of one pace next to each other
+    paces: dict[Hashable, list[int]] = {}
+    for i, each in enumerate(trainings):
+        paces.setdefault(_pace(each), []).append(i)
+    order = [i for same in paces.values() for i in same]
+    runs = [trainings[i] for i in order]
     device = _device(runs[0])
     start = _batch([run.start for run in runs], device)
     leaves = {name: p.detach().requires_grad_() for name, p in start.items()}
