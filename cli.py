@@ -345,6 +345,9 @@ def sweep(
     jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core or GPU).")] = 0,
     device: Annotated[str, typer.Option(help="auto (cpu), cuda, cuda:1 …")] = "auto",
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
+    stack: Annotated[
+        str, typer.Option(help="auto, on, off: train runs of one shape as one.")
+    ] = "auto",
     dry_run: Annotated[bool, typer.Option(help="Check the grid and count its runs.")] = False,
     results: ResultsFile = RESULTS,
     cache: Cache = None,
@@ -367,8 +370,10 @@ def sweep(
     from adapters.grid import Combine, Run, axes, every, typed, union
     from adapters.progress import watched
     from adapters.results import Results
+    from adapters.stacking import STACKS
     from featcache.cache import FeatureCache
 
+    _one_of("--stack", stack, STACKS)
     given = {
         "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
         "policy": policy, "task": task, "prompts": prompts, "views": views, "transfer": transfer,
@@ -398,9 +403,9 @@ def sweep(
     try:
         with watched(_people(True), total - before, worker.workers) as on_row:
             if search in SAMPLERS:
-                summary, best = adaptive(make, search, trials, worker, kept, on_row)
+                summary, best = adaptive(make, search, trials, worker, kept, on_row, stack)
             else:
-                summary = sweeps.sweep(runs, worker, kept, on_row)
+                summary = sweeps.sweep(runs, worker, kept, on_row, stack)
     finally:
         worker.close()
     found = [vars_of(each) for each in best]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +117,11 @@ class Support:
     def x(self) -> Tensor:
         """The centre crops `[n, d]`, raw."""
         return self.views[0]
+
+    @cached_property
+    def unit_views(self) -> Tensor:
+        """The views `[v, n, d]`, normalised; kept, for the fits on one draw share them."""
+        return normalize(self.views, dim=-1)
 
     def keys(self) -> Tensor:
         """One unit vector a picture `[n, d]`: the mean of its raw views, normalised."""

@@ -18,7 +18,7 @@ from adapters.configure import configure
 from adapters.episode import NEGATIVE_PROMPTS, VIEWS, BaseToNew, Draw, base_to_new, draw
 from adapters.evaluate import accuracy, harmonic_mean
 from adapters.identity import run_id
-from adapters.method import Method, refuse_new_classes
+from adapters.method import Fit, Method, refuse_new_classes
 from adapters.registry import code_version, get, with_base
 from adapters.selection import Chosen, select, validation
 from featcache.cache import PATCHES, PRE_PROJECTION, Entry
@@ -59,21 +59,25 @@ class Outcome:
     row: dict[str, Any]
 
 
-def run(entry: Entry, experiment: Experiment, drawn: Draw | None = None) -> Outcome:
+def run(
+    entry: Entry, experiment: Experiment, drawn: Draw | None = None, fit: Fit | None = None
+) -> Outcome:
     """Draw, fit, choose by the policy, and score on the test split.
 
     `drawn` may be given where several experiments share a draw; it is drawn again for a method that
-    reads cached features which it does not have. Raises the errors of the rooms it passes through.
+    reads cached features which it does not have. `fit` may be given where another function than the
+    method's own knows the states. Raises the errors of the rooms it passes through.
     """
     # A wrong name or setting is told before anything is read.
     experiment, method, _, _ = _configured(experiment)
     if drawn is None or _lacks(drawn, method, entry):
         drawn = draw_for(entry, experiment)
-    return _run(entry, experiment, drawn)
+    return _run(entry, experiment, drawn, fit)
 
 
-def _run(entry: Entry, experiment: Experiment, drawn: Draw) -> Outcome:
+def _run(entry: Entry, experiment: Experiment, drawn: Draw, fit: Fit | None) -> Outcome:
     experiment, method, config, fixed = _configured(experiment)
+    method = replace(method, fit=fit) if fit else method
     check_needs(experiment.method, drawn)
     began = time.perf_counter()
     chosen = _choose(experiment, method, config, fixed, drawn)
@@ -120,7 +124,10 @@ def _run(entry: Entry, experiment: Experiment, drawn: Draw) -> Outcome:
 
 
 def run_base_to_new(
-    entry: Entry, experiment: Experiment, drawn: BaseToNew | None = None
+    entry: Entry,
+    experiment: Experiment,
+    drawn: BaseToNew | None = None,
+    fit: Fit | None = None,
 ) -> Outcome:
     """Fit on the first half of the classes; score both halves, each among its own names.
 
@@ -139,7 +146,7 @@ def run_base_to_new(
             views=experiment.views,
             extras=method.extras,
         )
-    outcome = _run(entry, experiment, drawn.base)
+    outcome = _run(entry, experiment, drawn.base, fit)
     renamed = outcome.adapter.with_text(drawn.text)
     new = accuracy(renamed.logits(drawn.test.query), drawn.test.labels)
     mean = harmonic_mean(outcome.row["accuracy"], new)

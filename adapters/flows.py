@@ -78,15 +78,16 @@ def sinusoid(t: Tensor) -> Tensor:
 
 
 def path(
-    target: Target, x0: Tensor, x1: Tensor, t: Tensor, eps: Tensor | None, gamma: float
+    target: Target, x0: Tensor, x1: Tensor, t: Tensor, eps: Tensor | None, gamma: float | Tensor
 ) -> tuple[Tensor, Tensor]:
     """A state of the path at times `t [..., 1]` and the velocity to learn there.
 
-    `eps` is standard normal noise of scale `gamma`, or None. Without noise all three targets are
-    x1 - x0; each is written as that plus a share of the noise, hence finite at both ends.
+    `eps` is standard normal noise of scale `gamma` above 0, or None. Without noise all three
+    targets are x1 - x0; each is written as that plus a share of the noise, hence finite at both
+    ends.
     """
     x = (1 - t) * x0 + t * x1
-    if eps is None or gamma == 0 or target == "endpoint":
+    if eps is None or target == "endpoint":
         return x, (x1 - x0).expand_as(x)
     spread = (t * (1 - t)).sqrt()
     if target == "interpolant":

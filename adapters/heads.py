@@ -58,13 +58,23 @@ def targets(state: State, config: Any) -> Tensor:
     return normalize(state["weights"], dim=-1)
 
 
+def data(support: Support) -> dict[str, Tensor]:
+    """What `batches` number: unit views `[v, n, d]` and labels `[n]`."""
+    return {"views": support.unit_views, "labels": support.labels}
+
+
 def batches(
     support: Support, config: HeadConfig, epochs: int, generator: Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Unit embeddings `[b, d]` and labels `[b]`: each epoch one view at random of each picture."""
-    views = normalize(support.views, dim=-1)
+) -> Iterator[dict[str, Tensor]]:
+    """Numbers of pictures and views `[b]`: each epoch one view at random of each picture."""
     for rows in training.shuffled(len(support.labels), config.batch, epochs, generator):
-        yield training.one_view(views, rows, generator), support.labels[rows]
+        views = training.random_views(len(support.views), rows.shape, generator)
+        yield {"rows": rows, "views": views}
+
+
+def chosen(data: training.Tensors, batch: training.Tensors) -> tuple[Tensor, Tensor]:
+    """Unit embeddings `[b, d]` and labels `[b]` of a batch."""
+    return data["views"][batch["views"], batch["rows"]], data["labels"][batch["rows"]]
 
 
 def schedule(support: Support, config: HeadConfig, epochs: int, rate: float) -> list[float]:

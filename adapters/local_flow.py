@@ -67,10 +67,9 @@ def new(d: int, width: int, heads: int, generator: Generator) -> dict[str, Tenso
 
 
 def neighbours(
-    f: Tensor, labels: Tensor, seen: Tensor, text: Tensor, p: Tensor, rivals: int
+    f: Tensor, slots: Tensor, seen: Tensor, text: Tensor, p: Tensor, rivals: int
 ) -> Neighbours:
     """The neighbours of prototypes `p [..., c, d]`: pictures `f [..., n, d]` where `seen`, text."""
-    slots = _slots(labels, len(text))  # [c, k], -1 where a class has fewer
     own = f[..., slots.clamp(min=0), :]  # [..., c, k, d]
     there = seen[..., slots.clamp(min=0)] & (slots >= 0)
     own = torch.cat([text[:, None].expand(*own.shape[:-2], 1, -1), own], dim=-2)
@@ -90,15 +89,15 @@ def nearest(p: Tensor, count: int) -> Tensor:
     return alike.topk(min(count, p.shape[-2] - 1), dim=-1).indices
 
 
-def _slots(labels: Tensor, classes: int) -> Tensor:
+def slots(labels: Tensor, classes: int) -> Tensor:
     """The rows of each class `[c, k]`, filled up with -1."""
     counts = torch.bincount(labels, minlength=classes)
     order = labels.argsort(stable=True)
     first = counts.cumsum(0) - counts
     place = torch.arange(len(labels), device=labels.device) - first[labels[order]]
-    slots = labels.new_full((classes, int(counts.max())), -1)
-    slots[labels[order], place] = order
-    return slots
+    rows = labels.new_full((classes, int(counts.max())), -1)
+    rows[labels[order], place] = order
+    return rows
 
 
 def velocity(

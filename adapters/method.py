@@ -4,6 +4,8 @@ A method is one file in `adapters/methods/` whose name is the method's name with
 It ends with `method = Method(...)`, built from plain functions:
 
     fit(episode, config, generator) -> State      what the support teaches, as named tensors
+    prepare(episode, config, generator) -> Training   the same fit still to be trained, so that many
+                                                  can be as one; None where it is not (optional)
     logits(state, config, x [q, d]) -> [q, c]     scores of raw image embeddings
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
@@ -34,11 +36,13 @@ from typing import Any, Literal
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Query, Text
+from adapters.training import Training
 from featcache.cache import EXTRAS
 from featcache.errors import MethodError
 
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
+Fit = Callable[[Episode, Any, Generator], State]
 Grid = Iterator[tuple[dict[str, Any], Tensor]]
 
 
@@ -79,6 +83,7 @@ class Method:
     targets: Callable[[State, Any], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
+    prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
     parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
     reads: frozenset[str] = frozenset()

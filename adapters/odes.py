@@ -1,6 +1,8 @@
-"""Initial value problems dx/dt = field(t, x) by torchdiffeq, and a field that moves prototypes.
+"""Initial value problems dx/dt = field(t, x), and a field that moves prototypes.
 
-torchdiffeq's `rk4` is Kutta's 3/8 rule: order 4 like the classical one, other rounding.
+Fixed steps are our own, bit for bit those of torchdiffeq, which writes into a buffer that
+`torch.vmap` cannot stack; dopri5 and the adjoint equation are torchdiffeq's. `rk4` is Kutta's 3/8
+rule: order 4 like the classical one, other rounding.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from adapters import training
 
 Field = Callable[[Tensor, Tensor], Tensor]
 Net = Mapping[str, Tensor]
+Step = Callable[[Field, Tensor, Tensor, Tensor], Tensor]
 Solver = Literal["euler", "midpoint", "rk4", "dopri5"]
+ADAPTIVE = "dopri5"  # its steps are those that the worst of a batch needs
 
 
 def integrate(
@@ -40,12 +44,38 @@ def integrate(
     if steps == 0:
         return start[None]
     times = torch.linspace(0, end, steps + 1, dtype=start.dtype, device=start.device)
+    if solver != ADAPTIVE and adjoint is None:
+        states = [start]
+        for t, dt in zip(times, times.diff(), strict=False):
+            states.append(states[-1] + STEPS[solver](field, states[-1], t, dt))
+        return torch.stack(states)
     options = {"method": solver, "rtol": tolerance, "atol": tolerance}
     if adjoint is None:
-        states: Tensor = odeint(field, start, times, **options)
+        found: Tensor = odeint(field, start, times, **options)
     else:
-        states = odeint_adjoint(field, start, times, adjoint_params=adjoint, **options)
-    return states
+        found = odeint_adjoint(field, start, times, adjoint_params=adjoint, **options)
+    return found
+
+
+def _euler(field: Field, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
+    return dt * field(t, x)
+
+
+def _midpoint(field: Field, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
+    half = 0.5 * dt
+    return dt * field(t + half, x + half * field(t, x))
+
+
+def _kutta(field: Field, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
+    third = 1 / 3
+    k1 = field(t, x)
+    k2 = field(t + dt * third, x + dt * k1 * third)
+    k3 = field(t + dt * (2 * third), x + dt * (k2 - k1 * third))
+    k4 = field(t + dt, x + dt * (k1 - k2 + k3))
+    return (k1 + 3 * (k2 + k3) + k4) * dt * 0.125
+
+
+STEPS: Mapping[str, Step] = {"euler": _euler, "midpoint": _midpoint, "rk4": _kutta}
 
 
 def new_velocity(d: int, width: int, attention: bool, generator: Generator) -> dict[str, Tensor]:

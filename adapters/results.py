@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "dataset", "backbone", "task", "method", "policy", "shots", "seed", "accuracy", "n_test",
     "fit_seconds", "predict_seconds", "transductive", "bank", "views", "entry", "fingerprint",
-    "settings", "config", "val_score", "tried", "code", "versions", "time",
+    "settings", "config", "val_score", "tried", "stacked", "code", "versions", "time",
     "new_accuracy", "harmonic_mean", "transfer", "extras", "status", "reason",
 )  # fmt: skip
 ALWAYS = ("method", "shots", "seed")

@@ -110,6 +110,7 @@ def adaptive(
     engine: Engine,
     results: Results,
     on_row: Callable[[Row], None] | None = None,
+    stack: str = "auto",
 ) -> tuple[Summary, list[Best]]:
     """Let Optuna choose `trials` settings a method, one study each; `make` gives a trial's runs.
 
@@ -117,7 +118,7 @@ def adaptive(
     `ConfigError` where there is nothing to search or to judge by, and what `sweep` raises.
     """
     studies = _studies(make, sampler, results)
-    summaries = [study.go_on(trials, engine, on_row) for study in studies]
+    summaries = [study.go_on(trials, engine, on_row, stack) for study in studies]
     total = Summary(
         runs=sum(s.runs for s in summaries),
         before=sum(s.before for s in summaries),
@@ -178,7 +179,13 @@ class _Study:
         # A study that goes on shall not ask once more for what it asked for at first.
         self.study.sampler = _sampler(self._optuna, sampler, 1 + self.told)
 
-    def go_on(self, trials: int, engine: Engine, on_row: Callable[[Row], None] | None) -> Summary:
+    def go_on(
+        self,
+        trials: int,
+        engine: Engine,
+        on_row: Callable[[Row], None] | None,
+        stack: str = "auto",
+    ) -> Summary:
         """Ask for settings and do their runs until there are so many trials."""
         began = time.perf_counter()
         told = self.told
@@ -199,7 +206,7 @@ class _Study:
             ]
             wanted = [self.runs({**self.fixed, **trial.params}) for trial in asked]
             runs = [*{run.id: run for batch in wanted for run in batch}.values()]
-            summary = sweep(runs, engine, self.results, note)
+            summary = sweep(runs, engine, self.results, note, stack)
             total, before = total + summary.runs, before + summary.before
             for trial, batch in zip(asked, wanted, strict=True):
                 self._tell(trial, batch)

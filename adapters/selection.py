@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from adapters.episode import Draw, Episode, Labelled
 from adapters.evaluate import accuracy
-from adapters.method import Method, State, choices
+from adapters.method import Axes, Method, State, choices
 from featcache.errors import EpisodeError, UnknownNameError
 
 POLICIES = ("none", "few-shot-val", "full-val", "transfer", "oracle-test")
@@ -76,14 +76,11 @@ def select(
         chosen: Chosen = method.choose(episode, config, held, fixed)
         return chosen
     space = method.space(config)
-    on_fit = {k: v for k, v in space.fit.items() if k not in fixed and held}
-    on_logits = {k: v for k, v in space.logits.items() if k not in fixed and held}
+    on_fit, on_logits = (_asked(axes, held, fixed) for axes in (space.fit, space.logits))
     best: Chosen | None = None
     tried = 0
-    for overrides in choices(on_fit):
-        candidate = replace(config, **overrides)
-        generator = torch.Generator().manual_seed(episode.seed)
-        state = method.fit(episode, candidate, generator)
+    for candidate in candidates(method, config, held, fixed):
+        state = method.fit(episode, candidate, chance(episode))
         if held is None or not (on_fit or on_logits):
             return Chosen(candidate, state, None, 0)
         with torch.inference_mode():
@@ -96,6 +93,24 @@ def select(
                     best = Chosen(replace(candidate, **choice), state, found, tried)
     assert best is not None
     return replace(best, tried=tried)
+
+
+def candidates(
+    method: Method, config: Any, held: Labelled | None, fixed: Set[str] = frozenset()
+) -> list[Any]:
+    """The configs that `select` fits, in its order."""
+    on_fit = _asked(method.space(config).fit, held, fixed)
+    return [replace(config, **overrides) for overrides in choices(on_fit)]
+
+
+def chance(episode: Episode) -> torch.Generator:
+    """What each fit on the episode draws from, anew."""
+    return torch.Generator().manual_seed(episode.seed)
+
+
+def _asked(axes: Axes, held: Labelled | None, fixed: Set[str]) -> Axes:
+    """The axes that are to be tried."""
+    return {key: values for key, values in axes.items() if key not in fixed and held}
 
 
 def score(method: Method, logits: torch.Tensor, held: Labelled) -> float:

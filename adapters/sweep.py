@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.configure import configure, field_of
 from adapters.engines import Engine, Local
 from adapters.episode import BaseToNew
 from adapters.experiment import check_needs
-from adapters.grid import Cell, Run, grid
+from adapters.grid import Run, grid
 from adapters.method import Method
 from adapters.registry import get
 from adapters.results import Results
@@ -30,6 +30,7 @@ from featcache.errors import ConfigError
 __all__ = ["Chunk", "Run", "Summary", "chunks", "cost", "grid", "shard", "sweep"]
 
 PARTS = 16  # chunks a worker, at least: what is left for the last to finish is small
+LARGER = {"auto": 4, "on": PARTS}  # chunks of runs that may stack: small ones are small stacks
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ def sweep(
     engine: Engine | None = None,
     results: Results | None = None,
     on_row: Callable[[Row], None] | None = None,
+    stack: str = "auto",
 ) -> Summary:
     """Do the runs that the store does not hold as done, and write a row for each.
 
-    `on_row` hears of every row once it is written. Without an engine the runs are done in this
-    process; without results nothing is kept but what `on_row` keeps. Raises what `check` raises,
-    before the first run.
+    `on_row` hears of every row once it is written. `stack` says whether runs that share shapes are
+    trained as one: where that is faster, always, or never. Without an engine the runs are done in
+    this process; without results nothing is kept but what `on_row` keeps. Raises what `check`
+    raises, before the first run.
     """
     began = time.perf_counter()
     waiting = left(runs, results)
@@ -73,7 +76,7 @@ def sweep(
                 on_row(row)
 
     with results.kept_open() if results and waiting else nullcontext():
-        lost = do(waiting, engine or Local(), keep)
+        lost = do(waiting, engine or Local(), keep, stack)
         keep([failed(run, "its worker died twice: killed, or out of memory.") for run in lost])
     return Summary(
         len(runs), len(runs) - len(waiting), **counts, seconds=time.perf_counter() - began
@@ -86,14 +89,19 @@ def left(runs: Sequence[Run], results: Results | None) -> list[Run]:
     return [run for run in runs if run.id not in done]
 
 
-def do(runs: Sequence[Run], engine: Engine, keep: Callable[[Sequence[Row]], None]) -> list[Run]:
+def do(
+    runs: Sequence[Run],
+    engine: Engine,
+    keep: Callable[[Sequence[Row]], None],
+    stack: str = "off",
+) -> list[Run]:
     """Hand the runs to the engine and keep their rows; return those that were lost twice.
 
     A run without a row has lost its worker. It is done once more, alone, so that a run that
     kills its worker takes no others with it.
     """
     waiting = {run.id: run for run in runs}
-    for work in (chunks(runs, PARTS * engine.workers), None):
+    for work in (chunks(runs, PARTS * engine.workers, stack), None):
         again = work if work is not None else [Chunk((run,)) for run in waiting.values()]
         for rows in engine.run(again):
             new = [row for row in rows if waiting.pop(row["run"], None)]
@@ -123,24 +131,31 @@ def check(runs: Iterable[Run]) -> None:
             check_needs(method, drawn)
 
 
-def chunks(runs: Iterable[Run], parts: int = 1) -> list[Chunk]:
-    """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first."""
-    cells: dict[Cell, list[tuple[float, Run]]] = {}
+def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chunk]:
+    """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first.
+
+    Runs that may be trained as one are together whatever their seeds, and in larger chunks.
+    """
+    groups: dict[tuple[int, Hashable], list[tuple[float, Run]]] = {}
     for run in runs:
-        cells.setdefault(run.cell, []).append((cost(run), run))
-    every = [pair for pairs in cells.values() for pair in pairs]
-    most, longest = sum(c for c, _ in every) / parts, math.ceil(len(every) / parts)
+        stacks = stack != "off" and get(run.experiment.method).prepare is not None
+        alike = (run.experiment.method, replace(run.cell, seed=0)) if stacks else run.cell
+        own = max(1, parts // LARGER[stack]) if stacks else parts
+        groups.setdefault((own, alike), []).append((cost(run), run))
+    every = [pair for pairs in groups.values() for pair in pairs]
+    total = sum(c for c, _ in every)
     found: list[tuple[float, Chunk]] = []
-    for pairs in cells.values():
+    for (own, _), pairs in groups.items():
+        most, longest = total / own, math.ceil(len(every) / own)
         held: list[Run] = []
         price = 0.0
         for each, run in sorted(pairs, key=lambda pair: -pair[0]):
             if held and (price + each > most or len(held) == longest):
-                found.append((price, Chunk(tuple(held))))
+                found.append((price, Chunk(tuple(held), stack)))
                 held, price = [], 0.0
             held.append(run)
             price += each
-        found.append((price, Chunk(tuple(held))))
+        found.append((price, Chunk(tuple(held), stack)))
     return [chunk for _, chunk in sorted(found, key=lambda pair: -pair[0])]
 
 

@@ -1,14 +1,17 @@
 """What trained methods share: batches, learning rates and the loop of AdamW or SGD.
 
 A schedule gives, step by step, the factor on the learning rate; it also fixes how many steps
-there are. All chance comes from the generator that is passed.
+there are. All chance comes from the generator that is passed. A `Training` is a fit with all that
+taken apart, so that `adapters.stacking` can do many as one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +19,60 @@ from torch import Generator, Tensor
 Batch = TypeVar("Batch")
 Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Batch], Tensor]
+Tensors = Mapping[str, Tensor]
+Optimiser = partial[Any]  # of a class of torch.optim
+
+
+@dataclass(frozen=True)
+class Training:
+    """A fit that is one training: from `start` on, a step a batch, what comes out to `finish`.
+
+    `loss(parameters, data, batch)` is pure, and `torch.vmap` can stack it: no shape depends on a
+    value. It is a `partial` whose keywords are the settings that it reads and stacked trainings
+    must share; what may differ between them is in `data` and the batches. All chance is in `start`
+    and the batches, which are drawn as they are asked for. `stacks` is false where a training in a
+    stack would not be the training alone.
+    """
+
+    start: Tensors
+    loss: partial[Tensor]
+    data: Tensors
+    batches: Iterable[Tensors]
+    optimiser: Optimiser
+    schedule: Sequence[float]
+    finish: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+    stacks: bool = True
+
+
+def fit(training: Training) -> dict[str, Tensor]:
+    """The state that the training ends in, when it is done alone."""
+    trained = _trainable(training.start)
+    device = next(iter(trained.values())).device
+
+    def loss(parameters: Parameters, batch: Tensors) -> Tensor:
+        there = {name: each.to(device) for name, each in batch.items()}
+        found: Tensor = training.loss(parameters, training.data, there)
+        return found
+
+    optimiser = training.optimiser(trained.values())
+    rate = training.optimiser.keywords["lr"]
+    ended = _descend(trained, loss, training.batches, optimiser, rate, training.schedule)
+    return training.finish(ended)
+
+
+def by_adamw(rate: float, weight_decay: float = 0.01, eps: float = 1e-8) -> Optimiser:
+    """AdamW at a learning rate, its parameters still to be given."""
+    return partial(torch.optim.AdamW, lr=rate, weight_decay=weight_decay, eps=eps, fused=True)
+
+
+def by_sgd(rate: float, momentum: float = 0.9) -> Optimiser:
+    """SGD with momentum at a learning rate, its parameters still to be given."""
+    return partial(torch.optim.SGD, lr=rate, momentum=momentum, fused=True)
+
+
+def number(value: float) -> Tensor:
+    """A setting as data of a training; in float64, it acts on float32 as the bare number does."""
+    return torch.tensor(value, dtype=torch.float64)
 
 
 def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterator[Tensor]:
@@ -30,7 +87,10 @@ def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
 
 
 def held_out(labels: Tensor, classes: int, share: float, generator: Generator) -> Tensor:
-    """A random share of each class as a mask `[n]`: one at least, never all, so none of one."""
+    """A random share of each class as a mask `[n]`: one at least, never all, so none of one.
+
+    How many that is depends on the labels alone.
+    """
     draw = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
     counts = torch.bincount(labels, minlength=classes)
     order = (labels + draw.double()).argsort()
@@ -68,9 +128,14 @@ def one_view(views: Tensor, rows: Tensor, generator: Generator) -> Tensor:
     rows = rows.to(views.device)
     if len(views) == 1:
         return views[0, rows]
-    device = generator.device
-    which = torch.randint(len(views), rows.shape, generator=generator, device=device)
-    return views[which.to(views.device), rows]
+    return views[random_views(len(views), rows.shape, generator).to(views.device), rows]
+
+
+def random_views(views: int, shape: Sequence[int], generator: Generator) -> Tensor:
+    """Numbers of views drawn at random; nothing is drawn where there is one."""
+    if views == 1:
+        return torch.zeros(*shape, dtype=torch.long, device=generator.device)
+    return torch.randint(views, tuple(shape), generator=generator, device=generator.device)
 
 
 def cosine(steps: int) -> list[float]:
@@ -114,9 +179,7 @@ def adamw(
 ) -> dict[str, Tensor]:
     """The parameters after one step of AdamW a batch; those passed stay as they were."""
     trained = _trainable(parameters)
-    optimiser = torch.optim.AdamW(
-        trained.values(), lr=rate, weight_decay=weight_decay, eps=eps, fused=True
-    )
+    optimiser = by_adamw(rate, weight_decay, eps)(trained.values())
     return _descend(trained, loss, batches, optimiser, rate, schedule)
 
 
@@ -130,7 +193,7 @@ def sgd(
 ) -> dict[str, Tensor]:
     """The parameters after one step of SGD a batch; those passed stay as they were."""
     trained = _trainable(parameters)
-    optimiser = torch.optim.SGD(trained.values(), lr=rate, momentum=momentum, fused=True)
+    optimiser = by_sgd(rate, momentum)(trained.values())
     return _descend(trained, loss, batches, optimiser, rate, schedule)
 
 

@@ -1,9 +1,13 @@
-"""What a worker does with a chunk of runs: the rows, as they come."""
+"""What a worker does with a chunk of runs: the rows, as they come.
+
+Runs that can be trained as one are prepared together, trained, and then done like any other with
+the states at hand: policies see no difference.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Generator
 
-from adapters.episode import BaseToNew, Draw, base_to_new, draw
+from adapters.configure import configure
+from adapters.episode import BaseToNew, Draw, Episode, base_to_new, draw
 from adapters.experiment import run as run_few_shot
-from adapters.experiment import run_base_to_new
+from adapters.experiment import run_base_to_new, spelt_out
 from adapters.grid import Cell, Run
+from adapters.method import Fit, State
 from adapters.registry import code_version, get
-from adapters.selection import score, validation
+from adapters.selection import candidates, chance, score, validation
+from adapters.stacking import Fitted, at_once, fit_all
+from adapters.training import Training
 from featcache.cache import Entry, ImageFeatures, TextFeatures
 from featcache.errors import ConfigError, FeatcacheError
 
@@ -28,14 +37,10 @@ KEPT = 2  # entries whose features a worker keeps in memory
 
 @dataclass(frozen=True)
 class Chunk:
-    """Runs of one cell, so that one draw serves them all."""
+    """Runs of one cell, so that one draw serves them all, or of cells that may stack."""
 
     runs: tuple[Run, ...]
-
-    @property
-    def cell(self) -> Cell:
-        """The draw they share."""
-        return self.runs[0].cell
+    stack: str = "off"
 
 
 class Worker:
@@ -45,14 +50,51 @@ class Worker:
         self.device = device_of(device)
         self._entries: dict[Path, _Held] = {}
         self._drawn: tuple[Cell, Draw | BaseToNew] | None = None
+        self._faster: dict[Hashable, bool] = {}
+        self._ahead: dict[tuple[str, Any], Fitted] = {}  # by run and config
 
     def rows(self, chunk: Chunk) -> Iterator[Row]:
         """One row a run, in order; a run that cannot be done gives a row that says why."""
-        for run in chunk.runs:
+        if chunk.stack == "off":
+            yield from map(self._tried, chunk.runs)
+            return
+        most = at_once(self.device)
+        for first in range(0, len(chunk.runs), most):
+            runs = chunk.runs[first : first + most]
+            self._ahead = fit_all(self._trainings(runs), chunk.stack, self._faster)
+            yield from map(self._tried, runs)
+        self._ahead = {}
+
+    def _tried(self, run: Run) -> Row:
+        try:
+            return self._row(run)
+        except Exception as error:
+            return failed(run, _sentence(error))
+
+    def _trainings(self, runs: Sequence[Run]) -> dict[tuple[str, Any], Training]:
+        """What the runs have to train, by run and config; those that cannot are left out."""
+        found: dict[tuple[str, Any], Training] = {}
+        for run in runs:
             try:
-                yield self._row(run)
-            except Exception as error:
-                yield failed(run, _sentence(error))
+                found |= self._training(run)
+            except Exception:  # its own row will say why
+                continue
+        return found
+
+    def _training(self, run: Run) -> dict[tuple[str, Any], Training]:
+        experiment = spelt_out(run.experiment)
+        method = get(experiment.method)
+        if method.prepare is None or experiment.policy == "transfer":
+            return {}
+        config, fixed = configure(experiment.method, method, experiment.settings)
+        drawn = self.draw(run.cell)
+        base = drawn.base if isinstance(drawn, BaseToNew) else drawn
+        held = validation(base, experiment.policy)
+        prepared = {
+            (run.id, each): method.prepare(base.episode, each, chance(base.episode))
+            for each in candidates(method, config, held, fixed)
+        }
+        return {name: each for name, each in prepared.items() if each is not None}
 
     def draw(self, cell: Cell) -> Draw | BaseToNew:
         """The cell's draw, on this worker's device. Raises what `adapters.episode.draw` raises."""
@@ -72,11 +114,15 @@ class Worker:
 
     def _row(self, run: Run) -> Row:
         drawn = self.draw(run.cell)
+        ahead = {config: each for (name, config), each in self._ahead.items() if name == run.id}
+        fit = _known(ahead, get(run.experiment.method).fit) if ahead else None
         if isinstance(drawn, BaseToNew):
-            outcome, base = run_base_to_new(run.entry, run.experiment, drawn), drawn.base
+            outcome, base = run_base_to_new(run.entry, run.experiment, drawn, fit), drawn.base
         else:
-            outcome, base = run_few_shot(run.entry, run.experiment, drawn), drawn
+            outcome, base = run_few_shot(run.entry, run.experiment, drawn, fit), drawn
         row = {**outcome.row, "run": run.id, "status": "done"}
+        row["stacked"] = max((each.stacked for each in ahead.values()), default=1)
+        row["fit_seconds"] += sum(each.seconds for each in ahead.values())
         if row["val_score"] is None and run.experiment.policy not in ("none", "transfer"):
             # Where there was nothing to choose, searches still want to know how good it was.
             held = validation(base, run.experiment.policy)
@@ -178,6 +224,15 @@ def _to(value: Any, device: torch.device) -> Any:
         moved = {each.name: _to(getattr(value, each.name), device) for each in fields(value)}
         return replace(value, **moved)
     return value
+
+
+def _known(ahead: Mapping[Any, Fitted], fit: Fit) -> Fit:
+    """The fit that has the states of some configs at hand."""
+
+    def found(episode: Episode, config: Any, generator: Generator) -> State:
+        return ahead[config].state if config in ahead else fit(episode, config, generator)
+
+    return found
 
 
 def _sentence(error: Exception) -> str:

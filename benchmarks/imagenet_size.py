@@ -116,26 +116,26 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def invented() -> tuple[Episode, Labelled]:
-    """Classes around their own directions, as wide and as many as ImageNet's, raw norms 10."""
-    g = torch.Generator().manual_seed(0)
+def invented(classes: int = CLASSES, views: int = VIEWS, seed: int = 0) -> tuple[Episode, Labelled]:
+    """Classes around their own directions, by default as many as ImageNet's, raw norms 10."""
+    g = torch.Generator().manual_seed(seed)
     common = torch.randn(WIDTH, generator=g)  # the cone that real embeddings lie in
-    centre = common + 0.7 * torch.randn(CLASSES, WIDTH, generator=g)
+    centre = common + 0.7 * torch.randn(classes, WIDTH, generator=g)
 
     def around(points: torch.Tensor, spread: float) -> torch.Tensor:
         return 10 * normalize(points + spread * torch.randn(points.shape, generator=g), dim=-1)
 
-    labels = torch.arange(CLASSES).repeat_interleave(SHOTS)
-    views = torch.empty(VIEWS + 1, len(labels), WIDTH)
-    for view in views:
+    labels = torch.arange(classes).repeat_interleave(SHOTS)
+    seen_views = torch.empty(views + 1, len(labels), WIDTH)
+    for view in seen_views:
         view[:] = around(centre[labels], 1.0)
     ids = tuple(map(str, range(len(labels))))
-    prompts = around(centre.repeat_interleave(PROMPTS, 0), 0.5).view(CLASSES, PROMPTS, WIDTH)
-    mask = torch.ones(CLASSES, PROMPTS, dtype=torch.bool)
-    text = Text(prompts, mask, tuple(f"class {c}" for c in range(CLASSES)))
-    seen = torch.arange(CLASSES).repeat_interleave(VAL)
+    prompts = around(centre.repeat_interleave(PROMPTS, 0), 0.5).view(classes, PROMPTS, WIDTH)
+    mask = torch.ones(classes, PROMPTS, dtype=torch.bool)
+    text = Text(prompts, mask, tuple(f"class {c}" for c in range(classes)))
+    seen = torch.arange(classes).repeat_interleave(VAL)
     held = Labelled(around(centre[seen], 1.0), seen, tuple(map(str, range(len(seen)))))
-    return Episode(Support(views, labels, ids), text, 100.0, SHOTS, 1), held
+    return Episode(Support(seen_views, labels, ids), text, 100.0, SHOTS, seed), held
 
 
 def page(rows: dict[str, dict[str, Any]]) -> str:

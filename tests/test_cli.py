@@ -324,6 +324,7 @@ MISTAKES = [
     ("adapters sweep --search tpe", "nothing to search"),
     ("adapters sweep --search tpe --shard 1/2", "--shard"),
     ("adapters sweep --search best", "random"),
+    ("adapters sweep --stack always", "auto or on or off"),
     ("adapters results", "adapters sweep"),
     ("adapters results --format xml", "markdown"),
     ("adapters methods tip", "tip-adapter"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -55,7 +56,10 @@ class Slurm:
         if taken:
             yield taken
         known = {row["run"] for row in taken}
-        left = [Chunk(tuple(r for r in chunk.runs if r.id not in known)) for chunk in chunks]
+        left = [
+            replace(chunk, runs=tuple(r for r in chunk.runs if r.id not in known))
+            for chunk in chunks
+        ]
         yield from self._submitted([chunk for chunk in left if chunk.runs])
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from two shots on (WHU-RS19).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -42,44 +43,57 @@ class Config(heads.HeadConfig):
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Class weights, trained from the texts and held near them."""
+    return training.fit(prepare(episode, config, generator))
+
+
+def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
+    """The training of the class weights, with the multipliers `[c]` that hold them."""
     text = heads.start(episode, config)  # [c, d]
-    multipliers = _multipliers(episode, config)  # [c]
-
-    def loss(head: training.Parameters, batch: tuple[Tensor, Tensor]) -> Tensor:
-        f, labels = batch
-        fitted = cross_entropy(heads.scores(episode.logit_scale, f, head["weights"]), labels)
-        return fitted + (multipliers * _distance(head["weights"], text, config)).mean()
-
-    trained = training.sgd(
-        {"weights": text},
-        loss,
-        heads.batches(episode.support, config, config.epochs, generator),
-        config.learning_rate,
-        heads.schedule(episode.support, config, config.epochs, config.learning_rate),
-        config.momentum,
+    data = heads.data(episode.support)
+    return training.Training(
+        start={"weights": text},
+        loss=partial(_loss, scale=episode.logit_scale, distance=config.distance),
+        data={**data, "text": text, "multipliers": _multipliers(episode, config)},
+        batches=heads.batches(episode.support, config, config.epochs, generator),
+        optimiser=training.by_sgd(config.learning_rate, config.momentum),
+        schedule=heads.schedule(episode.support, config, config.epochs, config.learning_rate),
+        finish=lambda head: heads.state(episode, head["weights"]),
     )
-    return heads.state(episode, trained["weights"])
+
+
+def _loss(
+    head: training.Tensors,
+    data: training.Tensors,
+    batch: training.Tensors,
+    scale: float,
+    distance: str,
+) -> Tensor:
+    f, labels = heads.chosen(data, batch)
+    fitted = cross_entropy(heads.scores(scale, f, head["weights"]), labels)
+    return (
+        fitted + (data["multipliers"] * _distance(head["weights"], data["text"], distance)).mean()
+    )
 
 
 def _multipliers(episode: Episode, config: Config) -> Tensor:
     """Multipliers `[c]`: how sure the texts are of the support pictures of each class."""
     text, labels = episode.text.unit(), episode.support.labels
     if config.multipliers == "one":
-        return torch.ones(len(text))
-    sums = torch.zeros(len(text))
+        return text.new_ones(len(text))
+    sums = text.new_zeros(len(text))
     for x in episode.support.views:  # [n, d], view by view: all at once may not fit into memory
         sure = heads.scores(episode.logit_scale, normalize(x, dim=-1), text).softmax(1)
-        sums += torch.zeros(len(text)).index_add(0, labels, sure[torch.arange(len(x)), labels])
+        sums += torch.zeros_like(sums).index_add(0, labels, sure[torch.arange(len(x)), labels])
     counts = torch.bincount(labels, minlength=len(text)).clamp(min=1)
     found = sums / (counts * len(episode.support.views))
     return found if config.multipliers == "class" else found.mean().expand(len(text))
 
 
-def _distance(weights: Tensor, text: Tensor, config: Config) -> Tensor:
+def _distance(weights: Tensor, text: Tensor, kind: str) -> Tensor:
     """How far each class has gone from its text `[c]`."""
-    if config.distance == "cosine":
+    if kind == "cosine":
         return 1 - cosine_similarity(weights, text)
     return (weights - text).square().sum(1)
 
 
-method = Method(config=Config, fit=fit, logits=heads.logits, targets=heads.targets)
+method = Method(config=Config, fit=fit, logits=heads.logits, prepare=prepare, targets=heads.targets)

@@ -15,7 +15,7 @@ serves both sides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -43,43 +43,60 @@ class Config:
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The maps of the sides asked for, trained by cross-entropy."""
-    starts, labels = normalize(episode.support.views, dim=-1), episode.support.labels
-    fixed = {"text": episode.text.unit(), "logit_scale": tensor(episode.logit_scale)}
+    return training.fit(prepare(episode, config, generator))
 
-    def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        x = training.one_view(starts, rows, generator)  # [b, d]
-        return cross_entropy(logits({**fixed, **net}, config, x), labels[rows])
 
-    d = starts.shape[-1]
+def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
+    """The training of the maps."""
+    support, text = episode.support, episode.text.unit()
+    data = {"views": support.unit_views, "labels": support.labels, "text": text}
+    v, n, d = support.views.shape
     net: State = {}
     for side in ("visual", "text"):
         if config.side in (side, "both"):
             maps = bottleneck.new(d, config.hidden or max(d // 4, 1), generator)
-            net |= {f"{side}.{name}": p.to(starts.device) for name, p in maps.items()}
-    batches = [
-        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
-    ]
-    schedule = training.cosine(config.steps)
-    net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
-    return {**fixed, **net}
+            net |= {f"{side}.{name}": p.to(text.device) for name, p in maps.items()}
+    drawn = [training.random_rows(n, config.batch, generator) for _ in range(config.steps)]
+    fixed = {"text": text, "logit_scale": tensor(episode.logit_scale)}
+    return training.Training(
+        start=net,
+        loss=partial(_loss, scale=episode.logit_scale),
+        data={**data, "ratio": training.number(config.ratio)},
+        batches=(
+            {"rows": rows, "views": training.random_views(v, rows.shape, generator)}
+            for rows in drawn
+        ),
+        optimiser=training.by_adamw(config.learning_rate, config.weight_decay),
+        schedule=training.cosine(config.steps),
+        finish=lambda trained: {**fixed, **trained},
+    )
 
 
-def _adapted(state: State, config: Config, side: str, x: Tensor) -> Tensor:
+def _loss(
+    net: training.Tensors, data: training.Tensors, batch: training.Tensors, scale: float
+) -> Tensor:
+    x = data["views"][batch["views"], batch["rows"]]  # [b, d]
+    f = _adapted(net, data["ratio"], "visual", x)
+    text = _adapted(net, data["ratio"], "text", data["text"])
+    return cross_entropy(scale * f @ text.T, data["labels"][batch["rows"]])
+
+
+def _adapted(net: training.Tensors, ratio: float | Tensor, side: str, x: Tensor) -> Tensor:
     """Unit vectors `[..., d]`, changed where that side has maps."""
-    if f"{side}.down" not in state:
+    if f"{side}.down" not in net:
         return normalize(x, dim=-1)
-    maps = {name: state[f"{side}.{name}"] for name in ("down", "up")}
-    return normalize(bottleneck.adapt(maps, x, config.ratio), dim=-1)
+    maps = {name: net[f"{side}.{name}"] for name in ("down", "up")}
+    return normalize(bottleneck.adapt(maps, x, ratio), dim=-1)
 
 
 def features(state: State, config: Config, x: Tensor) -> Tensor:
     """Adapted unit embeddings `[..., d]` of raw embeddings `x [..., d]`."""
-    return _adapted(state, config, "visual", x)
+    return _adapted(state, config.ratio, "visual", x)
 
 
 def targets(state: State, config: Config) -> Tensor:
     """Adapted unit class texts `[c, d]`."""
-    return _adapted(state, config, "text", state["text"])
+    return _adapted(state, config.ratio, "text", state["text"])
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
@@ -101,6 +118,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    prepare=prepare,
     with_text=with_text,
     space=space,
     features=features,

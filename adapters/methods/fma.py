@@ -19,7 +19,8 @@ picture is its mean view there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -85,8 +86,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The velocity, learned from pairs of a picture and the text of its own class."""
-    learn = _solved if config.solver == "closed-form" else _trained
-    flow = learn(episode, config, generator)
+    found = prepare(episode, config, generator)
+    if found is None:
+        return _state(_solved(episode, config, generator), episode)
+    return training.fit(found)
+
+
+def _state(flow: State, episode: Episode) -> State:
     return {
         **{f"{FLOW}{name}": p for name, p in flow.items()},
         "text": episode.text.unit(),
@@ -100,31 +106,28 @@ def _solved(episode: Episode, config: Config, generator: Generator) -> State:
     return closed_flow.fit(x0, x1, config.beta, config.ridge, config.landmarks, generator)
 
 
-def _trained(episode: Episode, config: Config, generator: Generator) -> State:
-    starts = normalize(episode.support.views, dim=-1)  # [v, n, d]
+def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training | None:
+    """The training of the velocity network; the closed form has none."""
+    if config.solver == "closed-form":
+        return None
     text = episode.text.unit()  # [c, d]
+    starts = episode.support.unit_views  # [v, n, d]
     ends = text[episode.support.labels]  # [n, d]
-
-    def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        rows, t = _times(rows, config, generator)
-        x0 = training.one_view(starts, rows, generator)  # [..., d]
-        return _loss(net, x0, ends[rows], t.to(x0), config, generator)
-
     d = text.shape[-1]
     net = flows.new_velocity(d, config.width or d, config.blocks, generator)
-    net = {name: p.to(text.device) for name, p in net.items()}
-    batches = list(_batches(ends.shape[0], config, generator))
-    return training.adamw(
-        net,
-        loss,
-        batches,
-        config.learning_rate,
-        _schedule(len(batches), config),
-        config.weight_decay,
+    rows = list(_rows(ends.shape[0], config, generator))
+    return training.Training(
+        start={name: p.to(text.device) for name, p in net.items()},
+        loss=partial(_loss, target=config.target),
+        data={"starts": starts, "ends": ends, "gamma": training.number(config.gamma)},
+        batches=(_batch(each, starts.shape[0], d, config, generator) for each in rows),
+        optimiser=training.by_adamw(config.learning_rate, config.weight_decay),
+        schedule=_schedule(len(rows), config),
+        finish=partial(_state, episode=episode),
     )
 
 
-def _batches(pictures: int, config: Config, generator: Generator) -> Iterator[Tensor]:
+def _rows(pictures: int, config: Config, generator: Generator) -> Iterator[Tensor]:
     if config.epochs:
         yield from training.shuffled(pictures, config.batch, config.epochs, generator)
         return
@@ -138,13 +141,23 @@ def _schedule(steps: int, config: Config) -> list[float]:
     return make(steps, max(epoch, 1))
 
 
+def _batch(
+    rows: Tensor, views: int, d: int, config: Config, generator: Generator
+) -> training.Tensors:
+    """Which views of which pictures at which times, and with what noise."""
+    rows, t = _times(rows, config, generator)
+    batch = {"rows": rows, "t": t, "views": training.random_views(views, rows.shape, generator)}
+    return batch | ({"eps": training.normal((*rows.shape, d), generator)} if config.gamma else {})
+
+
 def _loss(
-    net: flows.Net, x0: Tensor, x1: Tensor, t: Tensor, config: Config, generator: Generator
+    net: flows.Net, data: training.Tensors, batch: training.Tensors, target: flows.Target
 ) -> Tensor:
-    eps = training.normal(x0.shape, generator).to(x0) if config.gamma else None
-    x, wanted = flows.path(config.target, x0, x1, t[..., None], eps, config.gamma)
+    rows, t = batch["rows"], batch["t"]
+    x0, x1 = data["starts"][batch["views"], rows], data["ends"][rows]  # [..., d]
+    x, wanted = flows.path(target, x0, x1, t[..., None], batch.get("eps"), data["gamma"])
     u = flows.velocity(net, x, t)
-    return flows.regression(config.target, u, wanted, t[..., None])
+    return flows.regression(target, u, wanted, t[..., None])
 
 
 def _times(rows: Tensor, config: Config, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -223,6 +236,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    prepare=prepare,
     with_text=with_text,
     space=space,
     grid=grid,

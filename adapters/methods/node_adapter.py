@@ -18,7 +18,9 @@ one at random each time it is drawn (one will do), text. New classes start from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -71,16 +73,58 @@ class Config:
     text_weight: float = Field(0.0, ge=0, description="beta, weight of s cos(f, t) added to logits")
 
 
+# What the loss does not read: runs that differ in it alone can be stacked.
+UNREAD: dict[str, Any] = {
+    "horizon": 1.0,
+    "queries": 0.75,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.01,
+    "text_weight": 0.0,
+}
+
+
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Prototypes `[steps + 1, c, d]` along the flow, with the parameters that move them."""
-    text = episode.text.unit()  # [c, d]
-    f = normalize(episode.support.views, dim=-1).mean(0)  # [n, d]
-    parameters = _train(_new_parameters(text, config, generator), episode, config, generator)
+    return training.fit(prepare(episode, config, generator))
+
+
+def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
+    """The training of the field; of no steps where there are too few pictures."""
+    data = _data(episode)
+    parameters = _new_parameters(data["text"], config, generator)
+    labels = episode.support.labels
+    steps = config.iterations if labels.bincount().max() >= config.least_shots else 0
+    return training.Training(
+        start=parameters,
+        loss=partial(_loss, scale=episode.logit_scale, config=replace(config, **UNREAD)),
+        data=data,
+        batches=(_batch(episode, config, generator) for _ in range(steps)),
+        optimiser=training.by_adamw(config.learning_rate, config.weight_decay),
+        schedule=training.warm_cosine(steps, max(steps // 10, 1)),
+        finish=partial(_state, data=data, scale=episode.logit_scale, config=config),
+        stacks=config.solver != odes.ADAPTIVE and not config.adjoint,
+    )
+
+
+def _data(episode: Episode) -> dict[str, Tensor]:
+    """Unit views `[v, n, d]` and texts `[c, d]`; labels as numbers, as `[n, c]`, as `[c, k]`."""
+    support = episode.support
+    return {
+        "views": support.unit_views,
+        "text": episode.text.unit(),
+        "labels": support.labels,
+        "one_hot": support.one_hot(episode.classes),
+        "slots": local_flow.slots(support.labels, episode.classes),
+    }
+
+
+def _state(parameters: State, data: training.Tensors, scale: float, config: Config) -> State:
+    f = data["views"].mean(0)  # [n, d]
     with torch.no_grad():
         everything = torch.zeros(len(f), dtype=torch.bool, device=f.device)
-        prototypes = _moved(parameters, f, episode, text, everything, config)
-    scale = tensor(episode.logit_scale)
-    return {**parameters, "prototypes": prototypes, "text": text, "logit_scale": scale}
+        prototypes = _moved(parameters, f, data, everything, config)
+    end = {"prototypes": prototypes, "text": data["text"], "logit_scale": tensor(scale)}
+    return {**parameters, **end}
 
 
 def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State:
@@ -97,42 +141,45 @@ def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State
     return {name: p.to(text) for name, p in parameters.items()}
 
 
-def _train(start: State, episode: Episode, config: Config, generator: Generator) -> State:
-    views = normalize(episode.support.views, dim=-1)  # [v, n, d]
-    text, labels = episode.text.unit(), episode.support.labels
-    rows = torch.arange(len(labels)).expand(config.episodes, -1)  # [e, n]
-
-    def loss(parameters: Parameters, asked: Tensor) -> Tensor:
-        f = training.one_view(views, rows, generator)  # [e, n, d]
-        p = _moved(parameters, f, episode, text, asked, config)[-1]  # [e, c, d]
-        scores = episode.logit_scale * f @ normalize(p, dim=-1).mT  # [e, n, c]
-        return cross_entropy(scores[asked], labels.expand_as(asked)[asked])
-
-    if labels.bincount().max() < config.least_shots:
-        return start
-    schedule = training.warm_cosine(config.iterations, max(config.iterations // 10, 1))
-    splits = (_splits(labels, episode.classes, config, generator) for _ in schedule)
-    return training.adamw(start, loss, splits, config.learning_rate, schedule, config.weight_decay)
+def _batch(episode: Episode, config: Config, generator: Generator) -> dict[str, Tensor]:
+    """A step's queries, as a mask `[e, n]` and by number `[e, q]`, and views `[e, n]`."""
+    labels = episode.support.labels.cpu()
+    splits = [
+        training.held_out(labels, episode.classes, config.queries, generator)
+        for _ in range(config.episodes)
+    ]
+    asked = torch.stack(splits)
+    queries = asked.nonzero()[:, 1].reshape(len(asked), -1)  # as many in each episode
+    views = training.random_views(len(episode.support.views), asked.shape, generator)
+    return {"asked": asked, "queries": queries, "views": views}
 
 
-def _splits(labels: Tensor, classes: int, config: Config, generator: Generator) -> Tensor:
-    """Which pictures are queries `[e, n]` in each of a step's episodes."""
-    draws = range(config.episodes)
-    return torch.stack(
-        [training.held_out(labels, classes, config.queries, generator) for _ in draws]
-    )
+def _loss(
+    parameters: Parameters,
+    data: training.Tensors,
+    batch: training.Tensors,
+    scale: float,
+    config: Config,
+) -> Tensor:
+    rows = torch.arange(len(data["labels"]), device=data["labels"].device)
+    f = data["views"][batch["views"], rows]  # [e, n, d]
+    p = _moved(parameters, f, data, batch["asked"], config)[-1]  # [e, c, d]
+    scores = scale * f @ normalize(p, dim=-1).mT  # [e, n, c]
+    asked = batch["queries"][..., None].expand(-1, -1, scores.shape[-1])
+    scores = scores.gather(1, asked)  # [e, q, c]
+    return cross_entropy(scores.flatten(0, 1), data["labels"][batch["queries"]].flatten())
 
 
 def _moved(
-    parameters: Parameters, f: Tensor, episode: Episode, text: Tensor, asked: Tensor, config: Config
+    parameters: Parameters, f: Tensor, data: training.Tensors, asked: Tensor, config: Config
 ) -> Tensor:
     """The prototypes `[steps + 1, ..., c, d]` that `f [..., n, d]` less those `asked` make."""
-    labels, classes = episode.support.labels, episode.classes
-    values = episode.support.one_hot(classes) * ~asked[..., None]  # [..., n, c]
+    text = data["text"]
+    values = data["one_hot"] * ~asked[..., None]  # [..., n, c]
     start, seen = _start(parameters, f, values, text, config)
     if config.field != "local":
         return _flow(parameters, start, seen, config)
-    near = local_flow.neighbours(f, labels, ~asked, text, start, config.rivals)
+    near = local_flow.neighbours(f, data["slots"], ~asked, text, start, config.rivals)
     return _local(parameters, start, near, config)
 
 
@@ -224,6 +271,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    prepare=prepare,
     with_text=with_text,
     space=space,
     trajectory=trajectory,

@@ -12,6 +12,8 @@ Differs from the released code: the texts are brought to one norm r, as raw text
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, zeros_like
@@ -35,23 +37,38 @@ class Config(heads.HeadConfig):
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Class texts with their trained residuals."""
+    return training.fit(prepare(episode, config, generator))
+
+
+def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
+    """The training of the residuals."""
     text = heads.start(episode, config)  # [c, d]
     epochs = config.epochs or (100 if episode.shots <= FEW_SHOTS else 200)
+    data = {**heads.data(episode.support), "text": text, "alpha": training.number(config.alpha)}
 
-    def loss(head: training.Parameters, batch: tuple[Tensor, Tensor]) -> Tensor:
-        f, labels = batch
-        weights = text + config.alpha * head["residual"]
-        return cross_entropy(heads.scores(episode.logit_scale, f, weights), labels)
+    def finish(head: State) -> State:
+        return heads.state(episode, _weights(head, data))
 
-    trained = training.adamw(
-        {"residual": zeros_like(text)},
-        loss,
-        heads.batches(episode.support, config, epochs, generator),
-        config.learning_rate,
-        heads.schedule(episode.support, config, epochs, config.learning_rate),
-        weight_decay=0.0,
+    return training.Training(
+        start={"residual": zeros_like(text)},
+        loss=partial(_loss, scale=episode.logit_scale),
+        data=data,
+        batches=heads.batches(episode.support, config, epochs, generator),
+        optimiser=training.by_adamw(config.learning_rate, weight_decay=0.0),
+        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
+        finish=finish,
     )
-    return heads.state(episode, text + config.alpha * trained["residual"])
+
+
+def _weights(head: training.Tensors, data: training.Tensors) -> Tensor:
+    return data["text"] + data["alpha"] * head["residual"]
+
+
+def _loss(
+    head: training.Tensors, data: training.Tensors, batch: training.Tensors, scale: float
+) -> Tensor:
+    f, labels = heads.chosen(data, batch)
+    return cross_entropy(heads.scores(scale, f, _weights(head, data)), labels)
 
 
 def space(config: Config) -> Space:
@@ -63,6 +80,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=heads.logits,
+    prepare=prepare,
     space=space,
     targets=heads.targets,
     criterion="cross-entropy",

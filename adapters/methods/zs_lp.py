@@ -10,6 +10,8 @@ code: the texts are brought to one norm r, as raw texts of CLIP have it (see `ad
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
@@ -31,20 +33,27 @@ class Config(heads.HeadConfig):
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Class weights, trained from the texts."""
+    return training.fit(prepare(episode, config, generator))
 
-    def loss(head: training.Parameters, batch: tuple[Tensor, Tensor]) -> Tensor:
-        f, labels = batch
-        return cross_entropy(heads.scores(episode.logit_scale, f, head["weights"]), labels)
 
-    trained = training.sgd(
-        {"weights": heads.start(episode, config)},
-        loss,
-        heads.batches(episode.support, config, config.epochs, generator),
-        config.learning_rate,
-        heads.schedule(episode.support, config, config.epochs, config.learning_rate),
-        config.momentum,
+def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
+    """The training of the class weights."""
+    return training.Training(
+        start={"weights": heads.start(episode, config)},
+        loss=partial(_loss, scale=episode.logit_scale),
+        data=heads.data(episode.support),
+        batches=heads.batches(episode.support, config, config.epochs, generator),
+        optimiser=training.by_sgd(config.learning_rate, config.momentum),
+        schedule=heads.schedule(episode.support, config, config.epochs, config.learning_rate),
+        finish=lambda head: heads.state(episode, head["weights"]),
     )
-    return heads.state(episode, trained["weights"])
 
 
-method = Method(config=Config, fit=fit, logits=heads.logits, targets=heads.targets)
+def _loss(
+    head: training.Tensors, data: training.Tensors, batch: training.Tensors, scale: float
+) -> Tensor:
+    f, labels = heads.chosen(data, batch)
+    return cross_entropy(heads.scores(scale, f, head["weights"]), labels)
+
+
+method = Method(config=Config, fit=fit, logits=heads.logits, prepare=prepare, targets=heads.targets)

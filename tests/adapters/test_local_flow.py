@@ -24,7 +24,9 @@ def parts(seed: int = 0) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
 
 
 def flow(net: Any, f: Tensor, labels: Tensor, text: Tensor, p: Tensor, **off: Any) -> Tensor:
-    near = local_flow.neighbours(f, labels, torch.ones(len(f), dtype=torch.bool), text, p, RIVALS)
+    near = local_flow.neighbours(
+        f, local_flow.slots(labels, C), torch.ones(len(f), dtype=torch.bool), text, p, RIVALS
+    )
     return local_flow.velocity(net, p, near, torch.tensor(0.3), **(SWITCHES | off))
 
 
@@ -54,10 +56,10 @@ def test_pictures_of_far_classes_do_not_matter() -> None:
 def test_pictures_that_are_not_seen_do_not_matter() -> None:
     net, f, text, p = parts()
     seen = torch.rand(4, len(LABELS), generator=Generator().manual_seed(3)) < 0.5  # [e, n]
-    starts = p.expand(4, C, D)
-    near = local_flow.neighbours(f.expand(4, -1, -1), LABELS, seen, text, starts, RIVALS)
+    starts, slots = p.expand(4, C, D), local_flow.slots(LABELS, C)
+    near = local_flow.neighbours(f.expand(4, -1, -1), slots, seen, text, starts, RIVALS)
     hidden = torch.where(seen[..., None], f, 100.0)
-    other = local_flow.neighbours(hidden, LABELS, seen, text, starts, RIVALS)
+    other = local_flow.neighbours(hidden, slots, seen, text, starts, RIVALS)
     t = torch.tensor(0.0)
     torch.testing.assert_close(
         local_flow.velocity(net, starts, near, t, 4, True, True),

@@ -16,6 +16,7 @@ from adapters import registry
 from adapters.configure import configure
 from adapters.episode import Episode, Labelled, Query, Text
 from adapters.method import Method, State, choices
+from adapters.stacking import fit_all
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
 
@@ -59,6 +60,20 @@ def fit(name: str, episode: Episode, seed: int = 0) -> State:
 @cache
 def fitted(name: str) -> State:
     return fit(name, EPISODE)
+
+
+# Short trainings: what is stacked differs by rounding, and that grows with the steps.
+SHORT = {"steps": 20, "iterations": 5, "epochs": 5}
+
+
+def variants(config: Any) -> dict[str, Any]:
+    """The config with each of its real numbers changed, one at a time."""
+    found = {"as it is": config}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, float):
+            found[field.name] = replace(config, **{field.name: 0.7 * value or 0.3})
+    return found
 
 
 def accuracy(logits: Tensor) -> float:
@@ -190,6 +205,38 @@ def test_settings_that_cannot_be_are_refused(name: str) -> None:
             if least is not None:
                 with pytest.raises(ConfigError, match=field):
                     configure(name, m, {field: least - 1})
+
+
+def test_a_stacked_training_is_the_training_alone(name: str) -> None:
+    """Up to rounding: batched products of matrices add in another order, and Adam scales up."""
+    m, config = quick(name)
+    if m.prepare is None:
+        return
+    short = {k: min(v, getattr(config, k)) for k, v in SHORT.items() if hasattr(config, k)}
+    config = replace(config, **{k: v for k, v in short.items() if v})
+    runs = {(key, seed): each for key, each in variants(config).items() for seed in (1, 2)}
+    episodes = {seed: synthetic.episode(4, views=3, seed=seed)[0] for seed in (1, 2)}
+
+    def prepared(key: str, seed: int) -> Any:
+        assert m.prepare is not None
+        return m.prepare(episodes[seed], runs[key, seed], Generator().manual_seed(seed))
+
+    found = fit_all({run: prepared(*run) for run in runs}, "on", {})
+    assert {("as it is", 1), ("as it is", 2), ("learning_rate", 1), ("learning_rate", 2)} <= {
+        *found
+    }
+    for (key, seed), stacked in found.items():
+        own = runs[key, seed]
+        alone = m.fit(episodes[seed], own, Generator().manual_seed(seed))
+        assert stacked.state.keys() == alone.keys()
+        for part, value in alone.items():
+            # Attention does not see the biases of its keys, so rounding alone is their gradient.
+            if part != "attention.in.bias":
+                gap = (stacked.state[part] - value).norm()
+                assert gap <= 1e-3 * value.norm() + 1e-6, (key, part)
+        logits = [m.logits(state, own, TEST.x) for state in (stacked.state, alone)]
+        torch.testing.assert_close(*logits, atol=1e-2, rtol=1e-3)
+        assert accuracy(logits[0]) == accuracy(logits[1])
 
 
 def test_presets_are_configs(name: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
+from torchdiffeq import odeint
 
 from adapters import odes, registry, training
 from tests.adapters import synthetic, whurs19
@@ -36,6 +37,20 @@ def test_order_of_convergence(solver: odes.Solver, order: int) -> None:
         return (end - math.exp(-1)).abs().max().item()
 
     assert math.log2(error(8) / error(16)) == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize("solver", ["euler", "midpoint", "rk4"])
+def test_fixed_steps_are_those_of_torchdiffeq_to_the_bit(solver: odes.Solver) -> None:
+    def field(t: Tensor, p: Tensor) -> Tensor:
+        return (p + t).sin() * p
+
+    start, times = (
+        torch.randn(5, 7, generator=Generator().manual_seed(0)),
+        torch.linspace(0, 0.7, 4),
+    )
+    assert torch.equal(
+        odes.integrate(field, start, 3, solver, end=0.7), odeint(field, start, times, method=solver)
+    )
 
 
 def test_no_steps_is_the_start_and_the_end_is_where_it_is_asked() -> None:

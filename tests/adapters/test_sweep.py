@@ -58,6 +58,47 @@ def test_a_sweep_is_its_runs_one_by_one(cache: FeatureCache, results: Results) -
     assert accuracies(results) == alone
 
 
+SHORT = {
+    "fma.steps": 10,
+    "fma.width": 16,
+    "fma.learning_rate": [1e-3, 3e-3],
+    "clip-adapter.steps": 10,
+    "taskres.epochs": 3,
+    "node-adapter.iterations": 3,
+    "node-adapter.solver": ["rk4", "dopri5"],
+}
+
+
+@pytest.mark.parametrize("task", ["few-shot", "base-to-new"])
+def test_stacked_rows_are_the_rows_of_runs_alone(cache: FeatureCache, task: str) -> None:
+    methods = ["fma", "clip-adapter", "node-adapter", "ncm", "taskres", "fma@taskres"]
+    methods = methods[: 6 if task == "few-shot" else 2]
+    asked = {key: values for key, values in SHORT.items() if key.partition(".")[0] in methods}
+    words = {"policy": ["none", "few-shot-val"], "seed": [1, 2], "shots": 4, "task": task}
+    runs = runs_of(cache, method=methods, settings=asked, **words)
+    rows: dict[str, dict[str, Row]] = {"on": {}, "off": {}}
+    for stack, found in rows.items():
+        sweep(runs, on_row=lambda row, found=found: found.update({row["run"]: row}), stack=stack)
+    same = ["status", "accuracy", "new_accuracy", "config", "tried", "policy", "seed"]
+    for run, alone in rows["off"].items():
+        row = rows["on"][run]
+        assert {key: row.get(key) for key in same} == {key: alone.get(key) for key in same}
+        assert (row["val_score"] or 0) == pytest.approx(alone["val_score"] or 0, rel=1e-3)
+        trained = row["method"] not in ("ncm", "fma@taskres")
+        assert (row["stacked"] > 1) == (trained and row["config"].get("solver") != "dopri5"), row
+        assert alone["stacked"] == 1
+        assert row["fit_seconds"] > 0
+
+
+def test_chunks_that_may_stack_hold_several_seeds(cache: FeatureCache) -> None:
+    runs = runs_of(cache, method=["fma", "gda"], settings={"fma.learning_rate": [1e-3, 1e-2]})
+    for chunk in chunks(runs, 1, "auto"):
+        own = {(run.experiment.method, run.experiment.shots) for run in chunk.runs}
+        assert len(own) == 1
+        seeds = {run.experiment.seed for run in chunk.runs}
+        assert len(seeds) == (3 if ("fma", chunk.runs[0].experiment.shots) in own else 1)
+
+
 def test_base_to_new_rows_have_both_halves(cache: FeatureCache, results: Results) -> None:
     runs = runs_of(cache, method="zero-shot", task=["few-shot", "base-to-new"], shots=2, seed=1)
     sweep(runs, results=results)
@@ -164,7 +205,7 @@ def test_every_run_is_in_one_chunk_of_its_own_cell(cache: FeatureCache) -> None:
         assert sorted(run.id for chunk in found for run in chunk.runs) == sorted(
             run.id for run in runs
         )
-        assert all({run.cell for run in chunk.runs} == {chunk.cell} for chunk in found)
+        assert all(len({run.cell for run in chunk.runs}) == 1 for chunk in found)
         prices = [sum(map(cost, chunk.runs)) for chunk in found]
         assert prices == sorted(prices, reverse=True)
     assert len(chunks(runs)) == 6  # a draw each

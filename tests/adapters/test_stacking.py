@@ -1,0 +1,150 @@
+"""Stacked trainings: each is the training alone, and only what can be stacked is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from adapters import training
+from adapters.stacking import fit_all, together
+from adapters.training import Tensors, Training
+
+rates = st.floats(1e-4, 1.0)
+factors = st.lists(st.floats(0, 1), min_size=4, max_size=4)
+adamw = st.builds(training.by_adamw, rates, st.floats(0, 0.5), st.sampled_from([1e-8, 1e-3]))
+sgd = st.builds(training.by_sgd, rates, st.sampled_from([0.5, 0.9]))
+paces = st.one_of(
+    st.lists(st.tuples(optimiser, factors), min_size=1, max_size=5) for optimiser in (adamw, sgd)
+)
+
+
+def valley(parameters: Tensors, data: Tensors, batch: Tensors, power: int = 2) -> Tensor:
+    """A loss without products of matrices, so that stacking rounds nothing in another way."""
+    return ((parameters["a"] - data["goal"] - batch["noise"]).abs() ** power).sum()
+
+
+def run(seed: int, optimiser: Any = None, schedule: Any = (1.0, 0.5), **loss: Any) -> Training:
+    """A training with its own start, goal and noise, and a parameter that the loss leaves out."""
+    g = Generator().manual_seed(seed)
+    start = {"a": torch.randn(2, 3, generator=g), "unread": torch.randn(4, generator=g)}
+    return Training(
+        start=start,
+        loss=partial(valley, **loss),
+        data={"goal": torch.randn(3, generator=g)},
+        batches=({"noise": torch.randn(2, 3, generator=g)} for _ in schedule),
+        optimiser=optimiser or training.by_adamw(0.1),
+        schedule=schedule,
+        finish=dict,
+    )
+
+
+def by_torch(seed: int, optimiser: Any, schedule: Any) -> dict[str, Tensor]:
+    """The same by an optimiser of torch, with nothing of ours but the draw."""
+    one = run(seed, optimiser, schedule)
+    free = {name: p.clone().requires_grad_() for name, p in one.start.items()}
+    stepper = one.optimiser(free.values())
+    for factor, batch in zip(schedule, one.batches, strict=True):
+        stepper.param_groups[0]["lr"] = one.optimiser.keywords["lr"] * factor
+        stepper.zero_grad()
+        valley(free, one.data, batch).backward()  # type: ignore[no-untyped-call]
+        stepper.step()
+    return {name: p.detach() for name, p in free.items()}
+
+
+@given(paces)
+@settings(max_examples=60, deadline=None)
+def test_every_run_of_a_stack_is_stepped_as_torch_steps_it_alone(paces: list[Any]) -> None:
+    stacked = together([run(seed, *pace) for seed, pace in enumerate(paces)])
+    for seed, (pace, found) in enumerate(zip(paces, stacked, strict=True)):
+        wanted = by_torch(seed, *pace)
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_alone_it_is_torch_to_the_bit() -> None:
+    optimiser = training.by_adamw(0.1)
+    found = training.fit(run(1, optimiser, (1.0, 0.5)))
+    for name, value in by_torch(1, optimiser, (1.0, 0.5)).items():
+        assert torch.equal(found[name], value)
+
+
+def test_what_is_passed_stays_as_it_was() -> None:
+    runs = [run(1), run(2)]
+    before = [{name: p.clone() for name, p in each.start.items()} for each in runs]
+    together(runs)
+    for each, start in zip(runs, before, strict=True):
+        assert all(torch.equal(each.start[name], p) for name, p in start.items())
+
+
+def test_data_that_is_one_tensor_is_not_copied_for_each() -> None:
+    shared = torch.randn(3, generator=Generator().manual_seed(0))
+    seen = []
+
+    def loss(parameters: Tensors, data: Tensors, batch: Tensors) -> Tensor:
+        seen.append(data["goal"] is shared)
+        return valley(parameters, data, batch)
+
+    runs = [replace(run(seed), data={"goal": shared}, loss=partial(loss)) for seed in (1, 2)]
+    states = together(runs)
+    assert seen == [True, True]
+    alone = [training.fit(replace(run(seed), data={"goal": shared})) for seed in (1, 2)]
+    for found, wanted in zip(states, alone, strict=True):
+        torch.testing.assert_close(found["a"], wanted["a"])
+
+
+def test_only_runs_of_one_kind_are_stacked() -> None:
+    wide = run(7)
+    wide = replace(wide, start={**wide.start, "unread": torch.zeros(5)})
+    trainings = {
+        "a": run(1),
+        "b": run(2, training.by_adamw(0.2, 0.3)),
+        "another loss": run(3, power=4),
+        "longer": run(4, schedule=(1.0, 0.5, 0.2)),
+        "another optimiser": run(5, training.by_sgd(0.1)),
+        "another shape": wide,
+        "adaptive": replace(run(6), stacks=False),
+    }
+    found = fit_all(trainings, "on", {})
+    assert {name: each.stacked for name, each in found.items()} == {"a": 2, "b": 2}
+
+
+def test_auto_tries_a_kind_once_and_then_knows() -> None:
+    known: dict[Any, bool] = {}
+    fit_all({seed: run(seed) for seed in range(3)}, "auto", known)
+    assert len(known) == 1
+    for faster in (True, False):
+        known = dict.fromkeys(known, faster)
+        found = fit_all({seed: run(seed) for seed in range(3)}, "auto", known)
+        assert len(found) == 3 * faster
+
+
+def test_trials_do_not_spend_the_runs_they_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([1.0, 0.5])  # alone, then stacked
+
+    def timed(work: Any) -> float:
+        work()
+        return next(times)
+
+    monkeypatch.setattr("adapters.stacking._seconds", timed)
+    long = (1.0,) * 8  # more than are tried
+    found = fit_all({seed: run(seed, schedule=long) for seed in range(3)}, "auto", {})
+    assert len(found) == 3
+    for seed, each in found.items():
+        torch.testing.assert_close(each.state["a"], training.fit(run(seed, schedule=long))["a"])
+
+
+def test_what_cannot_be_stacked_is_left_to_be_done_alone() -> None:
+    def looks(parameters: Tensors, data: Tensors, batch: Tensors) -> Tensor:
+        assert data["goal"].sum().item() < 100
+        return valley(parameters, data, batch)
+
+    trainings = {seed: replace(run(seed), loss=partial(looks)) for seed in range(3)}
+    assert fit_all(trainings, "on", {}) == {}
