@@ -26,7 +26,7 @@ from adapters.evaluate import spread
 from adapters.registry import get
 from adapters.report import markdown, shots_table
 from adapters.results import Results
-from adapters.sweep import Run, Summary, grid, sweep
+from adapters.sweep import Run, grid, sweep
 from featcache import FeatureCache, import_features
 
 BACKBONES = ["RN50", "ViT-B-32", "ViT-L-14"]
@@ -57,10 +57,10 @@ def main() -> None:
             import_features([arguments.features / f"CLIP_{name}.npz"], "whurs19", name, cache)
         runs = wanted(cache, arguments.methods.split(","), arguments.presets)
         store = Results(arguments.results or Path(folder) / "results.sqlite")
-        summary = swept(runs, arguments.jobs, store)
+        swept(runs, arguments.jobs, store)
         frame = store.frame()
         frame = frame[frame["run"].isin({run.id for run in runs})]
-        text = page(cache, frame, summary, arguments.jobs)
+        text = page(cache, frame, arguments.jobs)
     arguments.out.write_text(text, encoding="utf-8")
 
 
@@ -84,21 +84,22 @@ def wanted(cache: FeatureCache, methods: list[str], presets: bool) -> list[Run]:
     return runs
 
 
-def swept(runs: list[Run], jobs: int, store: Results) -> Summary:
+def swept(runs: list[Run], jobs: int, store: Results) -> None:
     with Progress() as bar:
         task = bar.add_task("fitting", total=len(runs))
         summary = sweep(runs, Local(jobs), store, lambda row: bar.advance(task))
     if summary.failed:
         raise SystemExit(f"{summary.failed} runs failed; their reasons are in {store.path}.")
-    return summary
 
 
-def page(cache: FeatureCache, frame: pandas.DataFrame, summary: Summary, jobs: int) -> str:
+def page(cache: FeatureCache, frame: pandas.DataFrame, jobs: int) -> str:
+    told = {cache.find("whurs19", name).backbone: name for name in BACKBONES}
     frame = frame.assign(
-        label=[label(*pair) for pair in frame[["method", "settings"]].itertuples(index=False)]
+        backbone=frame["backbone"].map(told),
+        label=[label(*pair) for pair in frame[["method", "settings"]].itertuples(index=False)],
     )
     few, new = (frame[frame["task"] == task] for task in ("few-shot", "base-to-new"))
-    parts = [head(summary, jobs)]
+    parts = [head(frame, jobs)]
     parts += [section(cache, name, few[few["backbone"] == name]) for name in BACKBONES]
     parts += [base_to_new(new)]
     if few["settings"].str.contains("preset").any():
@@ -115,8 +116,9 @@ def label(method: str, settings: str) -> str:
     return method
 
 
-def head(summary: Summary, jobs: int) -> str:
-    took = "" if summary.before else f" All of it took {summary.seconds / 60:.0f} minutes."
+def head(frame: pandas.DataFrame, jobs: int) -> str:
+    times = pandas.to_datetime(frame["time"])
+    minutes = (times.max() - times.min()).total_seconds() / 60
     return f"""# Results on real CLIP features
 
 Written by `python benchmarks/whurs19.py --features DIR --presets`; do not edit by hand.
@@ -130,12 +132,13 @@ half a point are not findings.
 
 Seconds: median of a fit with its choice of settings, on one thread; {jobs} workers side by side on
 {os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, Python \
-{platform.python_version()}).{took}
+{platform.python_version()}). {len(frame):,} runs; {minutes:.0f} minutes from the first row to \
+the last.
 
 `fma@taskres` is fma towards TaskRes' class weights, `sum:` adds standardised logits; closed form is
-`--set fma.solver=closed-form`, an extension of ours. One-shot rows below zero-shot: `ncm`,
-`ss-text` and `linear-probe` know little or nothing of the text, and one picture a class is all
-they have.
+`--set fma.solver=closed-form`, an extension of ours. Below each table stands which one-shot rows
+are under the better of zero-shot and `ncm`: `linear-probe` knows no text, `ss-text` hardly any at
+its published weight, and one picture a class is all they have beside it.
 """
 
 
@@ -151,6 +154,8 @@ Zero-shot on all 1,005 rows: {on_all_rows(cache, name):.1f}.
 
 {table(frame[~apart & ~together])}
 
+{behind(frame[~apart & (frame["shots"] == 1)])}
+
 Together, and in closed form:
 
 {table(frame[~apart & together])}
@@ -159,6 +164,14 @@ Transductive, that is with the whole query set at hand, so not to be compared wi
 
 {table(frame[apart])}
 """
+
+
+def behind(frame: pandas.DataFrame) -> str:
+    """Which one-shot rows are under the better of zero-shot and class means."""
+    means = frame.groupby("method")["accuracy"].mean()
+    floor = means.reindex(["zero-shot", "ncm"]).max()
+    under = [f"`{method}` {mean:.1f}" for method, mean in means.items() if mean < floor - 0.05]
+    return f"One shot, under {floor:.1f}: {', '.join(under) or 'none'}."
 
 
 def table(frame: pandas.DataFrame) -> str:
@@ -181,8 +194,8 @@ def base_to_new(frame: pandas.DataFrame) -> str:
             part = frame[(frame["backbone"] == name) & (frame["shots"] == shots)]
             heads.append(f"{name}, {shots} shots")
             columns.append({str(m): scores(rows) for m, rows in part.groupby("method")})
-    methods = sorted(columns[0])
-    rows = [[m, *(column[m] for column in columns)] for m in methods]
+    methods = sorted({method for column in columns for method in column})
+    rows = [[m, *(column.get(m, "–") for column in columns)] for m in methods]
     return f"""## Base to new
 
 Fitted on the first 10 classes; the other 9 are told by their names alone, each half among its own

@@ -34,7 +34,7 @@ from adapters.episode import Episode, Text
 from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
-RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
 LLOYD = 20  # iterations of k-means; they only start the attributes
 
 
@@ -272,5 +272,6 @@ method = Method(
     space=space,
     features=features,
     targets=targets,
+    criterion="cross-entropy",
     presets={"default": {}, "plain": {"weight": 0.0}},
 )
