@@ -235,8 +235,10 @@ def test_ctrl_c_ends_a_sweep_and_keeps_its_rows(filled: Type, tmp_path: Path) ->
 
     from adapters.results import Results
 
-    command = [sys.executable, "-c", "import cli; cli.adapters()", "sweep", "--method", "gda"]
+    # Fits of a tenth of a second, so that the sweep is not over before the signal comes.
+    command = [sys.executable, "-c", "import cli; cli.adapters()", "sweep", "--method", "taskres"]
     command += ["--shots", "1,2,3,4,5,6,7,8", "--seed", ",".join(map(str, range(100)))]
+    command += ["--stack", "off"]
     environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent)}
     driver = subprocess.Popen(
         [*command, "--jobs", "1"], env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path
