@@ -170,6 +170,7 @@ def behind(frame: pandas.DataFrame) -> str:
     """Which one-shot rows are under the better of zero-shot and class means."""
     means = frame.groupby("method")["accuracy"].mean()
     floor = means.reindex(["zero-shot", "ncm"]).max()
+    means = means.drop("zero-shot", errors="ignore")
     under = [f"`{method}` {mean:.1f}" for method, mean in means.items() if mean < floor - 0.05]
     return f"One shot, under {floor:.1f}: {', '.join(under) or 'none'}."
 

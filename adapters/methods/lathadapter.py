@@ -34,7 +34,7 @@ from adapters.episode import Episode, Text
 from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
-RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2)
 LLOYD = 20  # iterations of k-means; they only start the attributes
 
 
