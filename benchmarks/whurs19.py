@@ -121,7 +121,7 @@ def head(frame: pandas.DataFrame, jobs: int) -> str:
     minutes = (times.max() - times.min()).total_seconds() / 60
     return f"""# Results on real CLIP features
 
-Written by `python benchmarks/whurs19.py --features DIR --presets`; do not edit by hand.
+Written by `python benchmarks/whurs19.py --features DIR`; do not edit by hand.
 
 WHU-RS19: 1,005 satellite pictures of 19 classes, OpenAI CLIP features by the RS-TransCLIP project
 (MIT), one centre crop a picture, text the normalised mean of 106 prompts. The set has no official
