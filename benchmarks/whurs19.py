@@ -117,8 +117,7 @@ def label(method: str, settings: str) -> str:
 
 
 def head(frame: pandas.DataFrame, jobs: int) -> str:
-    times = pandas.to_datetime(frame["time"])
-    minutes = (times.max() - times.min()).total_seconds() / 60
+    minutes = frame["fit_seconds"].sum() / 60
     return f"""# Results on real CLIP features
 
 Written by `python benchmarks/whurs19.py --features DIR`; do not edit by hand.
@@ -132,8 +131,8 @@ half a point are not findings.
 
 Seconds: median of a fit with its choice of settings, on one thread; {jobs} workers side by side on
 {os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, Python \
-{platform.python_version()}). {len(frame):,} runs; {minutes:.0f} minutes from the first row to \
-the last.
+{platform.python_version()}). {len(frame):,} runs, {minutes:.0f} minutes of fitting that the \
+workers shared.
 
 `fma@taskres` is fma towards TaskRes' class weights, `sum:` adds standardised logits; closed form is
 `--set fma.solver=closed-form`, an extension of ours. Below each table stands which one-shot rows
