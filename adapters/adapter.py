@@ -61,7 +61,7 @@ class Adapter:
             )
         with torch.inference_mode():
             method = get(self.method)
-            return method.logits(self.state, self.config, method.input(query))
+            return method.answer(self.state, self.config, query, len(self.classnames))
 
     def predict(self, x: Tensor | Query) -> list[str]:
         """The name of the best class for each picture; `x` as `logits` takes it."""

@@ -2,18 +2,23 @@
 
     logits = s f T^T + alpha exp(-beta (1 - f X^T)) Y
 
-f `[q, d]` unit queries, T `[c, d]` unit class texts, X `[n, d]` keys, Y `[n, c]` values, s CLIP's
-logit scale. The exponential depends on beta alone and the logits are linear in alpha, so a search
-costs one exponential a beta.
+f `[q, d]` unit queries, T `[c, d]` unit class texts, X `[n, d]` keys, Y `[n, c]` their one-hot
+labels, s CLIP's logit scale. Y is never built: what it does is a sum over the keys of each class.
+The logits are linear in alpha, and the exponential depends on beta alone. As a function of beta it
+is so smooth that a few dozen of them give hundreds in between, to float32's rounding
+(`adapters.between`), so a search over 200 values of beta costs about 30 exponentials.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, tensor
 from torch.nn.functional import normalize
 
+from adapters import between, kernels
 from adapters.episode import Episode
 from adapters.method import Axes, Grid, Space, State
 
@@ -34,7 +39,7 @@ def start(episode: Episode) -> State:
     """The cache before any training: one key and one one-hot value a support picture."""
     return {
         "keys": episode.support.keys(),  # [n, d]
-        "values": episode.support.one_hot(episode.classes),  # [n, c]
+        "labels": episode.support.labels,  # [n]
         "text": episode.text.unit(),  # [c, d]
         "logit_scale": tensor(episode.logit_scale),
     }
@@ -42,7 +47,7 @@ def start(episode: Episode) -> State:
 
 def blend(state: State, alpha: float, beta: float, f: Tensor) -> Tensor:
     """Scores `[q, c]` of unit embeddings `f [q, d]`."""
-    return from_text(state, f) + alpha * from_cache(state, beta, f)
+    return from_text(state, f) + alpha * from_cache(state, nearness(state, f), beta)
 
 
 def from_text(state: State, f: Tensor) -> Tensor:
@@ -50,9 +55,14 @@ def from_text(state: State, f: Tensor) -> Tensor:
     return state["logit_scale"] * f @ state["text"].T
 
 
-def from_cache(state: State, beta: float, f: Tensor) -> Tensor:
-    """The cache's share of the logits `[q, c]`, before alpha."""
-    return ((f @ state["keys"].T - 1) * beta).exp() @ state["values"]
+def nearness(state: State, f: Tensor) -> Tensor:
+    """Cosines less 1 of all keys with unit `f [q, d]`, `[n, q]`."""
+    return state["keys"] @ f.T - 1
+
+
+def from_cache(state: State, near: Tensor, beta: float) -> Tensor:
+    """The cache's share of the logits `[q, c]`, before alpha, by their `nearness`."""
+    return kernels.class_affinity(near, state["labels"], len(state["text"]), beta).T
 
 
 def logits(state: State, config: CacheConfig, x: Tensor) -> Tensor:
@@ -73,9 +83,10 @@ def _spread(scale: float, steps: int) -> tuple[float, ...]:
 def grid(state: State, config: CacheConfig, x: Tensor, axes: Axes) -> Grid:
     """Logits of every beta and alpha, beta outermost; an axis left out keeps the config's value."""
     f = normalize(x, dim=-1)
-    text = from_text(state, f)
-    for beta in axes.get("beta", [config.beta]):
-        cache = from_cache(state, beta, f)
+    text, near = from_text(state, f), nearness(state, f)
+    betas = axes.get("beta", [config.beta])
+    caches = between.values(partial(from_cache, state, near), betas)
+    for beta, cache in zip(betas, caches, strict=True):
         for alpha in axes.get("alpha", [config.alpha]):
             choice = {"beta": beta, "alpha": alpha}
-            yield {name: choice[name] for name in axes}, text + alpha * cache
+            yield {name: choice[name] for name in axes}, text.add(cache, alpha=alpha)

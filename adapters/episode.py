@@ -70,6 +70,11 @@ class Query:
     pre: Tensor | None = None
     patches: Tensor | None = None
 
+    def __getitem__(self, rows: slice) -> Query:
+        """Some of the pictures."""
+        pre = None if self.pre is None else self.pre[rows]
+        return Query(self.x[rows], pre, None if self.patches is None else self.patches[rows])
+
 
 @dataclass(frozen=True)
 class Labelled:

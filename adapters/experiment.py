@@ -83,7 +83,7 @@ def _run(entry: Entry, experiment: Experiment, drawn: Draw, fit: Fit | None) -> 
     chosen = _choose(experiment, method, config, fixed, drawn)
     fitted = time.perf_counter()
     with torch.inference_mode():
-        logits = method.logits(chosen.state, chosen.config, method.input(drawn.test.query))
+        logits = method.answer(chosen.state, chosen.config, drawn.test.query, drawn.episode.classes)
     done = time.perf_counter()
     row = {
         "run": run_id(entry, experiment, drawn.episode.task),

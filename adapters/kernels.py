@@ -15,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 CHUNK = 4096  # rows of the kernel that are in memory at once
+PORTION = 2**18  # numbers that a pass works on at once
 SMALL = 1e-5  # eigenvalues below this share of the largest are float32's rounding
 
 
@@ -27,6 +28,16 @@ def affinity(x: Tensor, z: Tensor, beta: float) -> Tensor:
 def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Sums of `values [n, q]` over the rows of each class, `[c, q]`: Y^T values without Y."""
     return values.new_zeros(classes, values.shape[1]).index_add(0, labels, values)
+
+
+def class_affinity(near: Tensor, labels: Tensor, classes: int, beta: float) -> Tensor:
+    """Sums of k over the rows of each class `[c, q]`, from cosines less 1, `near [n, q]`."""
+    sums = near.new_zeros(classes, near.shape[1])
+    # A portion stays in the processor's cache between the exponential and the sum.
+    rows = max(PORTION // max(near.shape[1], 1), 1)
+    for some, y in zip(torch.split(near, rows), torch.split(labels, rows), strict=True):
+        sums = sums.index_add_(0, y, (beta * some).exp_())
+    return sums
 
 
 def ridge(
@@ -70,4 +81,4 @@ def coordinates(path: dict[str, Tensor], f: Tensor, beta: float) -> Tensor:
 
 def predict(path: dict[str, Tensor], at: Tensor, lambda_: float) -> Tensor:
     """The regression's values `[q, c]` at the queries' coordinates `[q, m]`."""
-    return at @ (path["moments"] / (path["spectrum"] + 1 / lambda_)[:, None])
+    return (at / (path["spectrum"] + 1 / lambda_)) @ path["moments"]

@@ -66,12 +66,8 @@ def new(d: int, width: int, heads: int, generator: Generator) -> dict[str, Tenso
     }
 
 
-def neighbours(
-    f: Tensor, slots: Tensor, seen: Tensor, text: Tensor, p: Tensor, rivals: int
-) -> Neighbours:
-    """The neighbours of prototypes `p [..., c, d]`: pictures `f [..., n, d]` where `seen`, text."""
-    own = f[..., slots.clamp(min=0), :]  # [..., c, k, d]
-    there = seen[..., slots.clamp(min=0)] & (slots >= 0)
+def neighbours(own: Tensor, there: Tensor, text: Tensor, p: Tensor, rivals: int) -> Neighbours:
+    """The neighbours of prototypes `p [..., c, d]`: the pictures that `of_classes` gives, text."""
     own = torch.cat([text[:, None].expand(*own.shape[:-2], 1, -1), own], dim=-2)
     return Neighbours(own, pad(there, (1, 0), value=True), nearest(p, rivals))
 
@@ -87,6 +83,12 @@ def nearest(p: Tensor, count: int) -> Tensor:
     unit = normalize(p.detach(), dim=-1)
     alike = unit @ unit.mT - 3 * torch.eye(p.shape[-2], device=p.device)  # never itself
     return alike.topk(min(count, p.shape[-2] - 1), dim=-1).indices
+
+
+def of_classes(f: Tensor, slots: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures `f [..., n, d]` by class `[..., c, k, d]`, and which are `seen` `[..., c, k]`."""
+    rows = slots.clamp(min=0)
+    return f[..., rows, :], seen[..., rows] & (slots >= 0)
 
 
 def slots(labels: Tensor, classes: int) -> Tensor:

@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import torch
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Query, Text
@@ -44,6 +45,8 @@ State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
 Grid = Iterator[tuple[dict[str, Any], Tensor]]
+
+PORTION = 2**18  # logits at once; as many stay in a processor's cache while a grid is gone through
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,23 @@ class Method:
         """What its functions take of pictures: embeddings `[q, d]`, or a query if it has extras."""
         query = query_of(x)
         return query if self.extras else query.x
+
+    def portions(self, query: Query, classes: int) -> Iterator[tuple[slice, Tensor | Query]]:
+        """Rows of the pictures and those pictures as that `input`, a portion at a time.
+
+        Memory and a grid's speed then do not depend on how many pictures there are. A transductive
+        method gets all of them at once.
+        """
+        pictures = len(query.x)
+        rows = max(pictures if self.transductive else PORTION // classes, 1)
+        for first in range(0, max(pictures, 1), rows):
+            some = slice(first, first + rows)
+            yield some, self.input(query[some])
+
+    def answer(self, state: State, config: Any, query: Query, classes: int) -> Tensor:
+        """Logits `[q, c]` of any number of pictures, a portion at a time."""
+        parts = [self.logits(state, config, x) for _, x in self.portions(query, classes)]
+        return torch.cat(parts)
 
     def scores(self, state: State, config: Any, x: Tensor | Query, axes: Axes) -> Grid:
         """Each choice of the `logits` axes with its logits `[q, c]` on that `input`, in order."""

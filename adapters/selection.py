@@ -11,15 +11,16 @@ Every result row carries its policy, and rows of different policies never share 
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from adapters.episode import Draw, Episode, Labelled
-from adapters.evaluate import accuracy
+from adapters.evaluate import hits
 from adapters.method import Axes, Method, State, choices
 from featcache.errors import EpisodeError, UnknownNameError
 
@@ -83,14 +84,10 @@ def select(
         state = method.fit(episode, candidate, chance(episode))
         if held is None or not (on_fit or on_logits):
             return Chosen(candidate, state, None, 0)
-        with torch.inference_mode():
-            for choice, logits in method.scores(
-                state, candidate, method.input(held.query), on_logits
-            ):
-                tried += 1
-                found = score(method, logits, held)
-                if best is None or _signed(method, found) > _signed(method, best.score):
-                    best = Chosen(replace(candidate, **choice), state, found, tried)
+        for choice, found in _scores(method, state, candidate, held, on_logits, episode.classes):
+            tried += 1
+            if best is None or _signed(method, found) > _signed(method, best.score):
+                best = Chosen(replace(candidate, **choice), state, found, tried)
     assert best is not None
     return replace(best, tried=tried)
 
@@ -113,11 +110,34 @@ def _asked(axes: Axes, held: Labelled | None, fixed: Set[str]) -> Axes:
     return {key: values for key, values in axes.items() if key not in fixed and held}
 
 
-def score(method: Method, logits: torch.Tensor, held: Labelled) -> float:
+def _scores(
+    method: Method, state: State, config: Any, held: Labelled, axes: Axes, classes: int
+) -> Iterator[tuple[dict[str, Any], float]]:
+    """Each choice of the `logits` axes with its score on all the held-out pictures."""
+    choices: list[dict[str, Any]] = []
+    totals: list[float] = []
+    with torch.inference_mode():
+        for rows, x in method.portions(held.query, classes):
+            found = [
+                (choice, _total(method, logits, held.labels[rows]))
+                for choice, logits in method.scores(state, config, x, axes)
+            ]
+            choices = [choice for choice, _ in found]
+            totals = [a + b for a, (_, b) in zip(totals or [0.0] * len(found), found, strict=True)]
+    return zip(choices, (total / len(held.labels) for total in totals), strict=True)
+
+
+def score(method: Method, logits: Tensor, held: Labelled) -> float:
     """Accuracy in per cent or mean cross-entropy of `logits [n, c]`, as the criterion says."""
+    return _total(method, logits, held.labels) / len(held.labels)
+
+
+def _total(method: Method, logits: Tensor, labels: Tensor) -> float:
+    """What `score` is the mean of, summed over the pictures."""
     if method.criterion == "accuracy":
-        return accuracy(logits, held.labels)
-    return float(cross_entropy(logits, held.labels))
+        # A whole number, whatever the portions, so that equals stay equal.
+        return 100.0 * hits(logits, labels)
+    return float(cross_entropy(logits, labels, reduction="none").double().sum())
 
 
 def _signed(method: Method, value: float | None) -> float:

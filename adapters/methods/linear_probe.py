@@ -32,11 +32,12 @@ class Config:
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Weights `[c, d]` and biases `[c]`."""
     model = LogisticRegression(C=config.C, max_iter=config.iterations)
-    model.fit(episode.support.x.numpy(), episode.support.labels.numpy())
+    x = episode.support.x
+    model.fit(x.cpu().numpy(), episode.support.labels.cpu().numpy())
     weights, bias = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
     if len(model.classes_) == 2:  # one row, for the second class against the first
         weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2
-    return {"weights": weights.float().contiguous(), "bias": bias.float()}
+    return {"weights": weights.to(x).contiguous(), "bias": bias.to(x)}
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:

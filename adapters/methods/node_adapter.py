@@ -107,13 +107,12 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
 
 
 def _data(episode: Episode) -> dict[str, Tensor]:
-    """Unit views `[v, n, d]` and texts `[c, d]`; labels as numbers, as `[n, c]`, as `[c, k]`."""
+    """Unit views `[v, n, d]` and texts `[c, d]`; labels `[n]`, and rows by class `[c, k]`."""
     support = episode.support
     return {
         "views": support.unit_views,
         "text": episode.text.unit(),
         "labels": support.labels,
-        "one_hot": support.one_hot(episode.classes),
         "slots": local_flow.slots(support.labels, episode.classes),
     }
 
@@ -164,9 +163,8 @@ def _loss(
     rows = torch.arange(len(data["labels"]), device=data["labels"].device)
     f = data["views"][batch["views"], rows]  # [e, n, d]
     p = _moved(parameters, f, data, batch["asked"], config)[-1]  # [e, c, d]
-    scores = scale * f @ normalize(p, dim=-1).mT  # [e, n, c]
-    asked = batch["queries"][..., None].expand(-1, -1, scores.shape[-1])
-    scores = scores.gather(1, asked)  # [e, q, c]
+    asked = batch["queries"][..., None].expand(-1, -1, f.shape[-1])
+    scores = scale * f.gather(1, asked) @ normalize(p, dim=-1).mT  # [e, q, c]
     return cross_entropy(scores.flatten(0, 1), data["labels"][batch["queries"]].flatten())
 
 
@@ -175,20 +173,20 @@ def _moved(
 ) -> Tensor:
     """The prototypes `[steps + 1, ..., c, d]` that `f [..., n, d]` less those `asked` make."""
     text = data["text"]
-    values = data["one_hot"] * ~asked[..., None]  # [..., n, c]
-    start, seen = _start(parameters, f, values, text, config)
+    own, there = local_flow.of_classes(f, data["slots"], ~asked)
+    start, seen = _start(parameters, own, there, text, config)
     if config.field != "local":
         return _flow(parameters, start, seen, config)
-    near = local_flow.neighbours(f, data["slots"], ~asked, text, start, config.rivals)
+    near = local_flow.neighbours(own, there, text, start, config.rivals)
     return _local(parameters, start, near, config)
 
 
 def _start(
-    parameters: Parameters, f: Tensor, values: Tensor, text: Tensor, config: Config
+    parameters: Parameters, own: Tensor, there: Tensor, text: Tensor, config: Config
 ) -> tuple[Tensor, Tensor]:
     """p(0) and the class means v `[..., c, d]`; the text is both where a class has no pictures."""
-    counts = values.sum(-2)[..., None]  # [..., c, 1]
-    means = values.mT @ f / counts.clamp(min=1)
+    counts = there.sum(-1)[..., None]  # [..., c, 1]
+    means = (own * there[..., None]).sum(-2) / counts.clamp(min=1)
     seen = torch.where(counts > 0, _unit(means, config), text)
     share = _mix(parameters, seen, config)
     return torch.where(counts > 0, share * seen + (1 - share) * text, text), seen

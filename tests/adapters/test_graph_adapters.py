@@ -107,7 +107,7 @@ def test_negatives(negatives: str) -> None:
     )
     state = HEGRAPH.fit(episode, config, Generator())
     tip = TIP.fit(episode, TIP.config(), Generator())
-    assert torch.equal(state["values"], tip["values"])
+    assert torch.equal(state["labels"], tip["labels"])
     torch.testing.assert_close(state["keys"], tip["keys"])
 
     text = episode.text.unit().double().numpy()

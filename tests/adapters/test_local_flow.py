@@ -23,10 +23,15 @@ def parts(seed: int = 0) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
     return net, f, text, torch.randn(C, D, generator=g)
 
 
+def neighbours(
+    f: Tensor, slots: Tensor, seen: Tensor, text: Tensor, p: Tensor
+) -> local_flow.Neighbours:
+    return local_flow.neighbours(*local_flow.of_classes(f, slots, seen), text, p, RIVALS)
+
+
 def flow(net: Any, f: Tensor, labels: Tensor, text: Tensor, p: Tensor, **off: Any) -> Tensor:
-    near = local_flow.neighbours(
-        f, local_flow.slots(labels, C), torch.ones(len(f), dtype=torch.bool), text, p, RIVALS
-    )
+    seen = torch.ones(len(f), dtype=torch.bool)
+    near = neighbours(f, local_flow.slots(labels, C), seen, text, p)
     return local_flow.velocity(net, p, near, torch.tensor(0.3), **(SWITCHES | off))
 
 
@@ -57,9 +62,9 @@ def test_pictures_that_are_not_seen_do_not_matter() -> None:
     net, f, text, p = parts()
     seen = torch.rand(4, len(LABELS), generator=Generator().manual_seed(3)) < 0.5  # [e, n]
     starts, slots = p.expand(4, C, D), local_flow.slots(LABELS, C)
-    near = local_flow.neighbours(f.expand(4, -1, -1), slots, seen, text, starts, RIVALS)
+    near = neighbours(f.expand(4, -1, -1), slots, seen, text, starts)
     hidden = torch.where(seen[..., None], f, 100.0)
-    other = local_flow.neighbours(hidden, slots, seen, text, starts, RIVALS)
+    other = neighbours(hidden, slots, seen, text, starts)
     t = torch.tensor(0.0)
     torch.testing.assert_close(
         local_flow.velocity(net, starts, near, t, 4, True, True),

@@ -16,6 +16,7 @@ from adapters import registry
 from adapters.configure import configure
 from adapters.episode import Episode, Labelled, Query, Text
 from adapters.method import Method, State, choices
+from adapters.selection import select
 from adapters.stacking import fit_all
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
@@ -190,6 +191,22 @@ def test_the_grid_does_without_axes_that_the_user_fixed(name: str) -> None:
         assert choice == {kept: value}
         direct = m.logits(fitted(name), replace(config, **choice), asked(name))
         torch.testing.assert_close(logits, direct, atol=1e-3, rtol=1e-4)
+
+
+def test_pictures_in_portions_are_answered_and_chosen_on_as_all_at_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    m, config = quick(name)
+    fit = replace(m, fit=lambda *_: fitted(name))
+    whole = m.answer(fitted(name), config, TEST.query, EPISODE.classes)
+    assert torch.equal(whole, m.logits(fitted(name), config, asked(name)))
+    chosen = select(fit, EPISODE, config, TEST)
+    monkeypatch.setattr("adapters.method.PORTION", 7 * EPISODE.classes)
+    parts = m.answer(fitted(name), config, TEST.query, EPISODE.classes)
+    torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-4)
+    again = select(fit, EPISODE, config, TEST)
+    assert (again.config, again.tried) == (chosen.config, chosen.tried)
+    assert (again.score or 0.0) == pytest.approx(chosen.score or 0.0, rel=1e-4)
 
 
 def test_settings_that_cannot_be_are_refused(name: str) -> None:
