@@ -11,8 +11,9 @@ a picture is drawn; text.
 
 Differs from the released code, which is not complete: any number of classes, in one graph instead
 of four clusters; W of width d, starting at the identity, for its initial values were not found;
-edges are a softmax of cosines of centred nodes; AdamW and a number of steps. New classes are asked
-of the graph of the old ones, unless there are biases, which belong to classes.
+edges are a softmax of cosines of centred nodes; AdamW and a number of steps; beta by the least
+cross-entropy (on seeds 11 to 13 of WHU-RS19, 0.3 points above the best accuracy). New classes are
+asked of the graph of the old ones, unless there are biases, which belong to classes.
 """
 
 from __future__ import annotations
@@ -117,4 +118,5 @@ method = Method(
     with_text=with_text,
     space=space,
     targets=targets,
+    criterion="cross-entropy",
 )
