@@ -34,7 +34,7 @@ from adapters import Episode, Labelled, Support, Text, names, training
 from adapters.configure import configure
 from adapters.episode import Projection
 from adapters.registry import get
-from adapters.selection import candidates, chance, select
+from adapters.selection import candidates, select
 
 CLASSES, SHOTS, WIDTH, VIEWS, PROMPTS, VAL = 1000, 16, 512, 20, 7, 4
 STEPS, WARM_UP = 12, 2
@@ -44,7 +44,6 @@ OWN = {
     "proker": ("proker", {"preset": "imagenet"}),
     "fma (closed form)": ("fma", {"solver": "closed-form"}),
 }
-SLOW = {"linear-probe"}  # one fit is timed, of as many as it has settings
 
 
 class EnoughError(Exception):
@@ -111,17 +110,16 @@ def measure(name: str, threads: int, answer: Connection) -> None:
 
     training._descend = noted
     register_optimizer_step_post_hook(tick)
-    found: dict[str, Any] = {"fits": len(candidates(method, config, held, fixed))}
+    fits = candidates(method, config, held, fixed)
+    found: dict[str, Any] = {"fits": len(fits)}
     began, busy = time.perf_counter(), time.process_time()
     try:
-        if name in SLOW:
-            method.fit(episode, config, chance(episode))
-            found["one_fit_s"] = time.perf_counter() - began
-        else:
-            found["tried"] = select(method, episode, config, held, fixed).tried
+        found["tried"] = select(method, episode, config, held, fixed).tried
     except EnoughError:
         pairs = zip(ticks[WARM_UP:], ticks[WARM_UP + 1 :], strict=False)
-        found |= {"steps": steps[0], "step_s": statistics.median(b - a for a, b in pairs)}
+        trained = [each for each in fits if getattr(each, "steps", 1)]
+        found |= {"trained": len(trained), "steps": steps[-1]}
+        found["step_s"] = statistics.median(b - a for a, b in pairs)
     except Exception as error:
         found["failed"] = f"{type(error).__name__}: {error}"
     found |= {"fit_s": time.perf_counter() - began, "cpu_s": time.process_time() - busy}
@@ -169,6 +167,7 @@ def invented(
 
 def page(rows: dict[str, dict[str, Any]]) -> str:
     lines = [line(name, row) for name, row in sorted(rows.items())]
+    data = statistics.median(row["data_gb"] for row in rows.values() if "data_gb" in row)
     machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
     return f"""# At ImageNet's size
 
@@ -182,19 +181,14 @@ class centres.
 
 A method without optimiser steps was fitted with its choice of settings; *seconds* is what that
 took. One with optimiser steps was stopped after {STEPS}, and *seconds* is an estimate (≈): the
-median step, times steps, times fits, so without the scores on validation. `linear-probe` was
-fitted once and counted for every setting. A quick way through many fits at this size is
-`--policy none`, which does one. Memory is the process's peak, of which torch and the made-up
-features themselves are about {statistics.median(row["data_gb"] for row in complete(rows)):.1f} GB.
+median step, times steps, times fits that train, so without the scores on validation. Where there
+are many fits, `--policy none` or a fixed setting does one. Memory is the process's peak, of which
+torch and the made-up features themselves are about {data:.1f} GB.
 
 | method | fits | settings tried | steps a fit | a step, ms | seconds | memory, GB |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 {os.linesep.join(lines)}
 """
-
-
-def complete(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return [row for row in rows.values() if "data_gb" in row]
 
 
 def line(name: str, row: dict[str, Any]) -> str:
@@ -204,9 +198,7 @@ def line(name: str, row: dict[str, Any]) -> str:
         seconds = row["failed"]
     elif "step_s" in row:
         steps, step = f"{row['steps']:,}", f"{1000 * row['step_s']:,.0f}"
-        seconds = f"≈ {row['fits'] * row['steps'] * row['step_s']:,.0f}"
-    elif "one_fit_s" in row:
-        seconds = f"≈ {row['fits'] * row['one_fit_s']:,.0f}"
+        seconds = f"≈ {row['trained'] * row['steps'] * row['step_s']:,.0f}"
     else:
         seconds, tried = f"{row['fit_s']:.1f}", f"{row['tried']:,}"
     memory = f"{row['peak_gb']:.1f}" if "peak_gb" in row else ""
