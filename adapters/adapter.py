@@ -18,7 +18,7 @@ from adapters.registry import get
 from featcache.cache import PATCHES, PRE_PROJECTION
 from featcache.errors import CacheError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ def load(folder: Path | str) -> Adapter:
     except (OSError, ValueError, SafetensorError) as error:
         raise CacheError(f"the adapter in {folder} is damaged ({error}); fit it again.") from None
     if card.get("format") != FORMAT:
-        raise CacheError(f"{folder} was saved in format {card.get('format')}, not {FORMAT}.")
+        raise CacheError(
+            f"{folder} was saved in format {card.get('format')}, not {FORMAT}; fit it again."
+        )
     config, _ = configure(card["method"], get(card["method"]), card["config"])
     return Adapter(card["method"], config, state, tuple(card["classnames"]), card["about"])

@@ -1,8 +1,9 @@
 """Many values of a smooth function from a few: interpolation at Chebyshev's points.
 
-For sums of exp(-beta d) with 0 <= d <= 2, as a function of beta on an interval of length L, the
-coefficient of T_k is at most 2 exp(-L) I_k(L), I_k the modified Bessel function (Abramowitz and
-Stegun, 9.6.34), about exp(-k^2 / 2L). Beyond k = sqrt(32 L) + 8 it is lost in float32's rounding.
+As a function of beta >= 0 on an interval of length L, exp(-beta d) with 0 <= d <= 2 has a
+coefficient of T_k, where k^2 > L, of at most 2 exp(-L) I_k(L), I_k the modified Bessel function
+(Abramowitz and Stegun, 9.6.34). At k = sqrt(32 L) + 8 that is less than float32's rounding of the
+largest value; the error is as small beside that value, not beside each.
 """
 
 from __future__ import annotations

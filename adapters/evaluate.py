@@ -12,7 +12,7 @@ from torch import Tensor
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Top-1 accuracy in per cent of `logits [q, c]` against `labels [q]`."""
-    return 100.0 * (hits(logits, labels) / len(labels)) if len(labels) else math.nan
+    return 100.0 * hits(logits, labels) / len(labels) if len(labels) else math.nan
 
 
 def hits(logits: Tensor, labels: Tensor) -> int:

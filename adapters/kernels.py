@@ -15,8 +15,16 @@ import torch
 from torch import Generator, Tensor
 
 CHUNK = 4096  # rows of the kernel that are in memory at once
-PORTION = 2**18  # numbers that a pass works on at once
+CACHED, LARGE = 2**18, 2**26  # numbers in a portion
 SMALL = 1e-5  # eigenvalues below this share of the largest are float32's rounding
+
+
+def portion(x: Tensor) -> int:
+    """How many numbers to work on at once where x lies.
+
+    As many as stay in a processor's cache from one step to the next, or as keep a GPU busy.
+    """
+    return CACHED if x.device.type == "cpu" else LARGE
 
 
 def affinity(x: Tensor, z: Tensor, beta: float) -> Tensor:
@@ -33,10 +41,9 @@ def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
 def class_affinity(near: Tensor, labels: Tensor, classes: int, beta: float) -> Tensor:
     """Sums of k over the rows of each class `[c, q]`, from cosines less 1, `near [n, q]`."""
     sums = near.new_zeros(classes, near.shape[1])
-    # A portion stays in the processor's cache between the exponential and the sum.
-    rows = max(PORTION // max(near.shape[1], 1), 1)
+    rows = max(portion(near) // max(near.shape[1], 1), 1)
     for some, y in zip(torch.split(near, rows), torch.split(labels, rows), strict=True):
-        sums = sums.index_add_(0, y, (beta * some).exp_())
+        sums.index_add_(0, y, (beta * some).exp_())
     return sums
 
 

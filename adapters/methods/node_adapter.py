@@ -186,7 +186,7 @@ def _start(
 ) -> tuple[Tensor, Tensor]:
     """p(0) and the class means v `[..., c, d]`; the text is both where a class has no pictures."""
     counts = there.sum(-1)[..., None]  # [..., c, 1]
-    means = (own * there[..., None]).sum(-2) / counts.clamp(min=1)
+    means = torch.einsum("...ck,...ckd->...cd", there.to(own), own) / counts.clamp(min=1)
     seen = torch.where(counts > 0, _unit(means, config), text)
     share = _mix(parameters, seen, config)
     return torch.where(counts > 0, share * seen + (1 - share) * text, text), seen

@@ -91,8 +91,8 @@ def refit(row: Any, baseline: str, cache: FeatureCache | None) -> tuple[Refitted
     return Refitted(
         outcome.adapter.classnames,
         test.labels,
-        outcome.adapter.logits(test.x).argmax(1),
-        other.adapter.logits(test.x).argmax(1),
+        outcome.adapter.logits(test.query).argmax(1),
+        other.adapter.logits(test.query).argmax(1),
     ), float(outcome.row["accuracy"])
 
 

@@ -121,10 +121,11 @@ def _scores(adapter: Adapter, method: Method, test: Labelled) -> tuple[list[floa
     """Accuracy after each step, and the number of steps the adapter takes."""
     axes = method.space(adapter.config).logits
     (field,) = axes
+    x = method.input(test.query)
     with torch.inference_mode():
         found = {
             choice[field]: accuracy(logits, test.labels)
-            for choice, logits in method.scores(adapter.state, adapter.config, test.x, axes)
+            for choice, logits in method.scores(adapter.state, adapter.config, x, axes)
         }
     own = getattr(adapter.config, field)
     values = sorted(found)

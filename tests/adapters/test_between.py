@@ -16,7 +16,7 @@ from adapters import between
 def test_sums_of_exponentials_to_the_rounding_of_float32(
     low: float, length: float, count: int, seed: int
 ) -> None:
-    d = 2 * torch.rand(7, 16, generator=torch.Generator().manual_seed(seed))
+    d = 2.3 * torch.rand(7, 16, generator=torch.Generator().manual_seed(seed)) - 0.3
     at = [low + length * i / count for i in range(count)]
 
     def function(beta: float) -> Tensor:
@@ -24,7 +24,8 @@ def test_sums_of_exponentials_to_the_rounding_of_float32(
 
     found = torch.stack([*between.values(function, at)])
     exact = (-torch.tensor(at).double()[:, None, None] * d.double()).exp().sum(2)
-    torch.testing.assert_close(found.double(), exact, atol=16 * 1e-6, rtol=0)
+    # Beside the largest value, not beside each.
+    torch.testing.assert_close(found.double(), exact, atol=3e-6 * float(exact.max()), rtol=0)
 
 
 def test_points_are_fewer_than_values_and_never_more() -> None:
@@ -46,6 +47,6 @@ def test_points_are_fewer_than_values_and_never_more() -> None:
     assert few.tolist() == pytest.approx(asked)
 
 
-def test_values_that_are_all_one() -> None:
+def test_values_that_are_all_the_same() -> None:
     found = [*between.values(lambda beta: torch.tensor([beta]), [2.0] * 20)]
-    assert [x.item() for x in found] == [2.0] * 20
+    assert [x.item() for x in found] == pytest.approx([2.0] * 20)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import cache_model, registry
+from adapters import cache_model, kernels, registry
 from tests.adapters import synthetic, whurs19
 
 
@@ -37,6 +37,31 @@ def test_the_search_is_the_released_one() -> None:
     assert [len(values) for values in axes.values()] == [200, 20]
     assert axes["beta"][1] == pytest.approx(0.1 + (12 - 0.1) / 200)
     assert axes["alpha"][-1] == pytest.approx(0.1 + 19 * (10 - 0.1) / 20)
+
+
+def test_sums_by_class_in_portions_are_the_product_with_one_hot_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    g = Generator().manual_seed(0)
+    near = (torch.rand(40, 9, generator=g) - 1).requires_grad_()
+    labels = torch.randint(5, (40,), generator=g)
+    monkeypatch.setattr("adapters.kernels.CACHED", 30)
+    found = kernels.class_affinity(near, labels, 6, 3.0)
+    wanted = torch.nn.functional.one_hot(labels, 6).float().T @ (3 * near).exp()
+    torch.testing.assert_close(found, wanted)
+    slopes = [torch.autograd.grad(each.square().sum(), near)[0] for each in (found, wanted)]
+    torch.testing.assert_close(*slopes)
+
+
+def test_trained_keys_that_are_no_cosines_are_not_interpolated() -> None:
+    episode, test = synthetic.episode()
+    m = registry.get("tip-adapter")
+    state = m.fit(episode, m.config(), Generator())
+    state["keys"] = 2 * state["keys"]
+    axes = {"beta": [0.1 + i * 0.06 for i in range(200)]}
+    for choice, logits in cache_model.grid(state, m.config(), test.x, axes):
+        wanted = m.logits(state, m.config(**choice), test.x)
+        torch.testing.assert_close(logits, wanted)
 
 
 def test_without_a_cache_it_is_zero_shot() -> None:
