@@ -35,6 +35,8 @@ NEW_SHOTS = [4, 16]  # of the base-to-new task
 # Methods in closed form on top of each other: a second's work, and the best of the table.
 TOGETHER = ["fma", "fma@taskres", "sum:gda+fma", "sum:gda+fma@taskres"]
 CLOSED = {"fma.solver": "closed-form"}
+# The network adapters, and the one that they are compared with.
+ADAPTERS, PLAIN = ["lathadapter", "graph-adapter", "hegraph-adapter"], "clip-adapter"
 # The 200-epoch presets are compared with the default where a fit takes minutes, not hours.
 PRESETS, PRESET_SHOTS, PRESET_BACKBONE = ["default", "code", "paper"], [4, 16], "ViT-B-32"
 
@@ -101,6 +103,8 @@ def page(cache: FeatureCache, frame: pandas.DataFrame, jobs: int) -> str:
     few, new = (frame[frame["task"] == task] for task in ("few-shot", "base-to-new"))
     parts = [head(frame, jobs)]
     parts += [section(cache, name, few[few["backbone"] == name]) for name in BACKBONES]
+    if PLAIN in set(few["label"]):
+        parts += [beside(few)]
     parts += [base_to_new(new)]
     if few["settings"].str.contains("preset").any():
         parts += [presets(few[few["backbone"] == PRESET_BACKBONE])]
@@ -131,7 +135,8 @@ half a point are not findings. The defaults of `fma`, `node-adapter`, `lathadapt
 `hegraph-adapter`, how the two graph adapters choose, and the decades of `linear-probe` were settled
 with results on this set in view, in part on other seeds, whose pictures overlap these.
 
-Seconds: median of a fit with its choice of settings, on one thread; {jobs} workers side by side on
+Seconds: median of a fit with its choice of settings, on one thread, by the clock, so that whatever
+else ran on the machine counts too; {jobs} workers side by side on
 {os.cpu_count()} CPU cores ({platform.machine()}, torch {torch.__version__}, Python \
 {platform.python_version()}). {len(frame):,} runs, {minutes:.0f} minutes of fitting that the \
 workers shared.
@@ -174,6 +179,26 @@ def behind(frame: pandas.DataFrame) -> str:
     means = means.drop("zero-shot", errors="ignore")
     under = [f"`{method}` {mean:.1f}" for method, mean in means.items() if mean < floor - 0.05]
     return f"One shot, under {floor:.1f}: {', '.join(under) or 'none'}."
+
+
+def beside(frame: pandas.DataFrame) -> str:
+    """Adapters less clip-adapter, on the same draws."""
+    found = frame.pivot_table(
+        index=["backbone", "shots", "seed"], columns="label", values="accuracy"
+    )
+    shown = [name for name in ADAPTERS if name in found]
+    gaps = found[shown].sub(found[PLAIN], axis=0)
+    rows = [
+        [name, *(f"{spread(list(gaps.loc[backbone, name].dropna()))}" for backbone in BACKBONES)]
+        for name in shown
+    ]
+    return f"""## Beside {PLAIN}
+
+Points above {PLAIN}, mean ± sample standard deviation over the five numbers of shots and three
+seeds; under half a point is no finding.
+
+{markdown(["method", *BACKBONES], rows)}
+"""
 
 
 def table(frame: pandas.DataFrame) -> str:
