@@ -73,7 +73,7 @@ def test_rows_of_a_driver_that_died_are_taken_over(runs: list[Run], tmp_path: Pa
 @pytest.mark.slow
 def test_what_a_killed_task_had_finished_counts(runs: list[Run], tmp_path: Path) -> None:
     pytest.importorskip("submitit")
-    many = grid(FeatureCache(runs[0].entry.folder.parents[2]), method="gda", seed=list(range(200)),
+    many = grid(FeatureCache(runs[0].entry.folder.parents[2]), method="gda", seed=list(range(1500)),
                 shots=[1, 2, 4])  # fmt: skip
     made: Any = local_slurm(tmp_path / "slurm", 1)
     results = Results(tmp_path / "results.sqlite")
