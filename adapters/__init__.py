@@ -10,32 +10,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adapters.adapter import Adapter, load
-    from adapters.episode import Draw, Episode, Labelled, Query, Support, Text, draw
+    from adapters.compose import get
+    from adapters.drawing import draw
+    from adapters.episode import Draw, Episode, Labelled, Query, Support, Target, Text
     from adapters.evaluate import accuracy, harmonic_mean, spread
-    from adapters.experiment import Experiment, Outcome, fit, run
-    from adapters.registry import get, names
+    from adapters.experiment import Experiment
+    from adapters.fitting import Outcome, fit, run
+    from adapters.registry import names
     from adapters.results import Results
+    from adapters.sweeping.engine import engine
+    from adapters.sweeping.grid import Grid, grid
+    from adapters.sweeping.search import Search
+    from adapters.sweeping.sweep import sweep
 
 _HOMES = {
     "Adapter": "adapter",
     "Draw": "episode",
     "Episode": "episode",
     "Experiment": "experiment",
+    "Grid": "sweeping.grid",
     "Labelled": "episode",
-    "Outcome": "experiment",
+    "Outcome": "fitting",
     "Query": "episode",
     "Results": "results",
+    "Search": "sweeping.search",
     "Support": "episode",
+    "Target": "episode",
     "Text": "episode",
     "accuracy": "evaluate",
-    "draw": "episode",
-    "fit": "experiment",
-    "get": "registry",
+    "draw": "drawing",
+    "engine": "sweeping.engine",
+    "fit": "fitting",
+    "get": "compose",
+    "grid": "sweeping.grid",
     "harmonic_mean": "evaluate",
     "load": "adapter",
     "names": "registry",
-    "run": "experiment",
+    "run": "fitting",
     "spread": "evaluate",
+    "sweep": "sweeping.sweep",
 }
 
 __all__ = [
@@ -43,21 +56,27 @@ __all__ = [
     "Draw",
     "Episode",
     "Experiment",
+    "Grid",
     "Labelled",
     "Outcome",
     "Query",
     "Results",
+    "Search",
     "Support",
+    "Target",
     "Text",
     "accuracy",
     "draw",
+    "engine",
     "fit",
     "get",
+    "grid",
     "harmonic_mean",
     "load",
     "names",
     "run",
     "spread",
+    "sweep",
 ]
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from adapters.registry import get
 from featcache.cache import PATCHES, PRE_PROJECTION
 from featcache.errors import CacheError
 

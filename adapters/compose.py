@@ -1,7 +1,7 @@
 """Methods made of methods: one fitted in another's space, and sums of logits.
 
     top@base        base moves pictures and class vectors into its own space (its `features` and
-                    `targets`), and top is fitted there: `fma@taskres`, `fma@clip-adapter`
+                    `class_vectors`), and top is fitted there: `fma@taskres`, `fma@clip-adapter`
     sum:a+b         each part's logits, standardised over the classes of a query, added with equal
                     weight: `sum:gda+fma@taskres`
 
@@ -21,21 +21,23 @@ from typing import Any
 from torch import Generator, Tensor, ones
 from torch.nn.functional import normalize
 
-from adapters.configure import field_of
 from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text
+from adapters.expression import field_of, parts
 from adapters.method import Method, State, query_of
-from adapters.registry import get, parts
+from adapters.registry import plain
 from adapters.selection import Chosen, select
 from featcache.errors import MethodError
 
 
 @cache
-def build(name: str) -> Method:
-    """The method that an expression of names describes.
+def get(name: str) -> Method:
+    """The method of that name, or of an expression such as `fma@taskres` or `sum:gda+fma`.
 
-    Raises `MethodError` where a base has no space of its own or the expression is not one, and
-    `UnknownNameError` for a part that is none.
+    Raises `UnknownNameError` with the nearest names for a part that is none, `MethodError` for
+    parts that do not fit.
     """
+    if parts(name) == [name]:
+        return plain(name)
     if name.startswith("sum:"):
         return total(parts(name))
     top, base = parts(name)
@@ -45,7 +47,7 @@ def build(name: str) -> Method:
 def over(top_name: str, base_name: str) -> Method:
     """`top` fitted on pictures and class vectors as `base` moves them."""
     top, base = get(top_name), get(base_name)
-    if base.features is None and base.targets is None:
+    if base.features is None and base.class_vectors is None:
         raise MethodError(
             f"{base_name} moves neither pictures nor class vectors, so nothing can be fitted in "
             f"its space; use sum:{base_name}+{top_name} to add the two."
@@ -159,8 +161,8 @@ def _moved(episode: Episode, base: Method, low: Chosen) -> Episode:
     support = episode.support
     views = _features(base, low, Query(support.views, support.pre, support.patches))
     text = episode.text
-    if base.targets is not None:
-        vectors = base.targets(low.state, low.config)  # [c, d]
+    if base.class_vectors is not None:
+        vectors = base.class_vectors(low.state, low.config)  # [c, d]
         mask = ones(len(vectors), 1, dtype=text.mask.dtype, device=text.mask.device)
         text = Text(vectors[:, None], mask, text.classnames)
     moved = Support(views, support.labels, support.ids)

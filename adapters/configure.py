@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from adapters.expression import field_of, leaves
 from adapters.method import Method
-from adapters.registry import leaves
 from featcache.errors import ConfigError, UnknownNameError
 
 
@@ -47,11 +47,6 @@ def configure(name: str, method: Method, settings: Mapping[str, Any]) -> tuple[A
         key = ".".join(str(part) for part in first["loc"]) or "settings"
         message = first["msg"][0].lower() + first["msg"][1:]
         raise ConfigError(f"{name}: {key} = {first['input']!r}: {message}.") from None
-
-
-def field_of(part: str) -> str:
-    """A part of a composed method as a field of its config: `fma@taskres` is `fma_over_taskres`."""
-    return part.replace("@", "_over_").replace("-", "_").replace("+", "p")
 
 
 def _configure_parts(

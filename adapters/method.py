@@ -9,9 +9,10 @@ It ends with `method = Method(...)`, built from plain functions:
     logits(state, config, x [q, d]) -> [q, c]     scores of raw image embeddings
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
-    grid(state, config, x, axes) -> (choice, logits) …   those settings at little cost (optional)
+    logits_over(state, config, x, axes) -> (choice, logits) …   the logits of each of those settings
+                                                  that `logits` reads, at little cost (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
-    targets(state, config) -> [c, d]              class vectors in that space (optional)
+    class_vectors(state, config) -> [c, d]        what classes are in that space (optional)
     trajectory(state, config, x [q, d]) -> [s, n, d]   where its flow takes the pictures (n = q) or
                                                   the prototypes (n = c), step by step (optional)
 
@@ -37,15 +38,15 @@ import torch
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Query, Text
-from adapters.kernels import portion
-from adapters.training import Training
+from adapters.maths.kernels import portion
+from adapters.maths.training import Training
 from featcache.cache import EXTRAS
 from featcache.errors import MethodError
 
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
-Grid = Iterator[tuple[dict[str, Any], Tensor]]
+ChoiceLogits = Iterator[tuple[dict[str, Any], Tensor]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ def _no_space(_config: Any) -> Space:
 class Method:
     """One few-shot method: its config class and the functions named in the module's head.
 
+    `source` is where it was published, `status` how what is here differs from that, `new_classes`
+    what is to be said of it with classes known by name alone; all tables of methods are made of
+    these.
+
     `criterion` is what selection minimises or maximises on validation. `reads` names what is used
     beside embeddings and text where the cache holds it, `needs` what it must hold: `views`,
     `pre-projection`, `patches`, `negative prompts`. `presets` are named overrides of the config's
@@ -80,9 +85,9 @@ class Method:
     logits: Callable[[State, Any, Any], Tensor]
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
-    grid: Callable[[State, Any, Any, Axes], Grid] | None = None
+    logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
     features: Callable[[State, Any, Any], Tensor] | None = None
-    targets: Callable[[State, Any], Tensor] | None = None
+    class_vectors: Callable[[State, Any], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
     prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
@@ -92,6 +97,9 @@ class Method:
     needs: frozenset[str] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     transductive: bool = False
+    source: str = ""
+    status: str = "as published"
+    new_classes: str = ""
 
     @property
     def extras(self) -> frozenset[str]:
@@ -106,7 +114,7 @@ class Method:
     def portions(self, query: Query, classes: int) -> Iterator[tuple[slice, Tensor | Query]]:
         """Rows of the pictures and those pictures as that `input`, a portion at a time.
 
-        What a grid holds in memory, and its time a picture, then do not depend on how many there
+        What is held in memory, and its time a picture, then do not depend on how many there
         are. A transductive method gets all of them at once.
         """
         pictures = len(query.x)
@@ -120,10 +128,10 @@ class Method:
         parts = [self.logits(state, config, x) for _, x in self.portions(query, classes)]
         return torch.cat(parts)
 
-    def scores(self, state: State, config: Any, x: Tensor | Query, axes: Axes) -> Grid:
+    def scores(self, state: State, config: Any, x: Tensor | Query, axes: Axes) -> ChoiceLogits:
         """Each choice of the `logits` axes with its logits `[q, c]` on that `input`, in order."""
-        if axes and self.grid is not None:
-            yield from self.grid(state, config, x, axes)
+        if axes and self.logits_over is not None:
+            yield from self.logits_over(state, config, x, axes)
             return
         for choice in choices(axes):
             yield choice, self.logits(state, replace(config, **choice), x)

@@ -1,28 +1,28 @@
-"""Which methods there are, found by their files and without importing torch."""
+"""Which methods, tasks and policies there are, found without importing torch."""
 
 from __future__ import annotations
 
 import ast
-import pkgutil
-import re
-from functools import cache
-from hashlib import sha256
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters import unavailable
+from featcache import catalogue
 from featcache.errors import MethodError, UnknownNameError
 
 if TYPE_CHECKING:
     from adapters.method import Method
+    from adapters.task import Task
 
-FOLDER = Path(__file__).parent / "methods"
+HERE = Path(__file__).parent
+METHODS, TASKS = HERE / "methods", HERE / "tasks"
+POLICIES = ("none", "few-shot-val", "full-val", "transfer", "oracle-test")
 
 
 def names() -> list[str]:
-    """The registered methods: the files of `adapters/methods`, by the names they are asked for."""
-    return sorted(_files())
+    """The methods: the files of `adapters/methods`, by the names they are asked for."""
+    return sorted(catalogue.modules(METHODS))
 
 
 def summary(name: str) -> str:
@@ -30,88 +30,29 @@ def summary(name: str) -> str:
 
     Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
-    tree = ast.parse(file(name).read_text(encoding="utf-8"))
-    return (ast.get_docstring(tree) or "").partition("\n")[0]
+    return (ast.get_docstring(_source(file(name))) or "").partition("\n")[0]
 
 
-def get(name: str) -> Method:
-    """The method of that name, or of an expression such as `fma@taskres` or `sum:gda+fma`.
+def settings(name: str) -> list[str]:
+    """The fields of a method's config, as its source and those that it builds on spell them.
 
-    Raises `UnknownNameError` with the nearest names, `MethodError` for parts that do not fit.
+    Raises what `file` raises.
+    """
+    return [*_fields(file(name), "Config")]
+
+
+def plain(name: str) -> Method:
+    """The method of that name; `adapters.compose.get` knows expressions of names too.
+
+    Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
     from adapters.method import Method
 
-    if parts(name) != [name]:
-        from adapters.compose import build
-
-        return build(name)
-    module = file(name).stem
-    found = getattr(import_module(f"adapters.methods.{module}"), "method", None)
+    path = file(name)
+    found = getattr(catalogue.load("adapters.methods", name), "method", None)
     if not isinstance(found, Method):
-        raise MethodError(f"adapters/methods/{module}.py defines no `method`.")
+        raise MethodError(f"adapters/methods/{path.name} defines no `method`.")
     return found
-
-
-def parts(name: str) -> list[str]:
-    """The parts of an expression in the order in which it names them; a plain name is its own.
-
-    `sum:a+b` has a and b, `top@base` has top and base.
-    """
-    if name.startswith("sum:"):
-        # A doubled plus belongs to a name (`lp++`).
-        return re.findall(r"(?:[\w@-]|\+\+)+", name.removeprefix("sum:"))
-    return name.split("@", 1)
-
-
-def leaves(name: str) -> list[str]:
-    """The plain methods that an expression is made of."""
-    own = parts(name)
-    return own if own == [name] else [leaf for part in own for leaf in leaves(part)]
-
-
-def with_base(name: str, method: str, base: str) -> str:
-    """The expression with `method` in it fitted on top of `base`."""
-    if name.startswith("sum:"):
-        return "sum:" + "+".join(with_base(part, method, base) for part in parts(name))
-    top = name.partition("@")[0]
-    return f"{name}@{base}" if top == method else name
-
-
-@cache
-def code_version(name: str) -> str:
-    """Hash of the sources that a method's numbers come from, so that a changed one is a new run.
-
-    It covers the method's file and every module of `adapters` that it imports, directly or not:
-    its mathematics, the contract and the draws; for an expression those of all its parts and
-    `compose`. It does not cover `evaluate`, nor other packages.
-    """
-    files = {file(leaf) for leaf in leaves(name)}
-    if parts(name) != [name]:
-        files.add(FOLDER.parent / "compose.py")
-    while found := {path for each in files for path in _imports(each)} - files:
-        files |= found
-    digest = sha256()
-    for path in sorted(files):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:8]
-
-
-@cache
-def _imports(path: Path) -> frozenset[Path]:
-    """The files of the modules of `adapters` that a source file imports."""
-    home = FOLDER.parent
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            module = (node.module or "").split(".")
-            modules = [module] + [[*module, alias.name] for alias in node.names]
-        elif isinstance(node, ast.Import):
-            modules = [alias.name.split(".") for alias in node.names]
-        else:
-            continue
-        below = [inner for top, *inner in modules if top == "adapters"]
-        found |= {home.joinpath(*inner).with_suffix(".py") for inner in below}
-    return frozenset(each for each in found if each.is_file())
 
 
 def file(name: str) -> Path:
@@ -121,14 +62,57 @@ def file(name: str) -> Path:
     """
     if name in unavailable.METHODS:
         raise MethodError(unavailable.refusal(name))
-    files = _files()
-    if name not in files:
-        raise UnknownNameError("method", name, sorted(files))
-    return files[name]
+    if name not in catalogue.modules(METHODS):
+        raise UnknownNameError("method", name, names())
+    return catalogue.modules(METHODS)[name]
 
 
-@cache
-def _files() -> dict[str, Path]:
-    """Each method's file; its name has `-` for `_` and `++` for `plusplus`."""
-    stems = [module.name for module in pkgutil.iter_modules([str(FOLDER)])]
-    return {s.replace("plusplus", "++").replace("_", "-"): FOLDER / f"{s}.py" for s in stems}
+def task_names() -> list[str]:
+    """The tasks: the files of `adapters/tasks`, the one that is meant where none is named first."""
+    return sorted(catalogue.modules(TASKS), key=lambda name: (name != "few-shot", name))
+
+
+def task_file(name: str) -> Path:
+    """The file of the task of that name. Raises `UnknownNameError` with the nearest names."""
+    if name not in catalogue.modules(TASKS):
+        raise UnknownNameError("task", name, task_names())
+    return catalogue.modules(TASKS)[name]
+
+
+def task(name: str) -> Task:
+    """The task of that name. Raises `UnknownNameError` with the nearest names."""
+    from adapters.task import Task
+
+    path = task_file(name)
+    found = getattr(catalogue.load("adapters.tasks", name), "task", None)
+    if not isinstance(found, Task):
+        raise MethodError(f"adapters/tasks/{path.name} defines no `task`.")
+    return found
+
+
+def _source(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _fields(path: Path, config: str) -> Iterator[str]:
+    """The annotated fields of a class, after those of the class of `methods` that it extends."""
+    tree = _source(path)
+    shared = {
+        alias.asname or alias.name: METHODS / f"{alias.name}.py"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "adapters.methods"
+        for alias in node.names
+    }
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == config:
+            for base in node.bases:
+                yield from _inherited(base, shared)
+            for line in node.body:
+                if isinstance(line, ast.AnnAssign):
+                    yield ast.unparse(line.target)
+
+
+def _inherited(base: ast.expr, shared: dict[str, Path]) -> Iterator[str]:
+    module, _, name = ast.unparse(base).partition(".")
+    if module in shared:
+        yield from _fields(shared[module], name)

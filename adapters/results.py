@@ -1,7 +1,7 @@
-"""The results store: one SQLite file, one row a run, never twice.
+"""The results store: one SQLite file, one row for each target of a run, never twice.
 
-A row is `done`, or `failed` with a reason. A failed row gives way to a later one of the same run;
-a done row gives way to a done one only. Write-ahead logging makes one file safe for several
+A row is `done`, or `failed` with a reason. The failed row of a run gives way to whatever comes
+later; done rows give way to done ones only. Write-ahead logging makes one file safe for several
 writers on one host; a file on a network disk is not for writers on several hosts.
 """
 
@@ -20,16 +20,27 @@ if TYPE_CHECKING:
     import pandas
 
 COLUMNS = (
-    "dataset", "backbone", "task", "method", "policy", "shots", "seed", "accuracy", "n_test",
-    "fit_seconds", "predict_seconds", "transductive", "bank", "views", "entry", "fingerprint",
-    "settings", "config", "val_score", "tried", "stacked", "code", "versions", "time",
-    "new_accuracy", "harmonic_mean", "transfer", "extras", "status", "reason",
+    "dataset", "backbone", "task", "target", "method", "policy", "shots", "seed", "accuracy",
+    "n_test", "fit_seconds", "predict_seconds", "transductive", "bank", "views", "entry",
+    "fingerprint", "settings", "config", "val_score", "tried", "stacked", "code", "versions",
+    "time", "harmonic_mean", "transfer", "extras", "status", "reason",
 )  # fmt: skip
 ALWAYS = ("method", "shots", "seed")
-ASKED = ("dataset", "backbone", "task", "policy", *ALWAYS, "settings", "bank", "views", "status")
-FOUND = ("accuracy", "new_accuracy", "harmonic_mean", "reason")
+ASKED = (
+    "dataset", "backbone", "task", "target", "policy", *ALWAYS, "settings", "bank", "views",
+    "status",
+)  # fmt: skip
+FOUND = ("accuracy", "harmonic_mean", "reason")
 FORMATS = ("table", "csv", "json", "latex", "markdown")
 SUFFIXES = {".csv": "csv", ".json": "json", ".tex": "latex", ".md": "markdown"}
+
+_STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
+_ADD = (
+    f"INSERT INTO runs (run, {', '.join(COLUMNS)}) SELECT {', '.join('?' * (1 + len(COLUMNS)))} "
+    # Unless a failed row comes to a run that is done.
+    "WHERE NOT EXISTS (SELECT 1 FROM runs WHERE run = ? AND ? <> status AND status = 'done') "
+    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS)}"
+)
 
 
 class Results:
@@ -39,27 +50,24 @@ class Results:
         self.path = Path(path)
         self._kept: sqlite3.Connection | None = None
 
-    def add(self, row: Mapping[str, Any]) -> str:
-        """Add a row, in place of an earlier one of the same run, and return its run id."""
-        self.add_all([row])
-        return str(row["run"])
+    def add(self, *rows: Mapping[str, Any]) -> str:
+        """Add the rows of one run, in place of earlier ones, and return its run id."""
+        self.add_all(rows)
+        return str(rows[0]["run"])
 
     def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows in one transaction: all of them or, where it is cut short, none."""
-        names = ", ".join(COLUMNS)
-        marks = ", ".join("?" * (len(COLUMNS) + 1))
-        updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
-        statement = (
-            f"INSERT INTO runs (run, {names}) VALUES ({marks}) "
-            f"ON CONFLICT (run) DO UPDATE SET {updates} "
-            "WHERE excluded.status = 'done' OR runs.status = 'failed'"
-        )
-        values = [
-            [row["run"], *(_plain({"status": "done", **row}.get(name)) for name in COLUMNS)]
-            for row in rows
+        whole = [
+            {"status": "done", **row, "target": row.get("target") or row["dataset"]} for row in rows
         ]
         with self._open() as connection:
-            connection.executemany(statement, values)
+            # A run fails as a whole, so that its failure has one row, whatever the targets are.
+            connection.executemany(
+                "DELETE FROM runs WHERE run = ? AND target <> ? AND status = 'failed'",
+                [(row["run"], row["target"]) for row in whole if row["status"] == "done"],
+            )
+            values = [[row["run"], *(_plain(row.get(name)) for name in COLUMNS)] for row in whole]
+            connection.executemany(_ADD, [[*each, each[0], each[_STATUS]] for each in values])
 
     def __contains__(self, run: str) -> bool:
         return run in self.done([run])
@@ -109,9 +117,9 @@ class Results:
 
 
 def read(paths: Sequence[Path], where: Sequence[str] = ()) -> pandas.DataFrame:
-    """The rows of several results files that fulfil every condition, each run once.
+    """The rows of several results files that fulfil every condition, each run's targets once.
 
-    Of a run that failed in one file and was done in another, the done row counts. Raises
+    Of a run that failed in one file and was done in another, the done rows count. Raises
     `CacheError` where a file is missing, and what `matching` raises.
     """
     import pandas
@@ -123,8 +131,9 @@ def read(paths: Sequence[Path], where: Sequence[str] = ()) -> pandas.DataFrame:
             )
     frames = [Results(path).frame() for path in paths]
     found = pandas.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
-    best = found.sort_values("status", kind="stable").drop_duplicates("run").index
-    return matching(found.loc[best.sort_values()].reset_index(drop=True), where)
+    done = found["status"] == "done"
+    found = found[done | ~found["run"].isin(found["run"][done])]
+    return matching(found.drop_duplicates(["run", "target"]).reset_index(drop=True), where)
 
 
 def matching(frame: pandas.DataFrame, where: Sequence[str]) -> pandas.DataFrame:
@@ -199,18 +208,41 @@ def write(frame: pandas.DataFrame, path: Path) -> Path:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the table, or add the columns that a file of an earlier version lacks."""
+    """Make the table, or bring that of an earlier version up to date."""
     connection.execute("PRAGMA journal_mode = WAL")
     # With the log, a killed process loses nothing; only a power cut may take the last commits.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     with connection:
-        columns = ", ".join(f"{name} {_default(name)}" for name in COLUMNS)
-        connection.execute(f"CREATE TABLE IF NOT EXISTS runs (run PRIMARY KEY, {columns})")
         held = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
-        for name in COLUMNS:
-            if name not in held:
+        older = bool(held) and "target" not in held
+        for name in (*COLUMNS, "new_accuracy") if older else COLUMNS if held else ():
+            # A target is part of the key, which no column becomes afterwards.
+            if name not in held and name != "target":
                 connection.execute(f"ALTER TABLE runs ADD COLUMN {name} {_default(name)}")
+        if older:
+            connection.execute("ALTER TABLE runs RENAME TO without_targets")
+        columns = ", ".join(f"{name} {_default(name)}" for name in COLUMNS)
+        key = "PRIMARY KEY (run, target)"
+        connection.execute(f"CREATE TABLE IF NOT EXISTS runs (run, {columns}, {key})")
+        if older:
+            _take_over(connection)
+
+
+def _take_over(connection: sqlite3.Connection) -> None:
+    """The rows of a version that had one a run, with the new classes' accuracy as a column."""
+    names = ["run", *(name for name in COLUMNS if name != "target")]
+    halves = {"accuracy": "new_accuracy", "n_test": "NULL", "predict_seconds": "NULL"}
+    into = f"INSERT INTO runs ({', '.join(names)}, target) SELECT"
+    connection.execute(
+        f"{into} {', '.join(names)}, iif(new_accuracy IS NULL, dataset, 'base') "
+        "FROM without_targets ORDER BY rowid"
+    )
+    connection.execute(
+        f"{into} {', '.join(halves.get(name, name) for name in names)}, 'new' "
+        "FROM without_targets WHERE new_accuracy IS NOT NULL ORDER BY rowid"
+    )
+    connection.execute("DROP TABLE without_targets")
 
 
 def _default(column: str) -> str:

@@ -22,9 +22,8 @@ from torch.nn.functional import cross_entropy
 from adapters.episode import Draw, Episode, Labelled
 from adapters.evaluate import hits
 from adapters.method import Axes, Method, State, choices
+from adapters.registry import POLICIES
 from featcache.errors import EpisodeError, UnknownNameError
-
-POLICIES = ("none", "few-shot-val", "full-val", "transfer", "oracle-test")
 
 
 @dataclass(frozen=True)

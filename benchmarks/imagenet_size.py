@@ -30,7 +30,8 @@ import torch
 from torch.nn.functional import normalize
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from adapters import Episode, Labelled, Support, Text, names, training
+from adapters import Episode, Labelled, Support, Text, names
+from adapters.maths import training
 from adapters.configure import configure
 from adapters.episode import Projection
 from adapters.registry import get

@@ -28,8 +28,8 @@ from adapters.episode import Episode, Labelled
 from adapters.evaluate import accuracy
 from adapters.registry import get
 from adapters.selection import chance
-from adapters.stacking import Fitted, at_once, fit_all
-from adapters.work import _to
+from adapters.sweeping.stacking import Fitted, at_once, fit_all
+from adapters.sweeping.worker import _to
 
 RESULTS = Path(__file__).parent / "results" / "stacking.json"
 SEEDS = 10

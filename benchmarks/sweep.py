@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapters.engines import Engine, Local, engine
-from adapters.grid import Run, grid
+from adapters.sweeping.engines import Engine, Local, engine
+from adapters.sweeping.grid import Run, grid
 from adapters.report import markdown
 from adapters.results import Results
-from adapters.sweep import sweep
+from adapters.sweeping.sweep import sweep
 from featcache import FeatureCache, import_features
 
 MARKS = "<!-- measured by benchmarks/sweep.py -->", "<!-- end -->"

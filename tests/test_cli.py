@@ -214,7 +214,7 @@ def test_a_sweep_from_dry_run_to_table(filled: Type, tmp_path: Path) -> None:
 def test_a_sweep_with_failures_says_so_at_the_end(
     filled: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapters.work import Worker
+    from adapters.sweeping.worker import Worker
 
     def breaks(worker: Worker, run: Any) -> Any:
         raise MemoryError("no more")

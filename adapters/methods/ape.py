@@ -18,9 +18,9 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 from torch import Generator
 
-from adapters import channel_cache
 from adapters.episode import Episode
 from adapters.method import Method, State
+from adapters.methods import _channel_cache as channel_cache
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,7 @@ method = Method(
     fit=fit,
     logits=channel_cache.logits,
     space=channel_cache.space,
-    grid=channel_cache.grid,
+    logits_over=channel_cache.logits_over,
+    source="arXiv 2304.01195",
+    status="one default for what the source sets by data set; smaller search",
 )

@@ -30,9 +30,9 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, linear, normalize, relu
 
-from adapters import bottleneck, training
 from adapters.episode import Episode, Query, Text
-from adapters.method import Axes, Grid, Method, Space, State, choices
+from adapters.maths import residual_adapter, training
+from adapters.method import Axes, ChoiceLogits, Method, Space, State, choices
 
 CHUNK = 256  # pictures whose patches are made float32 at a time
 
@@ -83,7 +83,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 def _start(d: int, hidden: int, generator: Generator) -> State:
     """Maps of queries, keys and values; the values' second map and the gate start at 0."""
-    maps = {kind: bottleneck.new(d, hidden, generator) for kind in ("query", "key", "value")}
+    maps = {kind: residual_adapter.new(d, hidden, generator) for kind in ("query", "key", "value")}
     net = {f"{kind}.{name}": p for kind, of in maps.items() for name, p in of.items()}
     for kind in ("query", "key"):
         net[f"{kind}.up"] = net[f"{kind}.up"][:hidden]
@@ -124,7 +124,7 @@ def _look(net: Mapping[str, Tensor], f: Tensor, patches: Tensor) -> Tensor:
     return _gate(net, "local.gate", f) * seen
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """Refined class vectors `[c, d]`, unit."""
     return normalize(state["text"] + config.alpha * state["read"], dim=-1)
 
@@ -147,7 +147,7 @@ def logits(state: State, config: Config, x: Query) -> Tensor:
 
 def _scores(state: State, config: Config, f: Tensor, looked: Tensor) -> Tensor:
     moved = normalize(f + config.local * looked, dim=-1)
-    return state["logit_scale"] * moved @ targets(state, config).T
+    return state["logit_scale"] * moved @ class_vectors(state, config).T
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -161,7 +161,7 @@ def space(config: Config) -> Space:
     return Space(logits={"local": (0.0, 0.25, 0.5, 1.0), "alpha": (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)})
 
 
-def grid(state: State, config: Config, x: Query, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Query, axes: Axes) -> ChoiceLogits:
     """Every weight from one look at the patches."""
     f, looked = _looked(state, x)
     for choice in choices(axes):
@@ -174,7 +174,10 @@ method = Method(
     logits=logits,
     with_text=with_text,
     space=space,
-    grid=grid,
-    targets=targets,
+    logits_over=logits_over,
+    class_vectors=class_vectors,
     reads=frozenset({"patches"}),
+    source="arXiv 2509.03895",
+    status="the local-global part, in a form of ours, where patches are cached; else the memory part alone; its settings were not found and are ours",
+    new_classes="without a memory",
 )

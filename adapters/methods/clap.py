@@ -7,7 +7,7 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. Wh
 know is let go the least. SGD with momentum, 300 epochs, no validation, last epoch: nothing is
 chosen. Uses of the cache: the views of each support picture, all for lambda and one at random a
 picture and epoch to train on (one will do), text. Differs from the released code: the texts are
-brought to one norm r, as raw texts of CLIP have it (see `adapters.heads`); the optional outer
+brought to one norm r, as raw texts of CLIP have it (see `adapters.methods._heads`); the optional outer
 step on lambda is left out. Nothing lets the constraint go as shots grow, so that zs-lp is better
 from two shots on (WHU-RS19).
 """
@@ -23,9 +23,10 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 
-from adapters import heads, training
 from adapters.episode import Episode
+from adapters.maths import training
 from adapters.method import Method, State
+from adapters.methods import _heads as heads
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,12 @@ def _distance(weights: Tensor, text: Tensor, kind: str) -> Tensor:
     return (weights - text).square().sum(1)
 
 
-method = Method(config=Config, fit=fit, logits=heads.logits, prepare=prepare, targets=heads.targets)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=heads.logits,
+    prepare=prepare,
+    class_vectors=heads.class_vectors,
+    source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
+    status="as published; texts brought to one norm, multipliers kept as set at the start",
+)

@@ -23,8 +23,8 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import bottleneck, training
 from adapters.episode import Episode, Text
+from adapters.maths import residual_adapter, training
 from adapters.method import Method, Space, State
 
 
@@ -54,7 +54,7 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
     net: State = {}
     for side in ("visual", "text"):
         if config.side in (side, "both"):
-            maps = bottleneck.new(d, config.hidden or max(d // 4, 1), generator)
+            maps = residual_adapter.new(d, config.hidden or max(d // 4, 1), generator)
             net |= {f"{side}.{name}": p.to(text.device) for name, p in maps.items()}
     drawn = [training.random_rows(n, config.batch, generator) for _ in range(config.steps)]
     fixed = {"text": text, "logit_scale": tensor(episode.logit_scale)}
@@ -86,7 +86,7 @@ def _adapted(net: training.Tensors, ratio: float | Tensor, side: str, x: Tensor)
     if f"{side}.down" not in net:
         return normalize(x, dim=-1)
     maps = {name: net[f"{side}.{name}"] for name in ("down", "up")}
-    return normalize(bottleneck.adapt(maps, x, ratio), dim=-1)
+    return normalize(residual_adapter.adapt(maps, x, ratio), dim=-1)
 
 
 def features(state: State, config: Config, x: Tensor) -> Tensor:
@@ -94,14 +94,14 @@ def features(state: State, config: Config, x: Tensor) -> Tensor:
     return _adapted(state, config.ratio, "visual", x)
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """Adapted unit class texts `[c, d]`."""
     return _adapted(state, config.ratio, "text", state["text"])
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * features(state, config, x) @ targets(state, config).T
+    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -122,5 +122,7 @@ method = Method(
     with_text=with_text,
     space=space,
     features=features,
-    targets=targets,
+    class_vectors=class_vectors,
+    source="Gao et al. 2021, arXiv 2110.04544",
+    status="visual, text or both sides; AdamW; one ratio, chosen by policy",
 )

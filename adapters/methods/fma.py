@@ -29,9 +29,9 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
-from adapters import closed_flow, flows, odes, training
 from adapters.episode import Episode, Text
-from adapters.method import Axes, Grid, Method, Space, State
+from adapters.maths import closed_flow, flows, odes, training
+from adapters.method import Axes, ChoiceLogits, Method, Space, State
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def space(config: Config) -> Space:
     return Space(logits={"inference_steps": tuple(range(flows.EULER_STEPS + 1))})
 
 
-def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLogits:
     """All M from one pass along the flow."""
     wanted = axes["inference_steps"]
     for m, moved in enumerate(_states(state, config, x, max(wanted))):
@@ -239,8 +239,10 @@ method = Method(
     prepare=prepare,
     with_text=with_text,
     space=space,
-    grid=grid,
+    logits_over=logits_over,
     trajectory=trajectory,
     criterion="cross-entropy",
     presets=PRESETS,
+    source="arXiv 2510.14543",
+    status="fast recipe by default; `preset=code` and `preset=paper` keep the 200-epoch recipes; the number of steps is chosen on validation",
 )

@@ -21,9 +21,9 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
-from adapters import gaussian
 from adapters.episode import Episode
-from adapters.method import Axes, Grid, Method, Space, State
+from adapters.maths import gaussian
+from adapters.method import Axes, ChoiceLogits, Method, Space, State
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 
@@ -65,11 +65,19 @@ def space(config: Config) -> Space:
     return Space(logits={"alpha": ALPHAS})
 
 
-def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLogits:
     """Every alpha from one pass over the queries."""
     text, gauss = _parts(state, x)
     for alpha in axes["alpha"]:
         yield {"alpha": alpha}, text + alpha * gauss
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=space, grid=grid)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    logits_over=logits_over,
+    source="Wang et al., ICLR 2024",
+    status="as published; at one shot and one view an isotropic covariance of ours",
+)

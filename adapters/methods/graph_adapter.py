@@ -26,9 +26,10 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import graphs, prototypes, training
 from adapters.episode import Episode, Text
+from adapters.maths import graphs, training
 from adapters.method import Method, Space, State, refuse_new_classes
+from adapters.methods import _prototypes as prototypes
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
-        scores = fixed["logit_scale"] * f @ targets({**fixed, **net}, config).T
+        scores = fixed["logit_scale"] * f @ class_vectors({**fixed, **net}, config).T
         return cross_entropy(scores, labels[rows])
 
     d = views.shape[-1]
@@ -87,7 +88,7 @@ def _message(state: State, config: Config, kind: str) -> Tensor:
     return (made + state.get(f"bias.{kind}", 0)).tanh()
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """Class vectors `[c, d]` with the messages in them, unit."""
     by_text, by_image = (_message(state, config, kind) for kind in ("text", "image"))
     messages = (1 - config.share) * by_text + config.share * by_image
@@ -96,7 +97,7 @@ def targets(state: State, config: Config) -> Tensor:
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ targets(state, config).T
+    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -117,6 +118,9 @@ method = Method(
     logits=logits,
     with_text=with_text,
     space=space,
-    targets=targets,
+    class_vectors=class_vectors,
     criterion="cross-entropy",
+    source="arXiv 2309.13625",
+    status="any number of classes in one graph; edges and initial weights ours, for the released code is not complete",
+    new_classes="unless `class_bias`",
 )

@@ -34,9 +34,11 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import cache_model, graphs, prototypes, training
 from adapters.episode import Episode
+from adapters.maths import graphs, training
 from adapters.method import Method, Space, State
+from adapters.methods import _cache_model as cache_model
+from adapters.methods import _prototypes as prototypes
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ method = Method(
     fit=fit,
     logits=cache_model.logits,
     space=space,
-    grid=cache_model.grid,
+    logits_over=cache_model.logits_over,
     criterion="cross-entropy",
     reads=frozenset({"negative prompts"}),
+    source="arXiv 2410.07854",
+    status="**unofficial**: one reading; negative prompts of our wording where they are cached, else their nodes are made from the positive texts",
 )

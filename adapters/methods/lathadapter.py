@@ -30,8 +30,8 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot, relu
 
-from adapters import hyperbolic, training
 from adapters.episode import Episode, Text
+from adapters.maths import hyperbolic, training
 from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
@@ -245,14 +245,14 @@ def features(state: State, config: Config, x: Tensor) -> Tensor:
     return normalize(adapt(state, "image", normalize(x, dim=-1), config), dim=-1)
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """Unit t' `[c, d]`."""
     return normalize(adapt(state, "text", state["class"], config), dim=-1)
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * features(state, config, x) @ targets(state, config).T
+    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -272,7 +272,9 @@ method = Method(
     with_text=with_text,
     space=space,
     features=features,
-    targets=targets,
+    class_vectors=class_vectors,
     criterion="cross-entropy",
     presets={"default": {}, "plain": {"weight": 0.0}},
+    source="arXiv 2508.11176",
+    status="**reconstruction**: the adapters' form, the attributes, hyperbolic model and regulariser are not known from the abstract; every such choice is a setting; `preset=plain` leaves the hierarchy out",
 )

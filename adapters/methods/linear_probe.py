@@ -50,4 +50,11 @@ def space(config: Config) -> Space:
     return Space(fit={"C": tuple(10.0**i for i in range(4, -5, -1))})
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=space)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    source="Radford et al. 2021; CoOp's `lpclip`",
+    status="scikit-learn; C among the decades instead of a bisection",
+)

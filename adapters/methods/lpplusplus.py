@@ -80,4 +80,12 @@ def space(config: Config) -> Space:
     return Space(fit={"steps": (10, 30, 100, 300)})
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=space, criterion="cross-entropy")
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    criterion="cross-entropy",
+    source="Huang et al. 2024, arXiv 2404.02285",
+    status="bias from zero; number of steps by least validation cross-entropy; `variant=code` keeps the released gradient of alpha",
+)

@@ -20,8 +20,8 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
-from adapters import gaussian
 from adapters.episode import Episode
+from adapters.maths import gaussian
 from adapters.method import Method, Space, State
 
 MIXES = tuple(i / 20 for i in range(20, -1, -1))  # ties go to the pictures
@@ -51,14 +51,14 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     }
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """The prototypes p `[c, d]`."""
     return normalize(config.mix * state["means"] + (1 - config.mix) * state["text"], dim=-1)
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ targets(state, config).T
+    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
 
 
 def space(config: Config) -> Space:
@@ -67,5 +67,12 @@ def space(config: Config) -> Space:
 
 
 method = Method(
-    config=Config, fit=fit, logits=logits, space=space, targets=targets, presets=PRESETS
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    class_vectors=class_vectors,
+    presets=PRESETS,
+    source="Mensink et al. 2013; cosine as in arXiv 1703.05175",
+    status="as published; `preset=mixed` adds the text",
 )

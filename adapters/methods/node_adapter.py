@@ -28,8 +28,8 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import local_flow, odes, training
 from adapters.episode import Episode, Text
+from adapters.maths import local_flow, odes, training
 from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
@@ -275,4 +275,7 @@ method = Method(
     trajectory=trajectory,
     criterion="cross-entropy",
     presets={"local": {"field": "local"}},
+    source="arXiv 2407.08672",
+    status="**reconstruction**: the sources leave the network, solver and recipe open; every such choice is a setting",
+    new_classes="from their text alone",
 )

@@ -24,8 +24,8 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import training
 from adapters.episode import Episode, Query, Text
+from adapters.maths import training
 from adapters.method import Method, Space, State
 from featcache.errors import MethodError
 
@@ -113,4 +113,6 @@ method = Method(
     features=features,
     criterion="cross-entropy",
     needs=frozenset({"pre-projection"}),
+    source="arXiv 2410.05270",
+    status="**needs pre-projection features**; cached views for its 300, our learning rates",
 )

@@ -16,9 +16,9 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import prototypes
 from adapters.episode import Episode
-from adapters.method import Axes, Grid, Method, State
+from adapters.method import Axes, ChoiceLogits, Method, State
+from adapters.methods import _prototypes as prototypes
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,17 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
     )
 
 
-def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLogits:
     """The whole search at two softmaxes a value of b."""
-    return prototypes.grid(state, config, normalize(x, dim=-1), axes)
+    return prototypes.logits_over(state, config, normalize(x, dim=-1), axes)
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=prototypes.space, grid=grid)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=prototypes.space,
+    logits_over=logits_over,
+    source="arXiv 2307.03073",
+    status="as published; settings chosen by policy",
+)

@@ -25,9 +25,10 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, nll_loss, normalize
 
-from adapters import bottleneck, prototypes, training
 from adapters.episode import Episode
-from adapters.method import Axes, Grid, Method, State
+from adapters.maths import residual_adapter, training
+from adapters.method import Axes, ChoiceLogits, Method, State
+from adapters.methods import _prototypes as prototypes
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     net = {"memory": episode.support.keys(), "text": episode.text.unit()}
     if config.adapter == "fc":
         d = views.shape[-1]
-        maps = bottleneck.new(d, max(d // 4, 1), generator)
+        maps = residual_adapter.new(d, max(d // 4, 1), generator)
         net |= {name: p.to(views.device) for name, p in maps.items()}
     episodes = [_rows(labels, config.classes, generator) for _ in range(config.steps)]
     schedule = training.cosine(config.steps)
@@ -103,7 +104,7 @@ def _loss(
 
 def _queries(state: Mapping[str, Tensor], config: Config, x: Tensor) -> Tensor:
     """Adapted unit queries `[q, d]`."""
-    adapted = bottleneck.adapt(state, x, config.ratio) if "down" in state else x
+    adapted = residual_adapter.adapt(state, x, config.ratio) if "down" in state else x
     return normalize(adapted, dim=-1)
 
 
@@ -115,9 +116,17 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
     )
 
 
-def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLogits:
     """The whole search at two softmaxes a value of b."""
-    return prototypes.grid(state, config, _queries(state, config, x), axes)
+    return prototypes.logits_over(state, config, _queries(state, config, x), axes)
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=prototypes.space, grid=grid)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=prototypes.space,
+    logits_over=logits_over,
+    source="arXiv 2307.03073",
+    status="fully connected query adapter only; last step; our InfoNCE temperature",
+)

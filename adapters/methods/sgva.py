@@ -26,9 +26,9 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor, zeros
 from torch.nn.functional import cross_entropy, kl_div, normalize, one_hot
 
-from adapters import bottleneck, training
 from adapters.episode import Episode, Query, Text
-from adapters.method import Axes, Grid, Method, Space, State
+from adapters.maths import residual_adapter, training
+from adapters.method import Axes, ChoiceLogits, Method, Space, State
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,15 @@ def _inputs(episode: Episode) -> tuple[Tensor, State]:
 
 
 def _start(p: int, config: Config, generator: Generator) -> State:
-    return {**bottleneck.new(p, config.hidden or 2 * p, generator), "w": tensor(config.residual)}
+    return {
+        **residual_adapter.new(p, config.hidden or 2 * p, generator),
+        "w": tensor(config.residual),
+    }
 
 
 def _adapted(net: Mapping[str, Tensor], g: Tensor) -> Tensor:
     """Unit vectors `[..., d]` of adapted features `[..., p]`."""
-    return _embedded(net, bottleneck.adapt(net, g, net["w"]))
+    return _embedded(net, residual_adapter.adapt(net, g, net["w"]))
 
 
 def _embedded(net: Mapping[str, Tensor], g: Tensor) -> Tensor:
@@ -115,14 +118,14 @@ def features(state: State, config: Config, x: Query) -> Tensor:
     return _adapted(state, g)
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """Class texts and prototypes, mixed as the logits mix them `[c, d]`."""
     return config.share * state["text"] + (1 - config.share) * state["prototypes"]
 
 
 def logits(state: State, config: Config, x: Query) -> Tensor:
     """Scores `[q, c]`."""
-    return state["logit_scale"] * features(state, config, x) @ targets(state, config).T
+    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -135,7 +138,7 @@ def space(config: Config) -> Space:
     return Space(logits={"share": tuple(i / 10 for i in range(11))})
 
 
-def grid(state: State, config: Config, x: Query, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Query, axes: Axes) -> ChoiceLogits:
     """Every share from one pass through the adapter."""
     f = state["logit_scale"] * features(state, config, x)
     by_text, by_image = f @ state["text"].T, f @ state["prototypes"].T
@@ -149,8 +152,11 @@ method = Method(
     logits=logits,
     with_text=with_text,
     space=space,
-    grid=grid,
+    logits_over=logits_over,
     features=features,
-    targets=targets,
+    class_vectors=class_vectors,
     reads=frozenset({"pre-projection"}),
+    source="SgVA-CLIP, arXiv 2211.16191",
+    status="the visual adapter with its three losses, on pre-projection features where they are cached, else on final embeddings; no prompt learner",
+    new_classes="by text alone",
 )

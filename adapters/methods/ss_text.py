@@ -60,7 +60,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     }
 
 
-def targets(state: State, config: Config) -> Tensor:
+def class_vectors(state: State, config: Config) -> Tensor:
     """The class weights, normalised `[c, d]`."""
     counts = state["counts"]
     plus = config.variant == "text+"
@@ -75,7 +75,7 @@ def targets(state: State, config: Config) -> Tensor:
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ targets(state, config).T
+    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
 
 
 def space(config: Config) -> Space:
@@ -84,5 +84,12 @@ def space(config: Config) -> Space:
 
 
 method = Method(
-    config=Config, fit=fit, logits=logits, space=space, targets=targets, presets=PRESETS
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    class_vectors=class_vectors,
+    presets=PRESETS,
+    source="arXiv 2506.17500",
+    status="as published; `preset=plus` for SS-Text+; `preset=searched` is ours",
 )

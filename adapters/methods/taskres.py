@@ -7,7 +7,7 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. Ad
 each data set (0.5; Flowers102 1); here it is the one of less cross-entropy on validation. Uses of
 the cache: the views of each support picture, one at random a picture and epoch (one will do), text.
 Differs from the released code: the texts are brought to one norm r, as raw texts of CLIP have it
-(see `adapters.heads`); the regular base only, since the enhanced one is a download.
+(see `adapters.methods._heads`); the regular base only, since the enhanced one is a download.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, zeros_like
 from torch.nn.functional import cross_entropy
 
-from adapters import heads, training
 from adapters.episode import Episode
+from adapters.maths import training
 from adapters.method import Method, Space, State
+from adapters.methods import _heads as heads
 
 FEW_SHOTS = 4
 
@@ -82,6 +83,8 @@ method = Method(
     logits=heads.logits,
     prepare=prepare,
     space=space,
-    targets=heads.targets,
+    class_vectors=heads.class_vectors,
     criterion="cross-entropy",
+    source="Yu et al. 2023, arXiv 2211.10277",
+    status="regular base; texts brought to one norm; alpha chosen by policy",
 )

@@ -24,9 +24,9 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import gaussian
 from adapters.episode import Episode
-from adapters.method import Axes, Grid, Method, Space, State
+from adapters.maths import gaussian
+from adapters.method import Axes, ChoiceLogits, Method, Space, State
 
 ALPHAS = tuple(10.0**power for power in range(-4, 5))
 GAMMAS = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 85.0, 100.0)
@@ -82,7 +82,9 @@ def _text(state: State, gamma: float) -> Tensor:
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    (_, scores), *_ = grid(state, config, x, {"gamma": (config.gamma,), "alpha": (config.alpha,)})
+    (_, scores), *_ = logits_over(
+        state, config, x, {"gamma": (config.gamma,), "alpha": (config.alpha,)}
+    )
     return scores
 
 
@@ -93,7 +95,7 @@ def space(config: Config) -> Space:
     return Space(fit={"share": SHARES}, logits={"gamma": GAMMAS, "alpha": ALPHAS})
 
 
-def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
+def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLogits:
     """Every gamma and alpha; the Gaussians' share is the same for all."""
     f = normalize(x, dim=-1)
     gauss = f @ state["weights"].T + state["bias"]  # [q, c]
@@ -104,4 +106,13 @@ def grid(state: State, config: Config, x: Tensor, axes: Axes) -> Grid:
             yield {name: choice[name] for name in axes}, alpha * text + gauss
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=space, grid=grid, presets=PRESETS)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    logits_over=logits_over,
+    presets=PRESETS,
+    source="arXiv 2412.11375",
+    status="as published, `preset=s` for TIMO-S with a search of ours; classes keep all their prompts",
+)

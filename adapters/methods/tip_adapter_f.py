@@ -19,9 +19,10 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import cache_model, training
 from adapters.episode import Episode
+from adapters.maths import training
 from adapters.method import Method, State
+from adapters.methods import _cache_model as cache_model
 
 
 @dataclass(frozen=True)
@@ -65,5 +66,7 @@ method = Method(
     fit=fit,
     logits=cache_model.logits,
     space=cache_model.space,
-    grid=cache_model.grid,
+    logits_over=cache_model.logits_over,
+    source="Zhang et al. 2022, arXiv 2207.09519",
+    status="last epoch instead of the best test epoch; cached views instead of live ones",
 )

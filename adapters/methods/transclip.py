@@ -23,8 +23,8 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
-from adapters import kernels
 from adapters.episode import Episode
+from adapters.maths import kernels
 from adapters.method import Method, Space, State
 
 CHUNK = 4096  # queries whose neighbours are looked for at once
@@ -123,4 +123,12 @@ def space(config: Config) -> Space:
     return Space(logits={"support_weight": (0.002, 0.01, 0.02, 0.2)})
 
 
-method = Method(config=Config, fit=fit, logits=logits, space=space, transductive=True)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    space=space,
+    transductive=True,
+    source="arXiv 2406.01837",
+    status="clean-room; **transductive**: answers depend on the whole query set",
+)

@@ -36,4 +36,11 @@ def with_text(state: State, config: Config, text: Text) -> State:
     return {**state, "text": text.unit()}
 
 
-method = Method(config=Config, fit=fit, logits=logits, with_text=with_text)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=logits,
+    with_text=with_text,
+    source="Radford et al. 2021",
+    status="as published",
+)

@@ -5,7 +5,7 @@
 f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. SGD with momentum,
 300 epochs, no validation, last epoch: nothing is chosen. Uses of the cache: the views of each
 support picture, one at random a picture and epoch (one will do), text. Differs from the released
-code: the texts are brought to one norm r, as raw texts of CLIP have it (see `adapters.heads`).
+code: the texts are brought to one norm r, as raw texts of CLIP have it (see `adapters.methods._heads`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from adapters import heads, training
 from adapters.episode import Episode
+from adapters.maths import training
 from adapters.method import Method, State
+from adapters.methods import _heads as heads
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,12 @@ def _loss(
     return cross_entropy(heads.scores(scale, f, head["weights"]), labels)
 
 
-method = Method(config=Config, fit=fit, logits=heads.logits, prepare=prepare, targets=heads.targets)
+method = Method(
+    config=Config,
+    fit=fit,
+    logits=heads.logits,
+    prepare=prepare,
+    class_vectors=heads.class_vectors,
+    source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
+    status="as published; texts brought to one norm",
+)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.report import classes, curves, sweeps
 from adapters.report.comparison import by_dataset, by_shots, gains, with_average
-from adapters.report.pieces import Figure, Looks, Part, Table, looks, several, slug
+from adapters.report.parts import Figure, Part, Table, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared
 from adapters.report.statistics import summary
+from adapters.report.vega import Looks, looks
 from adapters.report.write import write
 from featcache.errors import UnknownNameError
 
@@ -194,7 +195,7 @@ def _text(runs: Runs, source: str) -> str:
     versions = sorted({_version(v) for v in done["versions"]} - {""})
     failed = several(len(runs.failed), "failed run")
     text = (
-        f"{several(len(done), 'finished run')} from {source}, {failed}; "
+        f"{several(runs.count, 'finished run')} from {source}, {failed}; "
         f"the newest of {str(done['time'].max())[:10]}."
     )
     if runs.superseded:

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adapters.report.pieces import COLOURS, Figure, Part, Spec, data, layered, name, several, tips
+from adapters.report.parts import Figure, Part, Spec, several
+from adapters.report.vega import COLOURS, data, layered, name, tips
 from featcache.errors import FeatcacheError
 
 if TYPE_CHECKING:
@@ -68,14 +69,15 @@ def part(
 def refit(row: Any, baseline: str, cache: FeatureCache | None) -> tuple[Refitted, float]:
     """Fit the run of a results row again, and the baseline on its draw.
 
-    Raises what `adapters.experiment.run` raises, `CacheError` where the entry is gone.
+    Raises what `adapters.fitting.run` raises, `CacheError` where the entry is gone.
     """
     from featcache.cache import FeatureCache
 
     entry = (cache or FeatureCache()).get(str(row["entry"]))
 
     # Imported late, for torch is slow to load and of no use where the entry is gone.
-    from adapters.experiment import Experiment, draw_for, run
+    from adapters.experiment import Experiment
+    from adapters.fitting import draw_for, run
 
     settings = json.loads(row["settings"] or "{}")
     experiment = Experiment(

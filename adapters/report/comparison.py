@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import stdev
 from typing import TYPE_CHECKING
 
-from adapters.report.pieces import Table, several, slug
+from adapters.report.parts import Table, several, slug
 from adapters.report.published import beside
 from adapters.report.rows import Section
 from adapters.report.statistics import LEVEL, half_width, holm, over_datasets, over_seeds, summary

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapters.report.pieces import GREY, HEIGHT, Looks, Spec, data, layered, name, number, tips
+from adapters.report.parts import Spec
+from adapters.report.vega import GREY, HEIGHT, Looks, data, layered, name, number, tips
 
 if TYPE_CHECKING:
     import pandas

@@ -16,25 +16,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from adapters.adapter import Adapter
-from adapters.episode import Labelled, draw
+from adapters.compose import get
+from adapters.drawing import draw
+from adapters.episode import Labelled
 from adapters.evaluate import accuracy
 from adapters.method import Method
-from adapters.registry import get
-from adapters.report.pieces import (
-    COLOURS,
-    GREY,
-    HEIGHT,
-    SCHEMA,
-    Figure,
-    Part,
-    Spec,
-    data,
-    layered,
-    name,
-    number,
-    several,
-    tips,
-)
+from adapters.report.parts import Figure, Part, Spec, several
+from adapters.report.vega import COLOURS, GREY, HEIGHT, SCHEMA, data, layered, name, number, tips
 from adapters.report.write import html, write_figure
 from featcache.errors import MethodError
 
@@ -45,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FlowFigure:
     """Two specifications with what they show: explained variance and accuracy of each step."""
 
     ways: Spec
@@ -55,7 +43,7 @@ class Drawn:
     text: str
 
 
-def draw_flow(adapter: Adapter, entry: Entry, pictures: int = 150) -> Drawn:
+def flow_figure(adapter: Adapter, entry: Entry, pictures: int = 150) -> FlowFigure:
     """Draw the flow of an adapter on the test split beside its own draw, of `entry`.
 
     Raises `MethodError` where the method has no flow or reads several of its states at once.
@@ -86,7 +74,7 @@ def draw_flow(adapter: Adapter, entry: Entry, pictures: int = 150) -> Drawn:
         f"step, {scores[chosen]:.1f} % after {several(chosen, 'step')} (chosen)."
     )
     names = adapter.classnames
-    return Drawn(
+    return FlowFigure(
         _ways(flat, labels, pca.transform(text), names, explained.tolist()),
         _steps(scores, chosen),
         float(explained.sum()),
@@ -95,17 +83,17 @@ def draw_flow(adapter: Adapter, entry: Entry, pictures: int = 150) -> Drawn:
     )
 
 
-def write_flow(drawn: Drawn, path: Path) -> None:
+def write_flow(figure: FlowFigure, path: Path) -> None:
     """Write both charts, side by side in a picture (png, svg, pdf) or one by one in html."""
     if path.suffix != ".html":
-        write_figure({"$schema": SCHEMA, "hconcat": [drawn.ways, drawn.steps]}, path)
+        write_figure({"$schema": SCHEMA, "hconcat": [figure.ways, figure.steps]}, path)
         return
     figures = [
-        Figure("ways", "Ways through the flow", drawn.ways),
-        Figure("steps", "Accuracy over steps", drawn.steps),
+        Figure("ways", "Ways through the flow", figure.ways),
+        Figure("steps", "Accuracy over steps", figure.steps),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html("Flow", drawn.text, [Part("Charts", figures=figures)]), encoding="utf-8")
+    path.write_text(html("Flow", figure.text, [Part("Charts", figures=figures)]), encoding="utf-8")
 
 
 def _spread_out(labels: Tensor, count: int) -> Tensor:

@@ -20,13 +20,13 @@ MARKERS = "osD^vPX"
 def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, int], Spread]:
     """Mean and spread of `value` over seeds, by method and shots.
 
-    Raises `ValueError` where rows differ in data set, backbone, task or policy: such rows never
+    Raises `ValueError` where rows differ in data set, backbone, task, target or policy: such never
     share a table.
     """
     from adapters.evaluate import spread
 
-    for column in ("dataset", "backbone", "task", "policy", "transductive"):
-        if frame[column].nunique() > 1:
+    for column in ("dataset", "backbone", "task", "target", "policy", "transductive"):
+        if column in frame and frame[column].nunique() > 1:
             held = ", ".join(sorted(map(str, frame[column].unique())))
             raise ValueError(f"rows of different {column} ({held}) do not share a table")
     groups = frame.groupby(["method", "shots"], sort=False)[value]

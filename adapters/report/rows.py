@@ -1,7 +1,8 @@
 """Result rows made ready: which are done, which may stand side by side, what each line is called.
 
-Rows of different backbone, task, policy or transductive flag are different sections; within one,
-each data set has its own column and figure. Settings, prompts, views or cache entries that differ
+Rows of different backbone, task, measure, policy or transductive flag are different sections;
+within one, each data set has its own column and figure. A measure is what a task's target is called
+where that is no data set, such as the base and the new classes, and what they add up to. Settings, prompts, views or cache entries that differ
 make different lines. Of several runs of one line at one draw (after a change of code) the newest
 counts.
 """
@@ -14,15 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.registry import get
-from adapters.report.pieces import slug
+from adapters.compose import get
+from adapters.report.parts import slug
 from adapters.results import read as rows_of
 from featcache.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas
 
-APART = ("backbone", "task", "policy", "transductive")
+APART = ("backbone", "task", "measure", "policy", "transductive")
+SUMMARIES = ("harmonic_mean",)
 RUN = ("dataset", "line", "shots", "seed")
 SWEPT = 6  # lines of one method that are still compared with others; more are a sweep
 
@@ -36,11 +38,13 @@ class Section:
     policy: str
     transductive: bool
     rows: pandas.DataFrame
+    measure: str = ""
 
     @property
     def title(self) -> str:
         """Such as `RN50:openai, policy full-val`."""
         task = "" if self.task == "few-shot" else f", {self.task}"
+        task += f" ({self.measure})" if self.measure else ""
         kind = ", transductive methods" if self.transductive else ""
         return f"{self.backbone}{task}, policy {self.policy}{kind}"
 
@@ -48,7 +52,8 @@ class Section:
     def name(self) -> str:
         """The title as part of a file name."""
         task = "" if self.task == "few-shot" else self.task
-        return slug(self.backbone, task, self.policy, "transductive" if self.transductive else "")
+        kind = "transductive" if self.transductive else ""
+        return slug(self.backbone, task, self.measure, self.policy, kind)
 
     @property
     def datasets(self) -> list[str]:
@@ -69,12 +74,19 @@ class Runs:
     failed: pandas.DataFrame
     superseded: int
 
+    @property
+    def count(self) -> int:
+        """How many finished runs there are; one with several targets has several rows."""
+        return int(self.done["run"].nunique())
+
     def sections(self) -> Iterator[Section]:
         """The rows by what may stand side by side; transductive methods last."""
-        order = ["transductive", "backbone", "task", "policy"]
+        order = ["transductive", "backbone", "task", "measure", "policy"]
         for key, rows in self.done.groupby(order, sort=True):
-            transductive, backbone, task, policy = key
-            yield Section(str(backbone), str(task), str(policy), bool(transductive), rows)
+            transductive, backbone, task, measure, policy = key
+            yield Section(
+                str(backbone), str(task), str(policy), bool(transductive), rows, str(measure)
+            )
 
 
 def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
@@ -99,9 +111,24 @@ def runs(frame: pandas.DataFrame) -> Runs:
         scored &= frame["status"].fillna("done") == "done"
     done = frame[scored].astype({"shots": int, "seed": int, "accuracy": float})
     done = done.assign(transductive=done["transductive"].astype(float).fillna(0).astype(bool))
-    done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
+    done = _measured(done.assign(line=_lines(done))).sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")
-    return Runs(newest, frame[~scored], len(done) - len(newest))
+    older = done["run"].nunique() - newest["run"].nunique()
+    return Runs(newest, frame[~scored], int(older))
+
+
+def _measured(done: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows with what each measures; what the targets of a run add up to is one row more."""
+    import pandas
+
+    target = done["target"].fillna(done["dataset"])
+    done = done.assign(measure=target.where(target != done["dataset"], ""))
+    parts = [done]
+    for measure in SUMMARIES:
+        if measure in done and (held := done[done[measure].notna()]).size:
+            once = held.drop_duplicates("run")
+            parts.append(once.assign(accuracy=once[measure], measure=measure.replace("_", " ")))
+    return pandas.concat(parts)
 
 
 def compared(rows: pandas.DataFrame) -> pandas.DataFrame:

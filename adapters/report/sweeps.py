@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from adapters.report.pieces import COLOURS, GREY, Spec, data, layered, name, number, tips
+from adapters.report.parts import Spec
+from adapters.report.vega import COLOURS, GREY, data, layered, name, number, tips
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adapters.report.pieces import Figure, Part, Table
+from adapters.report.parts import Figure, Part, Table
 from adapters.report.tables import escape_latex, escape_markdown, latex, markdown
 from featcache.errors import ConfigError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import kl_div
 
-from adapters import channel_cache
+from adapters.methods import _channel_cache as channel_cache
 from adapters.methods import ape, ape_t, tip_adapter
 from tests.adapters.episodes import generator, make_episode, queries, unit
 

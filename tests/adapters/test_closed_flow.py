@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import closed_flow
+from adapters.maths import closed_flow
 from adapters.configure import configure
 from adapters.registry import get
 from tests.adapters import synthetic

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from adapters.engines import Engine, engine
-from adapters.grid import Run, grid
+from adapters.sweeping.engines import Engine, engine
+from adapters.sweeping.grid import Run, grid
 from adapters.results import Results
-from adapters.sweep import chunks, sweep
-from adapters.work import Worker
+from adapters.sweeping.sweep import chunks, sweep
+from adapters.sweeping.worker import Worker
 from featcache.cache import FeatureCache
 from featcache.errors import ConfigError, UnknownNameError
 from tests.adapters.entries import make_entry

@@ -10,7 +10,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import flows, registry, training
+from adapters import registry
+from adapters.maths import flows, training
 from tests.adapters import synthetic, whurs19
 
 FMA = registry.get("fma")

@@ -10,7 +10,9 @@ import torch
 from torch import Generator
 from torch.nn.functional import normalize
 
-from adapters import cache_model, graphs, registry
+from adapters import registry
+from adapters.maths import graphs
+from adapters.methods import _cache_model as cache_model
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 

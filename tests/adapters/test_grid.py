@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.grid import axes, grid, read, spread, union
+from adapters.sweeping.grid import axes, grid, read, spread, union
 from adapters.registry import names
 from featcache.cache import FeatureCache
 from featcache.errors import ConfigError, FeatcacheError, MethodError

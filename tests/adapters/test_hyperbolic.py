@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from adapters import hyperbolic
-from adapters.hyperbolic import Model, clip, distances, exp0
+from adapters.maths import hyperbolic
+from adapters.maths.hyperbolic import Model, clip, distances, exp0
 
 MODELS = pytest.mark.parametrize("model", ["poincare", "lorentz"])
 SEEDS = st.integers(0, 2**31)

@@ -11,7 +11,7 @@ import pytest
 
 from adapters import registry
 from adapters.experiment import Experiment, run, run_base_to_new
-from adapters.identity import run_id
+from adapters.run_identity import run_id
 from featcache.cache import Entry, FeatureCache, put_text, reload
 from tests.adapters.entries import CLASSES, WIDTH, make_entry
 
@@ -134,7 +134,7 @@ def test_an_id_is_the_same_in_another_process(entry: Entry) -> None:
 
     script = (
         "import sys\nfrom pathlib import Path\nfrom adapters.experiment import Experiment\n"
-        "from adapters.identity import run_id\nfrom featcache import FeatureCache\n"
+        "from adapters.run_identity import run_id\nfrom featcache import FeatureCache\n"
         "entry = FeatureCache(Path(sys.argv[1])).find()\n"
         "print(run_id(entry, Experiment('tip-adapter', shots=2, seed=1)), end='')"
     )

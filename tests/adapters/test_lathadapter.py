@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters import training
+from adapters.maths import training
 from adapters.method import State
 from adapters.methods import lathadapter
 from adapters.methods.lathadapter import Config

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from adapters import local_flow
+from adapters.maths import local_flow
 
 C, K, D, W, RIVALS = 5, 3, 6, 8, 2
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1])

@@ -17,7 +17,7 @@ from adapters.configure import configure
 from adapters.episode import Episode, Labelled, Query, Text
 from adapters.method import Method, State, choices
 from adapters.selection import select
-from adapters.stacking import fit_all
+from adapters.sweeping.stacking import fit_all
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
 

@@ -12,7 +12,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 from torchdiffeq import odeint
 
-from adapters import odes, registry, training
+from adapters import registry
+from adapters.maths import odes, training
 from tests.adapters import synthetic, whurs19
 
 NODE = registry.get("node-adapter")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from adapters import progress
-from adapters.progress import watched
+from adapters.sweeping import progress
+from adapters.sweeping.progress import watched
 
 
 def row(method: str, accuracy: float, status: str = "done") -> dict[str, Any]:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from adapters.engines import Local
-from adapters.grid import Combine, Run, grid
-from adapters.ranges import Range, span
+from adapters.sweeping.engines import Local
+from adapters.sweeping.grid import Combine, Run, grid
+from adapters.sweeping.ranges import Range, span
 from adapters.results import Results
-from adapters.search import adaptive, at_random, dimensions, planned
-from adapters.sweep import sweep
-from adapters.work import Row
+from adapters.sweeping.search import adaptive, at_random, dimensions, planned
+from adapters.sweeping.sweep import sweep
+from adapters.sweeping.worker import Row
 from featcache.cache import FeatureCache
 from featcache.errors import ConfigError
 from tests.adapters.entries import make_entry

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from adapters import training
-from adapters.stacking import fit_all, together
-from adapters.training import Tensors, Training
+from adapters.maths import training
+from adapters.sweeping.stacking import fit_all, together
+from adapters.maths.training import Tensors, Training
 
 rates = st.floats(1e-4, 1.0)
 factors = st.lists(st.floats(0, 1), min_size=4, max_size=4)

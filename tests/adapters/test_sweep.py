@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from adapters import sweep as sweeps
-from adapters.engines import Local
+from adapters.sweeping import sweep as sweeps
+from adapters.sweeping.engines import Local
 from adapters.experiment import run as run_alone
 from adapters.experiment import run_base_to_new
-from adapters.grid import Run, grid
+from adapters.sweeping.grid import Run, grid
 from adapters.results import Results
-from adapters.sweep import chunks, cost, shard, sweep
-from adapters.work import Row, Worker
+from adapters.sweeping.sweep import chunks, cost, shard, sweep
+from adapters.sweeping.worker import Row, Worker
 from featcache.cache import FeatureCache
 from featcache.errors import ConfigError, EpisodeError, SweepError
 from tests.adapters.entries import make_entry

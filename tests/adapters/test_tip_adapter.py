@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import cache_model, kernels, registry
+from adapters import registry
+from adapters.maths import kernels
+from adapters.methods import _cache_model as cache_model
 from tests.adapters import synthetic, whurs19
 
 

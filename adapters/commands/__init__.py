@@ -1,0 +1,1 @@
+"""The `adapters` command: each command parses, calls the library and prints."""

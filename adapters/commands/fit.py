@@ -1,0 +1,122 @@
+"""`adapters fit`: one method on one draw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.commands import completion
+from adapters.commands.options import RESULTS, Cache, Json
+from featcache import terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adapters.fitting import Outcome
+
+
+def fit(
+    method: Annotated[
+        str, typer.Option(help="See `adapters methods`.", autocompletion=completion.methods)
+    ] = "fma",
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a cached data set, or a key.", autocompletion=completion.datasets
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Backbone of the cache entry.", autocompletion=completion.backbones),
+    ] = None,
+    shots: Annotated[int, typer.Option(help="Training pictures a class.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
+    policy: Annotated[
+        str,
+        typer.Option(help="Who may choose hyper-parameters.", autocompletion=completion.policies),
+    ] = "few-shot-val",
+    task: Annotated[
+        str, typer.Option(help="few-shot, base-to-new.", autocompletion=completion.tasks)
+    ] = "few-shot",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="key=value, or preset=NAME; repeatable.",
+            autocompletion=completion.settings,
+        ),
+    ] = None,
+    bank: Annotated[
+        str | None,
+        typer.Option(
+            "--prompts", help="Prompt bank (the newest).", autocompletion=completion.banks
+        ),
+    ] = None,
+    views: Annotated[int | None, typer.Option(min=0, help="Cached views to use (all).")] = None,
+    transfer: Annotated[
+        str | None,
+        typer.Option(help="Data set for policy transfer.", autocompletion=completion.datasets),
+    ] = None,
+    cache: Cache = None,
+    out: Annotated[Path, typer.Option(help="Folder that adapters go to.")] = RESULTS.parent,
+    results: Annotated[
+        Path | None, typer.Option(help="Results file (results.sqlite in --out).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit one method on a few-shot draw and score it on the test split.
+
+    Example: adapters fit --method tip-adapter --dataset digits --shots 4
+    """
+    from featcache.store.cache import FeatureCache
+
+    from adapters import registry
+    from adapters.expression import leaves
+
+    for leaf in leaves(method):
+        registry.file(leaf)  # an unknown name is refused before torch is imported
+    registry.task_file(task)
+    store = FeatureCache(cache)
+    from adapters.configure import parse
+
+    chosen = parse(settings or [])
+    entry = store.find(dataset, backbone)
+
+    from adapters.experiment import Experiment
+    from adapters.fitting import run
+    from adapters.results import Results
+
+    source = store.find(transfer, entry.backbone) if transfer else None
+    words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task)
+    outcome = run(entry, words)
+    run_id = Results(results or out / RESULTS.name).add(*outcome.rows)
+    folder = outcome.adapter.save(out / f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{run_id}")
+    _say(terminal.people(as_json), method, outcome, folder)
+    row = outcome.row
+    more = {"hyperparameters": row["config"], "adapter": str(folder)}
+    if len(outcome.rows) > 1:
+        more["targets"] = {each["target"]: each["accuracy"] for each in outcome.rows}
+    terminal.document(as_json, {**row, **more})
+
+
+def _say(people: Console, method: str, outcome: Outcome, folder: Path) -> None:
+    row = outcome.row
+    for each in outcome.rows:
+        of = "" if each["target"] == each["dataset"] else f" of the {each['target']} classes"
+        fitted = f", fitted in {row['fit_seconds']:.2f} s" if each is row else ""
+        people.print(
+            f"[bold]{each['accuracy']:.2f} %[/] of {each['n_test']} test pictures{of}{fitted}"
+        )
+    if row.get("harmonic_mean") is not None:
+        people.print(f"[bold]{row['harmonic_mean']:.2f} %[/] harmonic mean")
+    people.print(
+        f"{method} on {row['dataset']}, {row['backbone']}, {row['shots']} shots, seed "
+        f"{row['seed']}, {row['views']} views, policy {row['policy']} ({row['tried']} settings "
+        "tried)",
+        markup=False,
+    )
+    people.print(json.dumps(row["config"]), markup=False)
+    people.print(f"saved in {folder}", markup=False)

@@ -1,0 +1,223 @@
+"""Few-shot draws: how a cache entry becomes an episode with validation and test beside it.
+
+Two rules of drawing. Data sets with splits are drawn as CoOp draws them (Zhou et al. 2022,
+Dassl's `generate_fewshot_dataset`): one `random.Random(seed)`, train before val, classes in
+order of first appearance. Features without splits are one pool: for each class in label order
+`numpy.random.default_rng(seed)` permutes its rows; the first 16 are the training pool (K shots
+are its first K), the next 4 validation, the rest test.
+
+Which of it a task shows a fit, and what it scores beside, is for `adapters.tasks` to say.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
+from featcache import draws
+from featcache.cache import EXTRAS, PATCHES, POOL, PRE_PROJECTION
+from featcache.draws import VAL_SHOTS
+from featcache.errors import EpisodeError
+
+if TYPE_CHECKING:
+    from featcache.cache import Entry, TextFeatures
+
+POOL_TRAIN, POOL_VAL = 16, 4
+
+
+def pool_indices(
+    labels: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Training pool `[c, 16]`, validation `[c, 4]` and test `[m]` rows of a pool without splits.
+
+    Raises `EpisodeError` where a class has fewer than 21 rows.
+    """
+    rng = np.random.default_rng(seed)
+    train, val, test = [], [], []
+    for label in range(int(labels.max()) + 1):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= POOL_TRAIN + POOL_VAL:
+            raise EpisodeError(
+                f"class {label} has {len(rows)} rows; a pool without splits needs more than "
+                f"{POOL_TRAIN + POOL_VAL} a class ({POOL_TRAIN} to train, {POOL_VAL} to validate, "
+                "the rest to test)."
+            )
+        train.append(rows[:POOL_TRAIN])
+        val.append(rows[POOL_TRAIN : POOL_TRAIN + POOL_VAL])
+        test.append(rows[POOL_TRAIN + POOL_VAL :])
+    return np.stack(train), np.stack(val), np.concatenate(test)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The readable rows of a split: NumPy arrays, the row each stands at, extras to be read."""
+
+    entry: Entry
+    split: str
+    extras: frozenset[str]
+    x: NDArray[np.float32]
+    label: NDArray[np.int64]
+    ids: tuple[str, ...]
+    row: NDArray[np.int64]
+
+    def extra(self, name: str, rows: NDArray[np.int64]) -> Tensor | None:
+        """That feature of some of these rows; None where it is not to be read."""
+        if name not in self.extras:
+            return None
+        return _tensor(self.entry.extra(name, self.split, self.row[rows]))
+
+
+def draw(
+    entry: Entry,
+    shots: int,
+    seed: int,
+    *,
+    bank: str | None = None,
+    views: int | None = None,
+    extras: Collection[str] = (),
+) -> Draw:
+    """Draw an episode from a cache entry, with validation and test beside it.
+
+    `views` limits how many augmented views come along (None: all that are cached). `extras` names
+    what shall come with the embeddings where all splits have it: `pre-projection`, `patches`.
+    Pictures that could not be read are never drawn. Raises `EpisodeError` where a class has too few
+    pictures.
+    """
+    if shots < 1:
+        raise EpisodeError(f"shots must be at least 1, got {shots}.")
+    text = _text(entry.text(bank))
+    negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
+    whole = frozenset(
+        name
+        for name in EXTRAS
+        if name in extras
+        and all(entry.encoded(split, name) == rows for split, rows in entry.splits.items())
+    )
+    if POOL in entry.splits:
+        support, few, full, test = _draw_pool(entry, shots, seed, whole)
+    else:
+        support, few, full, test = _draw_splits(entry, shots, seed, views, whole)
+    episode = Episode(
+        support,
+        text,
+        entry.logit_scale,
+        shots,
+        seed,
+        entry.dataset,
+        entry.backbone,
+        projection=_projection(entry) if support.pre is not None else None,
+        negative=negative,
+    )
+    return Draw(episode, few, full, (Target(entry.dataset, test),))
+
+
+def _draw_pool(
+    entry: Entry, shots: int, seed: int, extras: frozenset[str]
+) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
+    if shots > POOL_TRAIN:
+        raise EpisodeError(
+            f"{entry.dataset} has no splits, so at most {POOL_TRAIN} shots can be drawn from its "
+            f"pool; {shots} were asked for."
+        )
+    images = _valid(entry, POOL, extras)
+    train, val, test = pool_indices(images.label, seed)
+    rows = train[:, :shots].ravel()
+    few = val[:, : min(shots, VAL_SHOTS)].ravel()
+    full = _labelled(images, val.ravel())
+    return _support(images, rows), _labelled(images, few), full, _labelled(images, test)
+
+
+def _draw_splits(
+    entry: Entry, shots: int, seed: int, views: int | None, extras: frozenset[str]
+) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
+    images = _valid(entry, "train", extras)
+    counts = np.bincount(images.label, minlength=len(entry.classnames))
+    if counts.min() < shots:
+        short = int(counts.argmin())
+        raise EpisodeError(
+            f"class {entry.classnames[short]!r} of {entry.dataset} has {counts[short]} training "
+            f"pictures, fewer than the {shots} shots asked for."
+        )
+    rng = random.Random(seed)
+    rows = np.array(draws.draw(images.label.tolist(), shots, rng))
+    support = _support(images, rows, views)
+    if support.pre is None:  # then nobody else's is of use
+        extras -= {PRE_PROJECTION}
+        images = replace(images, extras=extras)
+    test = _valid(entry, "test", extras)
+    k = min(shots, VAL_SHOTS)
+    if "val" in entry.splits:
+        val = _valid(entry, "val", extras)
+        few = np.array(draws.draw(val.label.tolist(), k, rng))
+        full = np.arange(len(val.label))
+        return support, _labelled(val, few), _labelled(val, full), _all(test)
+    # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
+    left = np.setdiff1d(np.arange(len(images.label)), rows)
+    few = left[draws.draw(images.label[left].tolist(), k, rng)]
+    enough = len(np.unique(images.label[left])) == len(entry.classnames)
+    return support, _labelled(images, few) if enough else None, None, _all(test)
+
+
+def _valid(entry: Entry, split: str, extras: frozenset[str]) -> _Images:
+    images = entry.images(split)
+    row = np.flatnonzero(images.valid)
+    ids = tuple(images.id[i] for i in row)
+    return _Images(entry, split, extras, images.embedding[row], images.label[row], ids, row)
+
+
+def _labelled(images: _Images, rows: NDArray[np.int64]) -> Labelled:
+    return Labelled(
+        torch.from_numpy(images.x[rows]),
+        torch.from_numpy(images.label[rows]),
+        tuple(images.ids[row] for row in rows),
+        images.extra(PRE_PROJECTION, rows),
+        images.extra(PATCHES, rows),
+    )
+
+
+def _all(images: _Images) -> Labelled:
+    return _labelled(images, np.arange(len(images.label)))
+
+
+def _support(images: _Images, rows: NDArray[np.int64], views: int | None = 0) -> Support:
+    """The drawn rows with at most that many cached views (None: all), their extras beside them."""
+    last = None if views is None else views + 1
+    where = images.row[rows]
+    stack = images.entry.views(images.split, where) if views != 0 else None  # [v, n, d]
+    pre: Tensor | None = None  # [v, n, p]
+    if stack is None:
+        stack = images.x[rows][None]
+        centre = images.extra(PRE_PROJECTION, rows)
+        pre = None if centre is None else centre[None]
+    elif PRE_PROJECTION in images.extras:
+        pre = _tensor(images.entry.views(images.split, where, PRE_PROJECTION))
+    return Support(
+        torch.from_numpy(stack[:last]),
+        torch.from_numpy(images.label[rows]),
+        tuple(images.ids[row] for row in rows),
+        None if pre is None else pre[:last],
+        images.extra(PATCHES, rows),
+    )
+
+
+def _tensor(array: NDArray[Any] | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
+
+
+def _projection(entry: Entry) -> Projection | None:
+    held = entry.projection()
+    if held is None:
+        return None
+    return Projection(torch.from_numpy(held.weight), torch.from_numpy(held.bias))
+
+
+def _text(text: TextFeatures) -> Text:
+    return Text(torch.from_numpy(text.embedding), torch.from_numpy(text.mask), text.classnames)

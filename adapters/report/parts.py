@@ -1,0 +1,56 @@
+"""What a report is made of: chapters with tables and figures, and the words that name them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Spec = dict[str, Any]  # a Vega-Lite specification, or a part of one
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is written as Markdown and LaTeX; `bold` cells, a rule before rows `rules`."""
+
+    name: str
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    bold: Collection[tuple[int, int]] = ()
+    rules: Collection[int] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A Vega-Lite specification that is written as PNG and SVG and shown in the page."""
+
+    name: str
+    title: str
+    spec: Spec
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A chapter of the page; a `folded` one opens on a click."""
+
+    title: str
+    text: str = ""
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    parts: Sequence[Part] = ()
+    folded: bool = False
+
+
+def slug(*parts: object) -> str:
+    """A file name without suffix."""
+    text = "-".join(str(part) for part in parts)
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
+
+
+def several(number: int, thing: str) -> str:
+    """Such as `1 run`, `3 runs`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

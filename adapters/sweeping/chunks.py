@@ -1,0 +1,75 @@
+"""How runs are dealt out: in chunks of work by what they share, and to several machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence, Set
+from dataclasses import replace
+from typing import Any
+
+from adapters.compose import get
+from adapters.experiment import configured
+from adapters.expression import field_of
+from adapters.method import Method
+from adapters.sweeping.runs import Chunk, Run
+from featcache.errors import ConfigError
+
+LARGER = {"auto": 4, "on": 16}  # chunks of runs that may stack: small ones are small stacks
+
+
+def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chunk]:
+    """The runs in chunks of one cell, none above a `parts`-th of all, the dearest first.
+
+    Runs that may be trained as one are together whatever their seeds, and in larger chunks.
+    """
+    groups: dict[tuple[int, Hashable], list[tuple[float, Run]]] = {}
+    for run in runs:
+        stacks = stack != "off" and get(run.experiment.method).prepare is not None
+        alike = (run.experiment.method, replace(run.cell, seed=0)) if stacks else run.cell
+        own = max(1, parts // LARGER[stack]) if stacks else parts
+        groups.setdefault((own, alike), []).append((cost(run), run))
+    every = [pair for pairs in groups.values() for pair in pairs]
+    total = sum(c for c, _ in every)
+    found: list[tuple[float, Chunk]] = []
+    for (own, _), pairs in groups.items():
+        most, longest = total / own, math.ceil(len(every) / own)
+        held: list[Run] = []
+        price = 0.0
+        for each, run in sorted(pairs, key=lambda pair: -pair[0]):
+            if held and (price + each > most or len(held) == longest):
+                found.append((price, Chunk(tuple(held), stack)))
+                held, price = [], 0.0
+            held.append(run)
+            price += each
+        found.append((price, Chunk(tuple(held), stack)))
+    return [chunk for _, chunk in sorted(found, key=lambda pair: -pair[0])]
+
+
+def cost(run: Run) -> float:
+    """About how dear a run is, in training steps; only good for putting runs in order."""
+    known = configured(run.experiment)
+    rows = run.experiment.shots * len(run.entry.classnames)
+    fixed = known.fixed if run.experiment.policy != "none" else None
+    return _cost(known.method, known.config, fixed, rows)
+
+
+def _cost(method: Method, config: Any, fixed: Set[str] | None, rows: int) -> float:
+    """`fixed` are the settings that the policy leaves alone; None where it chooses nothing."""
+    if method.parts:
+        parts = [(inner, getattr(config, field_of(part))) for part, inner in method.parts.items()]
+        return sum(_cost(inner, own, fixed, rows) for inner, own in parts)
+    axes = method.space(config).fit if fixed is not None else {}
+    fits = math.prod(len(values) for key, values in axes.items() if key not in (fixed or ()))
+    passes = getattr(config, "epochs", 0) * math.ceil(rows / getattr(config, "batch", rows))
+    return fits * (1 + max(passes, getattr(config, "steps", 0), getattr(config, "iterations", 0)))
+
+
+def shard(runs: Sequence[Run], part: int, of: int) -> list[Run]:
+    """The runs of the `part`-th of `of` machines (from 1): every run falls to one of them.
+
+    Raises `ConfigError` where there is no such part.
+    """
+    if not 1 <= part <= of:
+        raise ConfigError(f"there is no part {part} of {of}; parts count from 1 to {of}.")
+    order = {name: place for place, name in enumerate(sorted(run.id for run in runs))}
+    return [run for run in runs if order[run.id] % of == part - 1]

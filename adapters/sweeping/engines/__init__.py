@@ -1,0 +1,1 @@
+"""One file an engine; `adapters.sweeping.engine` has the contract."""

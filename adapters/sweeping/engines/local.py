@@ -1,0 +1,165 @@
+"""Runs in this process, or in processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from adapters.fitting import Row
+from adapters.sweeping.device import device_of
+from adapters.sweeping.engine import EngineOptions, cores
+from adapters.sweeping.runs import Chunk
+from adapters.sweeping.worker import Worker, portions
+from featcache.errors import SweepError
+
+STARTS = 3  # processes in a row that may end before they are ready
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Local:
+    """In this process where `jobs` is 1, else in so many processes of one thread each.
+
+    Processes start with the first chunks and stay until `close`. One that dies is replaced.
+    `worker` is what does the chunks.
+    """
+
+    def __init__(self, jobs: int = 1, device: str = "cpu", worker: type[Worker] = Worker) -> None:
+        device_of(device)  # refused here rather than by every process
+        self.workers = jobs
+        self.device = device
+        self.worker = worker
+        self._here: Worker | None = None
+        self._pool: dict[Connection, BaseProcess] = {}
+        self._starting: set[Connection] = set()
+        self._stillborn = 0
+
+    def run(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+        """Rows as they are finished."""
+        return self._in_processes(chunks) if self.workers > 1 else self._in_turn(chunks)
+
+    def close(self) -> None:
+        """End the processes."""
+        for connection, process in self._pool.items():
+            connection.close()
+            process.terminate()
+        self._pool, self._starting = {}, set()
+
+    def _in_turn(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+        self._here = self._here or self.worker(self.device)
+        for chunk in chunks:
+            yield from self._here.rows(chunk)
+
+    def _in_processes(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+        waiting = deque(chunks)
+        busy: set[Connection] = set()
+        idle = self._pool.keys() - self._starting
+        while waiting or busy:
+            while waiting and idle:
+                connection = idle.pop()
+                try:
+                    connection.send(waiting[0])
+                except OSError:  # it died while it had nothing to do
+                    self._bury(connection)
+                    continue
+                waiting.popleft()
+                busy.add(connection)
+            room = self.workers - len(self._pool)
+            for _ in range(min(room, len(waiting) - len(self._starting))):
+                self._start()
+            ready: list[Any] = wait([*busy, *self._starting])
+            for connection in ready:
+                rows, state = _received(connection)
+                if state == "dead":
+                    self._bury(connection)
+                if state == "idle":
+                    self._stillborn = 0
+                    idle.add(connection)
+                if state != "busy":
+                    busy.discard(connection)
+                    self._starting.discard(connection)
+                if rows:
+                    yield rows
+
+    def _bury(self, connection: Connection) -> None:
+        self._pool.pop(connection).join()
+        connection.close()
+        self._stillborn += connection in self._starting
+        if self._stillborn == STARTS:
+            raise SweepError(
+                "the worker processes end as soon as they start, for the reason printed above; a "
+                'script that sweeps has its work under `if __name__ == "__main__":`.'
+            )
+
+    def _start(self) -> None:
+        # A fork server has torch imported once; a plain fork of a process with threads may hang.
+        if "forkserver" in get_all_start_methods():
+            context: Any = get_context("forkserver")
+            context.set_forkserver_preload(["adapters.sweeping.worker"])
+        else:
+            context = get_context("spawn")
+        ours: Connection
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(theirs, self.worker, self.device), daemon=True
+        )
+        with _one_thread():
+            process.start()
+        theirs.close()
+        self._pool[ours] = process
+        self._starting.add(ours)
+
+
+def engine(options: EngineOptions) -> Local:
+    """One process a core, or a GPU, unless `jobs` says how many."""
+    if options.device.startswith("cuda"):
+        return Local(options.jobs or max(torch.cuda.device_count(), 1), options.device)
+    return Local(options.jobs or cores(), options.device)
+
+
+def _received(connection: Connection) -> tuple[list[Row], str]:
+    """All rows that have come, and whether the worker is busy, idle or dead."""
+    rows: list[Row] = []
+    try:
+        while connection.poll():
+            portion = connection.recv()
+            if portion is None:
+                return rows, "idle"
+            rows += portion
+    except (EOFError, OSError):
+        return rows, "dead"
+    return rows, "busy"
+
+
+def _serve(connection: Connection, kind: type[Worker], device: str) -> None:
+    """A worker process: chunks in, portions of rows out, None when it waits for a chunk."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
+    torch.set_num_threads(1)
+    worker = kind(device)
+    try:
+        while True:
+            connection.send(None)
+            for rows in portions(worker.rows(connection.recv())):
+                connection.send(rows)
+    except (EOFError, OSError):  # the driver has gone
+        return
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes started meanwhile have one thread in every numerical library."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

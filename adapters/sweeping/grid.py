@@ -1,0 +1,126 @@
+"""A grid in words becomes runs: every one checked before the first of them starts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters import registry
+from adapters.compose import get
+from adapters.experiment import Experiment
+from adapters.method import refuse_new_classes
+from adapters.run_identity import run_id
+from adapters.sweeping.runs import Run
+from adapters.sweeping.settings import Combine, every, spread
+from adapters.sweeping.words import Values, listed, named, read
+from featcache.errors import ConfigError
+
+if TYPE_CHECKING:
+    from featcache.cache import Entry, FeatureCache
+
+ALL = "all"  # as a method: every one that can do the task
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The words of a grid, each with one value or a list; those left out are as in `adapters fit`.
+
+    `method="all"` is every method that can do the tasks. `settings` are by method and field, or by
+    field alone.
+    """
+
+    method: Values = "fma"
+    dataset: Values = None
+    backbone: Values = None
+    shots: Values = 16
+    seed: Values = 1
+    policy: Values = "few-shot-val"
+    task: Values = "few-shot"
+    prompts: Values = None
+    views: Values = None
+    transfer: Values = None
+    settings: Mapping[str, Values] = field(default_factory=dict)
+
+
+def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list[Run]:
+    """All runs of the `Grid` of these words over entries of the cache, each once, in stable order.
+
+    `combine` says which settings of a method come of the values given for each. Raises
+    `UnknownNameError`, `ConfigError`, `MethodError` or `CacheError` for whatever cannot be run.
+    """
+    asked = Grid(**words)
+    axes = {key: listed(values) for key, values in asked.settings.items()}
+    tasks = [named("task", each, registry.task_names()) for each in listed(asked.task)]
+    policies = [named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
+    numbers = [_numbers("shots", asked.shots, 1), _numbers("seed", asked.seed, 0)]
+    wanted = [*spread(_methods(listed(asked.method), tasks), axes, combine)]
+    found: dict[str, Run] = {}
+    for data, backbone in itertools.product(listed(asked.dataset), listed(asked.backbone)):
+        entry = cache.find(data, backbone)
+        source = _source(cache, asked.transfer, entry)
+        for task, bank, views, policy, shots, seed, (name, settings) in itertools.product(
+            tasks, listed(asked.prompts), listed(asked.views), policies, *numbers, wanted
+        ):
+            if policy == "transfer" and source is None:
+                raise ConfigError(
+                    "policy transfer needs the data set to take settings from (--transfer)."
+                )
+            other = source if policy == "transfer" else None
+            experiment = Experiment(name, shots, seed, policy, settings, bank, views, other, task)
+            run = Run(run_id(entry, experiment), entry, experiment)
+            found.setdefault(run.id, run)
+    return [*found.values()]
+
+
+def union(
+    cache: FeatureCache, path: Path | None, words: Mapping[str, Any], combine: Combine = every
+) -> list[Run]:
+    """The runs of all blocks of a grid file, or of none; `words` stand in place of the file's own.
+
+    Raises what `read` and `grid` raise.
+    """
+    found: dict[str, Run] = {}
+    for block in read(path) if path else [{}]:
+        settings = {**block.get("settings", {}), **words.get("settings", {})}
+        for run in grid(cache, combine, **{**block, **words, "settings": settings}):
+            found.setdefault(run.id, run)
+    return [*found.values()]
+
+
+def _source(cache: FeatureCache, transfer: Values, entry: Entry) -> Entry | None:
+    """The entry that settings are taken from, of the same backbone; None where none is named."""
+    if not transfer:
+        return None
+    names = listed(transfer)
+    if len(names) != 1:
+        raise ConfigError(f"transfer takes one name, got {len(names)}.")
+    return cache.find(str(names[0]), entry.backbone)
+
+
+def _methods(wanted: Sequence[Any], tasks: Sequence[str]) -> list[str]:
+    """The methods by name; `all` is every one that can do the tasks.
+
+    Raises `MethodError` for a method asked for by name that cannot take a task's new classes.
+    """
+    new_classes = any(registry.task(task).new_classes for task in tasks)
+
+    def able(name: str) -> bool:
+        return not new_classes or get(name).with_text is not None
+
+    every = [name for name in registry.names() if able(name)]
+    found = [name for each in wanted for name in (every if each == ALL else [str(each)])]
+    for name in found:
+        if not able(name):
+            raise refuse_new_classes(name)
+    return [*dict.fromkeys(found)]
+
+
+def _numbers(word: str, values: Values, least: int) -> list[int]:
+    found = listed(values)
+    for value in found:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigError(f"{word} must be whole numbers of at least {least}, got {value!r}.")
+    return found

@@ -1,0 +1,50 @@
+"""What a sweep does one of: a run, the cell whose draw it shares with others, a chunk of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.compose import get
+from adapters.experiment import Experiment, spelt_out
+from adapters.run_identity import features
+from featcache.cache import Entry
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a draw depends on: runs of one cell share it."""
+
+    features: tuple[Any, ...]
+    shots: int
+    seed: int
+    task: str
+    entry: Entry = field(compare=False, repr=False)
+    bank: str | None = field(compare=False)
+    views: int | None = field(compare=False)
+    extras: frozenset[str] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment on a cache entry, and the id that its rows will have."""
+
+    id: str
+    entry: Entry = field(repr=False)
+    experiment: Experiment
+
+    @property
+    def cell(self) -> Cell:
+        """The draw that the run needs."""
+        e = self.experiment
+        about = (str(self.entry.folder), *features(self.entry, e))
+        extras = get(spelt_out(e).method).extras
+        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Runs of one cell, so that one draw serves them all, or of cells that may stack."""
+
+    runs: tuple[Run, ...]
+    stack: str = "off"

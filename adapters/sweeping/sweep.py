@@ -1,0 +1,126 @@
+"""Sweeps: runs become chunks of work, an engine does them, the results store keeps every row.
+
+    cache -- grid --> runs -- chunks --> engine -- rows --> results
+
+What the store holds as done is not done again, so that a sweep that was stopped or killed goes on
+where it was. A failed run is a row with its reason, and is tried again by the next sweep.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.fitting import Row, check_needs
+from adapters.results import Results
+from adapters.selection import validation
+from adapters.sweeping.chunks import chunks
+from adapters.sweeping.engine import Engine
+from adapters.sweeping.engines.local import Local
+from adapters.sweeping.runs import Chunk, Run
+from adapters.sweeping.worker import Worker, failed
+
+PARTS = 16  # chunks a worker, at least: what is left for the last to finish is small
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep ended: runs asked for, those found done, and what became of the others."""
+
+    runs: int
+    before: int
+    done: int
+    failed: int
+    seconds: float
+
+
+def sweep(
+    runs: Sequence[Run],
+    engine: Engine | None = None,
+    results: Results | None = None,
+    on_row: Callable[[Row], None] | None = None,
+    stack: str = "auto",
+) -> Summary:
+    """Do the runs that the store does not hold as done, and write a row for each.
+
+    `on_row` hears of every run once its rows are written, by the first of them. `stack` says whether runs that share shapes are
+    trained as one: where that is faster, always, or never. Without an engine the runs are done in
+    this process; without results nothing is kept but what `on_row` keeps. Raises what `check`
+    raises, before the first run.
+    """
+    began = time.perf_counter()
+    waiting = left(runs, results)
+    check(waiting)
+    counts = {"done": 0, "failed": 0}
+
+    def keep(rows: Sequence[Row]) -> None:
+        if results and rows:
+            try:
+                results.add_all(rows)
+            except KeyboardInterrupt:
+                results.add_all(rows)  # a row is written whole or not at all, so twice is once
+                raise
+        for _, (first, *_) in itertools.groupby(rows, lambda row: row["run"]):
+            counts[first["status"]] += 1
+            if on_row:
+                on_row(first)
+
+    with results.kept_open() if results and waiting else nullcontext():
+        lost = do(waiting, engine or Local(), keep, stack)
+        keep([failed(run, "its worker died twice: killed, or out of memory.") for run in lost])
+    return Summary(
+        len(runs), len(runs) - len(waiting), **counts, seconds=time.perf_counter() - began
+    )
+
+
+def left(runs: Sequence[Run], results: Results | None) -> list[Run]:
+    """The runs that the store does not hold as done."""
+    done = results.done(run.id for run in runs) if results else set()
+    return [run for run in runs if run.id not in done]
+
+
+def do(
+    runs: Sequence[Run],
+    engine: Engine,
+    keep: Callable[[Sequence[Row]], None],
+    stack: str = "off",
+) -> list[Run]:
+    """Hand the runs to the engine and keep their rows; return those that were lost twice.
+
+    A run without a row has lost its worker. It is done once more, alone, so that a run that
+    kills its worker takes no others with it.
+    """
+    waiting = {run.id: run for run in runs}
+    for work in (chunks(runs, PARTS * engine.workers, stack), None):
+        again = work if work is not None else [Chunk((run,)) for run in waiting.values()]
+        for rows in engine.run(again):
+            new = [row for row in rows if row["run"] in waiting]
+            for row in new:
+                waiting.pop(row["run"], None)
+            if new:
+                keep(new)
+        if not waiting:
+            break
+    return [*waiting.values()]
+
+
+def check(runs: Iterable[Run]) -> None:
+    """Try the largest draw of each entry, with its prompts and views, before anything is fitted.
+
+    Raises `EpisodeError`, `CacheError`, `MethodError` or `UnknownNameError`.
+    """
+    worker = Worker()
+    alike: dict[Any, list[Run]] = {}
+    for run in runs:
+        alike.setdefault((run.cell.features, run.cell.task), []).append(run)
+    for group in alike.values():
+        largest = max(group, key=lambda run: run.experiment.shots)
+        drawn = worker.draw(largest.cell)
+        for policy in {run.experiment.policy for run in group}:
+            validation(drawn, policy)
+        for method in {run.experiment.method for run in group}:
+            check_needs(method, drawn)

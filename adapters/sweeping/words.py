@@ -1,0 +1,98 @@
+"""A grid as people write it: words with one value or a list of them, on a command line or in YAML.
+
+method, dataset, backbone, shots, seed, policy, task, prompts, views, transfer, set
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.configure import literal
+from featcache.errors import ConfigError, UnknownNameError
+
+WORDS = (
+    "method", "dataset", "backbone", "shots", "seed", "policy", "task", "prompts", "views",
+    "transfer", "set",
+)  # fmt: skip
+
+Values = Any  # one value or a list of them
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The blocks of a grid file: keywords of `grid` each, words that stand above them included.
+
+    Raises `ConfigError` where the file is none, `UnknownNameError` for a word it does not know.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the grid file {path} cannot be read: {reason}.") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"the grid file {path} holds no `word: values` lines.")
+    shared = {key: value for key, value in document.items() if key != "grids"}
+    blocks = document.get("grids", [{}])
+    if not (isinstance(blocks, list) and all(isinstance(block, dict) for block in blocks)):
+        raise ConfigError(f"`grids` in {path} is not a list of blocks of `word: values` lines.")
+    return [_keywords(path, shared, block) for block in blocks]
+
+
+def typed(text: str) -> list[Any]:
+    """Values as typed on the command line: `2,6,12`, or JSON lists `[1,2],[3,4]`."""
+    try:
+        return list(json.loads(f"[{text}]"))
+    except ValueError:
+        return [literal(part.strip()) for part in text.split(",")]
+
+
+def axes(pairs: Sequence[str]) -> dict[str, list[Any]]:
+    """`key=value,value` pairs as a mapping.
+
+    Raises `ConfigError` for a pair without `=`.
+    """
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (key, equals, _) in zip(pairs, split, strict=True):
+        if not equals or not key:
+            raise ConfigError(f"--set takes key=value or key=value,value, got {pair!r}.")
+    return {key.strip(): typed(values) for key, _, values in split}
+
+
+def _keywords(path: Path, shared: Mapping[str, Any], block: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**shared, **block}
+    for word in merged:
+        named(f"word in {path}", str(word), (*WORDS, "grids"))
+    settings: dict[str, Any] = {}
+    for each in (shared.get("set"), block.get("set")):
+        if not isinstance(each, dict | None):
+            raise ConfigError(f"`set` in {path} takes `setting: values` lines, not {each!r}.")
+        settings |= each or {}
+    # YAML reads 1e-3 as text; the command line reads it as a number, and so does a grid file.
+    numbers = {str(k): [_number(value) for value in listed(v)] for k, v in settings.items()}
+    return {**{k: v for k, v in merged.items() if k != "set"}, "settings": numbers}
+
+
+def _number(value: Any) -> Any:
+    return literal(value) if isinstance(value, str) else value
+
+
+def named(kind: str, name: Any, known: Iterable[str]) -> str:
+    """The name, if it is one of those known. Raises `UnknownNameError`."""
+    if name not in (known := tuple(known)):
+        raise UnknownNameError(kind, str(name), known)
+    return str(name)
+
+
+def listed(values: Values) -> list[Any]:
+    """The values as a list, if they are not one already.
+
+    Raises `ConfigError` for a list of none.
+    """
+    found = list(values) if isinstance(values, list | tuple | range) else [values]
+    if not found:
+        raise ConfigError("a word or setting of the grid has no values; give one or leave it out.")
+    return found

@@ -1,0 +1,211 @@
+"""What a worker does with a chunk of runs: the rows of each run, as they come.
+
+Runs that can be trained as one are prepared together, trained, and then done like any other with
+the states at hand: policies see no difference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Generator
+
+from adapters import registry
+from adapters.compose import get
+from adapters.episode import Draw, Episode
+from adapters.experiment import configured
+from adapters.fitting import Row, run
+from adapters.maths.training import Training
+from adapters.method import Fit, State
+from adapters.run_identity import code_version
+from adapters.selection import candidates, chance, score, validation
+from adapters.sweeping.device import device_of, moved
+from adapters.sweeping.runs import Cell, Chunk, Run
+from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
+from featcache.cache import Entry, ImageFeatures, TextFeatures
+from featcache.errors import FeatcacheError
+
+MOMENT = 0.1  # seconds
+KEPT = 2  # entries whose features a worker keeps in memory
+
+
+class Worker:
+    """Does runs one after the other; keeps the last draw and the last entries in memory."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device_of(device)
+        self._entries: dict[Path, _InMemory] = {}
+        self._drawn: tuple[Cell, Draw] | None = None
+        self._faster: dict[Hashable, bool] = {}
+        self._ahead: Stacks[tuple[str, Any]] = Stacks({}, {})  # by run and config
+
+    def rows(self, chunk: Chunk) -> Iterator[list[Row]]:
+        """The rows of each run, in order; of a run that cannot be done one that says why."""
+        most = 1 if chunk.stack == "off" else at_once(self.device)
+        for first in range(0, len(chunk.runs), most):
+            runs = chunk.runs[first : first + most]
+            if chunk.stack != "off":
+                try:
+                    self._ahead = fit_all(self._trainings(runs), chunk.stack, self._faster)
+                except Exception as error:
+                    yield from ([failed(each, _sentence(error))] for each in runs)
+                    continue
+            yield from map(self._tried, runs)
+        self._ahead = Stacks({}, {})
+
+    def _tried(self, each: Run) -> list[Row]:
+        try:
+            return self._rows(each)
+        except Exception as error:
+            return [failed(each, _sentence(error))]
+
+    def _trainings(self, runs: Sequence[Run]) -> dict[tuple[str, Any], Training]:
+        """What the runs have to train, by run and config; those that cannot are left out."""
+        found: dict[tuple[str, Any], Training] = {}
+        for each in runs:
+            try:
+                found |= self._training(each)
+            except Exception:  # its own row will say why
+                continue
+        return found
+
+    def _training(self, each: Run) -> dict[tuple[str, Any], Training]:
+        known = configured(each.experiment)
+        prepare, policy = known.method.prepare, known.experiment.policy
+        if prepare is None or policy == "transfer":
+            return {}
+        drawn = self.draw(each.cell)
+        held = validation(drawn, policy)
+        prepared = {
+            (each.id, config): prepare(drawn.episode, config, chance(drawn.episode))
+            for config in candidates(known.method, known.config, held, known.fixed)
+        }
+        return {name: found for name, found in prepared.items() if found is not None}
+
+    def draw(self, cell: Cell) -> Draw:
+        """The cell's draw, on this worker's device. Raises what the task's own draw raises."""
+        if self._drawn is None or self._drawn[0] != cell:
+            found = registry.task(cell.task).draw(
+                self._in_memory(cell.entry),
+                cell.shots,
+                cell.seed,
+                bank=cell.bank,
+                views=cell.views,
+                extras=cell.extras,
+            )
+            self._drawn = cell, moved(found, self.device)
+        return self._drawn[1]
+
+    def _rows(self, each: Run) -> list[Row]:
+        drawn = self.draw(each.cell)
+        ahead = {c: fitted for (name, c), fitted in self._ahead.fitted.items() if name == each.id}
+        fit = _known(ahead, get(each.experiment.method).fit) if ahead else None
+        outcome = run(each.entry, each.experiment, drawn, fit)
+        alone = [why for (name, _), why in self._ahead.alone.items() if name == each.id]
+        seconds = sum(fitted.seconds for fitted in ahead.values())
+        more = {
+            "run": each.id,
+            "status": "done",
+            "stacked": max((fitted.stacked for fitted in ahead.values()), default=1),
+            "fit_seconds": outcome.row["fit_seconds"] + seconds,
+            "reason": alone[0] if alone else None,
+        }
+        policy = each.experiment.policy
+        if outcome.row["val_score"] is None and policy not in ("none", "transfer"):
+            # Where there was nothing to choose, searches still want to know how good it was.
+            held = validation(drawn, policy)
+            assert held is not None
+            logits = outcome.adapter.logits(held.query)
+            more["val_score"] = score(get(each.experiment.method), logits, held)
+        return [row | more for row in outcome.rows]
+
+    def _in_memory(self, entry: Entry) -> Entry:
+        held = self._entries.pop(entry.folder, None)
+        if held is None or held.manifest != entry.manifest:
+            held = _InMemory(entry.folder, entry.manifest)
+        self._entries = dict([*self._entries.items()][1 - KEPT :])
+        self._entries[entry.folder] = held  # the one used last is last
+        return held
+
+
+def portions(runs: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    """The rows in portions of a moment each: one message and one commit for many quick runs.
+
+    The rows of a run stay together, so that it is kept whole or not at all.
+    """
+    held: list[Row] = []
+    sent = time.monotonic()
+    for rows in runs:
+        held += rows
+        if time.monotonic() - sent > MOMENT:
+            yield held
+            held, sent = [], time.monotonic()
+    if held:
+        yield held
+
+
+def failed(each: Run, reason: str) -> Row:
+    """The row of a run that could not be done."""
+    e = each.experiment
+    return {
+        "run": each.id,
+        "dataset": each.entry.dataset,
+        "backbone": each.entry.backbone,
+        "entry": each.entry.key,
+        "task": e.task,
+        "target": each.entry.dataset,
+        "method": e.method,
+        "policy": e.policy,
+        "shots": e.shots,
+        "seed": e.seed,
+        "bank": e.bank,
+        "views": e.views,
+        "settings": dict(e.settings),
+        "transfer": e.transfer and e.transfer.key,
+        "code": code_version(e.method, e.task),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": "failed",
+        "reason": reason,
+    }
+
+
+class _InMemory(Entry):
+    """An entry whose features stay in memory once they are read."""
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str | None], Any]:
+        return {}
+
+    def images(self, split: str) -> ImageFeatures:
+        """As of the entry."""
+        if ("images", split) not in self._kept:
+            self._kept["images", split] = super().images(split)
+        found: ImageFeatures = self._kept["images", split]
+        return found
+
+    def text(self, bank: str | None = None) -> TextFeatures:
+        """As of the entry."""
+        if ("text", bank) not in self._kept:
+            self._kept["text", bank] = super().text(bank)
+        found: TextFeatures = self._kept["text", bank]
+        return found
+
+
+def _known(ahead: Mapping[Any, Fitted], fit: Fit) -> Fit:
+    """The fit that has the states of some configs at hand."""
+
+    def found(episode: Episode, config: Any, generator: Generator) -> State:
+        return ahead[config].state if config in ahead else fit(episode, config, generator)
+
+    return found
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, FeatcacheError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,55 @@
+"""The contract of a task: what a fit sees, which targets lie beside it, how their rows add up.
+
+A task is one file in `adapters/tasks/` whose name is the task's name with `_` for `-`. It ends with
+`task = Task(...)`, built from plain functions:
+
+    draw(entry, shots, seed, *, bank, views, extras) -> Draw   the support and text that a fit sees,
+                                                  validation beside them, and the targets: test sets
+                                                  with the classes that each is scored among
+    summary(accuracies) -> dict                   what the accuracies of all targets say together
+
+An experiment fits once and is scored on every target: one row each, with the target's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from adapters.episode import Draw
+from featcache.cache import Entry
+
+
+class DrawTask(Protocol):
+    """How a task draws; raises `EpisodeError` where the entry cannot give it."""
+
+    def __call__(
+        self,
+        entry: Entry,
+        shots: int,
+        seed: int,
+        *,
+        bank: str | None = None,
+        views: int | None = None,
+        extras: Any = (),
+    ) -> Draw:
+        """The episode with its targets."""
+        ...
+
+
+def _no_summary(_accuracies: Mapping[str, float]) -> dict[str, float]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: its draw, how its rows add up, and whether a target has classes that no fit saw.
+
+    `summary` takes accuracies in per cent by the targets' names; what it gives stands in every row
+    of the experiment. With `new_classes` a method needs `with_text`.
+    """
+
+    draw: DrawTask
+    summary: Callable[[Mapping[str, float]], dict[str, float]] = _no_summary
+    new_classes: bool = False

@@ -1,0 +1,1 @@
+"""One file a task; `adapters.task` has the contract."""

@@ -1,0 +1,59 @@
+"""Base to new: fit on the first half of the classes, score that half and the other, each by itself.
+
+The draw is made over all classes and then cut; of an odd number of classes the first half has one
+more (Zhou et al. 2022, CoOp and CoCoOp). The new classes are known by their names alone. The two
+targets add up to the harmonic mean of their accuracies (Xian et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from adapters.drawing import draw
+from adapters.episode import Draw, Target
+from adapters.evaluate import harmonic_mean
+from adapters.task import Task
+from featcache.cache import Entry
+
+BASE, NEW = "base", "new"
+
+
+def halves(
+    entry: Entry,
+    shots: int,
+    seed: int,
+    *,
+    bank: str | None = None,
+    views: int | None = None,
+    extras: Collection[str] = (),
+) -> Draw:
+    """The draw cut to the first half of the classes, with the targets `base` and `new`.
+
+    Raises what `draw` raises.
+    """
+    drawn = draw(entry, shots, seed, bank=bank, views=views, extras=extras)
+    episode = drawn.episode
+    middle = (episode.classes + 1) // 2
+    base, new = range(middle), range(middle, episode.classes)
+    few, full = (held and held.of(base) for held in (drawn.few_shot_val, drawn.full_val))
+    cut = replace(
+        episode,
+        support=episode.support.of(base),
+        text=episode.text.of(base),
+        task="base-to-new",
+        negative=episode.negative and episode.negative.of(base),
+    )
+    targets = (
+        Target(BASE, drawn.test.of(base)),
+        Target(NEW, drawn.test.of(new), episode.text.of(new)),
+    )
+    return Draw(cut, few, full, targets)
+
+
+def summary(accuracies: Mapping[str, float]) -> dict[str, float]:
+    """The harmonic mean of both halves."""
+    return {"harmonic_mean": harmonic_mean(accuracies[BASE], accuracies[NEW])}
+
+
+task = Task(draw=halves, summary=summary, new_classes=True)
