@@ -23,7 +23,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from featcache import FeatureCache, encode_dataset, load_backbone
-from featcache.backbones import Backbone, encode_pictures
+from featcache.backbones.backbone import Backbone
+from featcache.backbones.forward import encode_pictures
 from featcache.datasets.dataset import Dataset, Item
 
 

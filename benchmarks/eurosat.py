@@ -18,8 +18,7 @@ from rich.progress import Progress
 
 from adapters import Experiment, draw, get, names, run
 from adapters.report import markdown, shots_table
-from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
-from featcache.views import ViewRecipe
+from featcache import FeatureCache, ViewRecipe, encode_dataset, load_backbone, load_dataset
 
 SEEDS = (1, 2, 3)
 

@@ -18,8 +18,7 @@ from rich.table import Table
 
 from adapters import Experiment, Results, draw, run
 from adapters.report import over_shots, shots_table
-from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
-from featcache.views import ViewRecipe
+from featcache import FeatureCache, ViewRecipe, encode_dataset, load_backbone, load_dataset
 
 METHODS = ("zero-shot", "tip-adapter", "node-adapter", "fma")
 # Ten easy classes need fewer than fma's 500 steps, and nobody wants to wait for a demo.

@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 
 import adapters
-from featcache import FeatureCache, embed, encode_dataset, load_backbone, load_dataset
-from featcache.views import ViewRecipe
+from featcache import FeatureCache, ViewRecipe, embed, encode_dataset, load_backbone, load_dataset
 
 folder, pictures = sys.argv[1], [Path(name) for name in sys.argv[2:]]
 

@@ -2,7 +2,9 @@
 
 The public names, imported when first used, so that light commands start fast:
 `FeatureCache` reads a cache; `encode_dataset` fills it; `load_dataset` and `load_backbone` give
-it what it needs; `import_features` and `export_features` exchange arrays with other projects.
+it what it needs, `ViewRecipe` and `prompt_bank` say what else to encode; `dataset_names` and
+`backbone_names` list what there is; `import_features` and `export_features` exchange arrays with
+other projects.
 """
 
 from __future__ import annotations
@@ -11,26 +13,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featcache.backbones import load as load_backbone
-    from featcache.cache import Entry, FeatureCache, ImageFeatures, TextFeatures
+    from featcache.backbones.backbone import load as load_backbone
+    from featcache.backbones.names import names as backbone_names
     from featcache.datasets.registry import load as load_dataset
-    from featcache.encode import embed, embed_with, encode_dataset
+    from featcache.datasets.table import names as dataset_names
+    from featcache.encoding.embed import embed, embed_with
+    from featcache.encoding.encode import encode_dataset
     from featcache.errors import FeatcacheError
-    from featcache.interchange import export_features, import_features
+    from featcache.interchange.exporting import export_features
+    from featcache.interchange.importing import import_features
+    from featcache.pictures.views import ViewRecipe
+    from featcache.prompts import bank as prompt_bank
+    from featcache.store.cache import FeatureCache
+    from featcache.store.entry import Entry, ImageFeatures, TextFeatures
 
 _HOMES = {
-    "Entry": ("cache", "Entry"),
+    "Entry": ("store.entry", "Entry"),
     "FeatcacheError": ("errors", "FeatcacheError"),
-    "FeatureCache": ("cache", "FeatureCache"),
-    "ImageFeatures": ("cache", "ImageFeatures"),
-    "TextFeatures": ("cache", "TextFeatures"),
-    "embed": ("encode", "embed"),
-    "embed_with": ("encode", "embed_with"),
-    "encode_dataset": ("encode", "encode_dataset"),
-    "export_features": ("interchange", "export_features"),
-    "import_features": ("interchange", "import_features"),
-    "load_backbone": ("backbones", "load"),
+    "FeatureCache": ("store.cache", "FeatureCache"),
+    "ImageFeatures": ("store.entry", "ImageFeatures"),
+    "TextFeatures": ("store.entry", "TextFeatures"),
+    "ViewRecipe": ("pictures.views", "ViewRecipe"),
+    "backbone_names": ("backbones.names", "names"),
+    "dataset_names": ("datasets.table", "names"),
+    "embed": ("encoding.embed", "embed"),
+    "embed_with": ("encoding.embed", "embed_with"),
+    "encode_dataset": ("encoding.encode", "encode_dataset"),
+    "export_features": ("interchange.exporting", "export_features"),
+    "import_features": ("interchange.importing", "import_features"),
+    "load_backbone": ("backbones.backbone", "load"),
     "load_dataset": ("datasets.registry", "load"),
+    "prompt_bank": ("prompts", "bank"),
 }
 
 __version__ = "0.1.0"
@@ -40,6 +53,9 @@ __all__ = [
     "FeatureCache",
     "ImageFeatures",
     "TextFeatures",
+    "ViewRecipe",
+    "backbone_names",
+    "dataset_names",
     "embed",
     "embed_with",
     "encode_dataset",
@@ -47,6 +63,7 @@ __all__ = [
     "import_features",
     "load_backbone",
     "load_dataset",
+    "prompt_bank",
 ]
 
 

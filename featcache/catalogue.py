@@ -1,25 +1,29 @@
-"""Names found by files: a folder with one module a thing, and nothing to enter elsewhere."""
+"""Names that are found by their files, so that a new one needs a file and no list to stand in."""
 
 from __future__ import annotations
 
-import pkgutil
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 
-@cache
 def modules(folder: Path) -> dict[str, Path]:
-    """The file of each thing: `tip_adapter.py` is `tip-adapter`, `plusplus` is `++`, `_x` none."""
-    stems = [module.name for module in pkgutil.iter_modules([str(folder)])]
-    return {
-        stem.replace("plusplus", "++").replace("_", "-"): folder / f"{stem}.py"
-        for stem in stems
-        if not stem.startswith("_")
-    }
+    """The modules of a folder by the names people give them, in the order of the names.
+
+    `tip_adapter.py` is `tip-adapter`, `lpplusplus.py` is `lp++`. Files that begin with `_` are
+    private and are left out.
+    """
+    files = {_name(path.stem): path for path in folder.glob("*.py") if path.stem[0] != "_"}
+    return dict(sorted(files.items()))
 
 
 def load(package: str, name: str) -> ModuleType:
-    """The module of that name in a package, imported now."""
+    """Import the module of that name from a package, such as `load("adapters.tasks", "few-shot")`.
+
+    Raises `ModuleNotFoundError` where `modules` does not have it.
+    """
     return import_module(f"{package}.{name.replace('-', '_').replace('++', 'plusplus')}")
+
+
+def _name(stem: str) -> str:
+    return stem.replace("plusplus", "++").replace("_", "-")

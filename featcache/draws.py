@@ -14,7 +14,7 @@ SEEDS = (1, 2, 3)
 VAL_SHOTS = 4
 
 
-def draw(labels: Sequence[int], shots: int, rng: random.Random) -> list[int]:
+def draw_rows(labels: Sequence[int], shots: int, rng: random.Random) -> list[int]:
     """Row indices of one draw: `shots` a class, classes in order of first appearance.
 
     A class with fewer rows gives all it has, in list order.
@@ -33,4 +33,5 @@ def drawable(
 ) -> list[int]:
     """Rows of the train list that any of these draws uses, ascending."""
     seeds = tuple(seeds)
-    return sorted({row for k in shots for s in seeds for row in draw(labels, k, random.Random(s))})
+    draws = (draw_rows(labels, k, random.Random(s)) for k in shots for s in seeds)
+    return sorted({row for draw in draws for row in draw})

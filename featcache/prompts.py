@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from featcache.cache import NEGATIVE
 from featcache.datasets.checks import few, is_plain, slug
 from featcache.datasets.dataset import Dataset
 from featcache.errors import ConfigError, UnknownNameError
 from featcache.resources import data_path
+from featcache.store.entry import NEGATIVE
 
 SHIPPED = ("single", "dataset", "seven", "ensemble", NEGATIVE)
 

@@ -1,9 +1,11 @@
-"""What commands share: how they show things to people and to scripts. (stub to be replaced)"""
+"""What commands of both packages show and read: text for people, one document for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +14,26 @@ from featcache.errors import FeatcacheError
 if TYPE_CHECKING:
     from rich.console import Console
 
+# How a Typer app of this project is made.
+APP: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": True,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
-def new_app(text: str) -> Any:
-    import typer
 
-    return typer.Typer(
-        help=text,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
+def people(as_json: bool) -> Console:
+    """Where text for people goes: standard output, or standard error beside a document."""
+    from rich.console import Console
+
+    return Console(stderr=as_json, highlight=False, soft_wrap=True)
+
+
+def document(as_json: bool, content: Any) -> None:
+    """Write one JSON document to standard output, if that is what was asked for."""
+    if as_json:
+        sys.stdout.write(json.dumps(content, ensure_ascii=False, default=str) + "\n")
 
 
 def as_mapping(record: Any) -> dict[str, Any]:
@@ -29,31 +41,56 @@ def as_mapping(record: Any) -> dict[str, Any]:
     return asdict(record)
 
 
-def people(as_json: bool) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=as_json, highlight=False, soft_wrap=True)
-
-
-def document(as_json: bool, document: Any) -> None:
-    if as_json:
-        print(json.dumps(document, ensure_ascii=False, default=str))
-
-
-def table(people: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of text below their heads; a column without text is left out, but the first."""
     from rich import box
     from rich.table import Table
 
     told = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in rows)]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i in told:
-        table.add_column(heads[i], overflow="fold", no_wrap=i == 0)
+        # What people copy, the name in the first column, stays in one piece.
+        drawn.add_column(heads[i], overflow="fold", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*(row[i].replace("[", "\\[") for i in told))
-    people.print(table, soft_wrap=False)
+        drawn.add_row(*(row[i].replace("[", "\\[") for i in told))
+    console.print(drawn, soft_wrap=False)
+
+
+@contextmanager
+def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; it gives what is to be called with the units done and those in all."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("encoding"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"{unit} {{task.fields[rate]}}"),
+        TimeRemainingColumn(),
+    )
+    console = people(True)
+    # A log file wants no bar, and the summary that follows says it all.
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+        task = bar.add_task("", total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield update
 
 
 def part(text: str) -> tuple[int, int]:
+    """The numbers of `i/N`. Raises `FeatcacheError` for another text."""
     first, slash, last = text.partition("/")
     if not (slash and first.isdigit() and last.isdigit()):
         raise FeatcacheError(f"--shard takes i/N such as 2/4, got {text!r}.")
@@ -61,5 +98,6 @@ def part(text: str) -> tuple[int, int]:
 
 
 def one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise `FeatcacheError` where an option has none of the allowed values."""
     if value not in allowed:
         raise FeatcacheError(f"{option} takes {' or '.join(allowed)}, got {value!r}.")

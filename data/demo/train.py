@@ -19,10 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from featcache.datasets import glyphs, shapes
-from featcache.datasets.invent import random_scene
-from featcache.datasets.render import SIDE
-from featcache.datasets.wording import captions
+from featcache.datasets.worlds import pairs, shapes
+from featcache.datasets.worlds.scenes import glyphs
+from featcache.datasets.worlds.scenes.captions import captions
+from featcache.datasets.worlds.scenes.random_scenes import random_scene
+from featcache.datasets.worlds.scenes.rendering import SIDE
 
 SIZE = 32
 CONFIG: dict[str, Any] = {
@@ -299,16 +300,16 @@ def measure(folder: Path) -> dict[str, Any]:
     named = [[t.format(name) for t in SHAPE_PROMPTS] for name in shapes.CLASSES]
     classes = text_classes(model, tokenizer, named)
     for style in shapes.STYLES:
-        items = shapes.scenes(style, 0, "test", 40)
+        items = shapes.items(style, 0, "test", 40)
         features = embed(model, preprocess, [scene.pixels() for _, scene, _ in items])
         found["shapes"][style] = accuracy(features, classes, [label for *_, label in items])
-    pairs = shapes.pairs(0, "test", 400)
-    features = embed(model, preprocess, [scene.pixels() for _, scene, _ in pairs])
+    related = pairs.items(0, "test", 400)
+    features = embed(model, preprocess, [scene.pixels() for _, scene, _ in related])
     hits = 0
-    for row, (_, scene, label) in zip(features, pairs, strict=True):
-        said = text_classes(model, tokenizer, [[text] for text in shapes.relation_choices(scene)])
+    for row, (_, scene, label) in zip(features, related, strict=True):
+        said = text_classes(model, tokenizer, [[text] for text in pairs.relation_choices(scene)])
         hits += int((said @ row).argmax()) == label
-    found["relations"] = hits / len(pairs)
+    found["relations"] = hits / len(related)
     return found
 
 

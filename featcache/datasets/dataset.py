@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "val", "test")
+PHOTO = ("a photo of a {}.",)  # the templates of a set that has none of its own
 
 
 class Picture(Protocol):
@@ -45,7 +46,7 @@ class Dataset:
     name: str
     classnames: tuple[str, ...]
     splits: Mapping[str, tuple[Item, ...]]
-    templates: tuple[str, ...] = ("a photo of a {}.",)
+    templates: tuple[str, ...] = PHOTO
     flip: bool = True
 
     @cached_property

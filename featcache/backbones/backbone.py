@@ -1,0 +1,139 @@
+"""A loaded model: weights, preprocessing and activation, with a fingerprint of the weights.
+
+Models come from open_clip. What would give wrong numbers there with a warning, or after a
+warning that nobody sees, is an error here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from featcache.backbones.fetching import fetch
+from featcache.backbones.names import BackboneName, parse, wants_quick_gelu
+from featcache.errors import BackboneError
+from featcache.pictures.preprocess import Preprocess
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+Tokenizer = Callable[..., torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen model of pictures and text, ready to encode, and all that its numbers depend on.
+
+    `name` is canonical and `slug` the same as a folder name; `width` is d of the embeddings;
+    `logit_scale` is the factor itself, not its logarithm; `activation` is `quick_gelu` or
+    `gelu`; `fingerprint` is a hash of the weights; `precision` is `fp32`, `bf16` or `fp16`.
+    """
+
+    name: str
+    slug: str
+    model: torch.nn.Module
+    tokenizer: Tokenizer
+    context_length: int
+    width: int
+    logit_scale: float
+    activation: str
+    preprocess: Preprocess
+    fingerprint: str
+    precision: str
+    device: torch.device
+
+
+def load(
+    name: BackboneName | str,
+    pretrained: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Backbone:
+    """Load a model in any spelling that `parse` reads, fetching its weights where needed.
+
+    `precision` `auto` is bf16 on CUDA devices that have it, else fp32. Raises `BackboneError`
+    where weights cannot be had or read, and what `parse` raises.
+    """
+    known = parse(name, pretrained) if isinstance(name, str) else name
+    target = _device(device)
+    precision = _precision(precision, target)
+    model, tokenizer, config = fetch(known)
+    activation = _activation(model)
+    if wants_quick_gelu(known) and activation != "quick_gelu":
+        raise BackboneError(f"{known.canonical} was built without the QuickGELU of its weights.")
+    fingerprint = _fingerprint(model)
+    return Backbone(
+        name=known.canonical,
+        slug=known.slug,
+        model=model.to(target),
+        tokenizer=tokenizer,
+        context_length=tokenizer.context_length,
+        width=int(config["embed_dim"]),
+        logit_scale=float(model.logit_scale.exp()),
+        activation=activation,
+        preprocess=_preprocess(model.visual.preprocess_cfg),
+        fingerprint=fingerprint,
+        precision=precision,
+        device=target,
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BackboneError(f"the device {name} cannot be used here; try cpu or auto.") from error
+    return device
+
+
+def _precision(name: str, device: torch.device) -> str:
+    if name == "auto":
+        cuda = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        return "bf16" if cuda else "fp32"
+    if name not in DTYPES:
+        raise BackboneError(f"precision {name} is not known; use auto, {', '.join(DTYPES)}.")
+    return name
+
+
+def _activation(model: torch.nn.Module) -> str:
+    from open_clip.transformer import QuickGELU
+
+    quick = any(isinstance(module, QuickGELU) for module in model.modules())
+    return "quick_gelu" if quick else "gelu"
+
+
+def _preprocess(config: Mapping[str, Any]) -> Preprocess:
+    size = config["size"]
+    sides = {size} if isinstance(size, int) else {int(side) for side in size}
+    if len(sides) != 1:
+        raise BackboneError(f"this model wants pictures of {size}; only squares are supported.")
+    bilinear = config["interpolation"] == "bilinear"
+    return Preprocess(
+        size=sides.pop(),
+        mean=tuple(float(x) for x in config["mean"]),
+        std=tuple(float(x) for x in config["std"]),
+        interpolation="bilinear" if bilinear else "bicubic",  # open_clip's "random" is bicubic
+        resize_mode=config["resize_mode"] or "shortest",
+        fill_color=int(config["fill_color"]),
+    )
+
+
+def _fingerprint(model: torch.nn.Module) -> str:
+    """Hash of names, types, shapes and bytes of all weights in sorted order, on all cores."""
+
+    def line(item: tuple[str, torch.Tensor]) -> str:
+        name, tensor = item
+        content = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+        digest = hashlib.sha256(content.data).hexdigest()
+        return f"{name} {tensor.dtype} {tuple(tensor.shape)} {digest}\n"
+
+    with ThreadPoolExecutor() as pool:
+        lines = pool.map(line, sorted(model.state_dict().items()))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()

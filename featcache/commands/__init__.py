@@ -1,0 +1,1 @@
+"""The commands of `featcache`: they parse, call the library and print."""

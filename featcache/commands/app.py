@@ -1,0 +1,18 @@
+"""The `featcache` command: which commands it has, and by which names."""
+
+from __future__ import annotations
+
+import typer
+
+from featcache.commands import encode, exchange, look
+from featcache.terminal import APP
+
+app = typer.Typer(help="Encode pictures and prompts once, into a cache.", **APP)
+app.command()(encode.encode)
+app.command("ls")(look.list_entries)
+app.command()(look.info)
+app.command()(look.verify)
+app.command()(look.datasets)
+app.command()(look.backbones)
+app.command("import")(exchange.import_files)
+app.command()(exchange.export)

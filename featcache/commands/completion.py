@@ -1,0 +1,87 @@
+"""What Tab offers: names read from small files, so that it comes at once, and never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from featcache.backbones.names import DEMO
+from featcache.datasets import table
+from featcache.datasets.dataset import SPLITS
+from featcache.prompts import SHIPPED
+from featcache.store.cache import FeatureCache
+from featcache.store.entry import EXTRAS, Entry
+
+Names = Callable[[typer.Context], Iterable[str]]
+Completer = Callable[[typer.Context, str], list[str]]
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+VIEWS_FOR = ("few-shot", "all")
+
+
+def completing(names: Names, listed: bool = False) -> Completer:
+    """What Typer calls with the beginning of a word; with `listed` it may follow a comma.
+
+    Whatever goes wrong, such as a damaged cache, gives no names.
+    """
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",") if listed else ("", "", incomplete)
+        try:
+            known = list(names(context))
+        except Exception:  # an error would stand in the middle of the line that is being typed
+            return []
+        return [f"{before}{comma}{name}" for name in known if name.startswith(begun)]
+
+    return complete
+
+
+def fixed(names: Iterable[str], listed: bool = False) -> Completer:
+    """Such a callback for names that are always the same."""
+    known = tuple(names)
+    return completing(lambda context: known, listed)
+
+
+def _datasets(context: typer.Context) -> list[str]:
+    return [info.name for info in table.names()]
+
+
+def _backbones(context: typer.Context) -> list[str]:
+    """The demo, and the models that open_clip has a configuration of, without importing it."""
+    spec = find_spec("open_clip")
+    if spec is None or spec.origin is None:
+        return [DEMO]
+    configs = (Path(spec.origin).parent / "model_configs").glob("*.json")
+    return [DEMO, *sorted(path.stem for path in configs)]
+
+
+def _entries(context: typer.Context) -> list[Entry]:
+    """What the manifests of the cache list; `--cache` is heeded where it stands before."""
+    return FeatureCache(context.params.get("cache")).entries()
+
+
+def _keys(context: typer.Context) -> list[str]:
+    return [entry.key for entry in _entries(context)]
+
+
+def _cached_datasets(context: typer.Context) -> list[str]:
+    return sorted({entry.dataset for entry in _entries(context)})
+
+
+def _cached_backbones(context: typer.Context) -> list[str]:
+    return sorted({entry.backbone for entry in _entries(context)})
+
+
+datasets = completing(_datasets)
+backbones = completing(_backbones)
+keys = completing(_keys)
+cached_datasets = completing(_cached_datasets)
+cached_backbones = completing(_cached_backbones)
+banks = fixed(SHIPPED)
+splits = fixed(SPLITS, listed=True)
+extras = fixed(EXTRAS, listed=True)
+precisions = fixed(PRECISIONS)
+views_for = fixed(VIEWS_FOR)

@@ -1,0 +1,145 @@
+"""`featcache encode`: the command alone; the pipeline is `featcache.encoding`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featcache import terminal
+from featcache.commands import completion
+from featcache.commands.options import Cache, Json, Root
+from featcache.errors import FeatcacheError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from featcache.encoding.report import Report
+
+
+def encode(
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Name (see `featcache datasets`) or folder.", autocompletion=completion.datasets
+        ),
+    ],
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="Such as ViT-B/16, RN50, local-dir:…", autocompletion=completion.backbones
+        ),
+    ] = "demo",
+    pretrained: Annotated[str | None, typer.Option(help="Weights' tag or folder.")] = None,
+    root: Root = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Such as train,val,test (all).", autocompletion=completion.splits),
+    ] = None,
+    views: Annotated[int, typer.Option(min=0, help="Augmented views a training picture.")] = 20,
+    views_for: Annotated[
+        str,
+        typer.Option(
+            help="few-shot: what draws can use; or all.", autocompletion=completion.views_for
+        ),
+    ] = "few-shot",
+    view_scale: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Least area of a view.")
+    ] = 0.08,
+    view_seed: Annotated[int, typer.Option(help="Seed of the views.")] = 1,
+    prompts: Annotated[
+        str | None,
+        typer.Option(help="Prompt bank or file (own templates).", autocompletion=completion.banks),
+    ] = None,
+    extra: Annotated[
+        str,
+        typer.Option(
+            help="Kept beside embeddings: pre-projection, patches, or both (none).",
+            autocompletion=completion.extras,
+        ),
+    ] = "",
+    precision: Annotated[
+        str,
+        typer.Option(help="auto, fp32, bf16 or fp16.", autocompletion=completion.precisions),
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="Decoding threads (0: one a core).")] = 0,
+    cache: Cache = None,
+    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
+    allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
+    retry_bad: Annotated[bool, typer.Option(help="Read pictures again that were bad.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Encode a data set's pictures and prompts; what is cached already is left as it is.
+
+    Example: featcache encode --dataset eurosat --root ~/data --backbone ViT-B/16
+    """
+    from featcache import (
+        FeatureCache,
+        ViewRecipe,
+        encode_dataset,
+        load_backbone,
+        load_dataset,
+        prompt_bank,
+    )
+
+    part = terminal.part(shard)
+    terminal.one_of("--views-for", views_for, completion.VIEWS_FOR)
+    data = load_dataset(dataset, root)
+    bank = prompt_bank(prompts, data)
+    with terminal.people(True).status(f"loading {backbone}"):
+        loaded = load_backbone(backbone, pretrained, device=device, precision=precision)
+    with terminal.progress("crops") as progress:
+        report = encode_dataset(
+            data,
+            loaded,
+            FeatureCache(cache),
+            splits=split.split(",") if split else None,
+            bank=bank,
+            views=ViewRecipe(views, view_seed, scale=(view_scale, 1.0), flip=data.flip),
+            views_for=views_for,
+            extras=extra.split(",") if extra else (),
+            batch_size=batch_size,
+            workers=workers,
+            part=part,
+            retry_bad=retry_bad,
+            progress=progress,
+        )
+    _say(terminal.people(as_json), report)
+    terminal.document(as_json, _document(report))
+    if len(report.bad) > allow_bad:
+        raise FeatcacheError(
+            f"{len(report.bad)} pictures could not be read (listed above); mend them and run with "
+            f"--retry-bad, or accept them with --allow-bad {len(report.bad)}."
+        )
+
+
+def _document(report: Report) -> dict[str, object]:
+    return {
+        "key": report.entry.key,
+        "encoded": report.encoded,
+        "skipped": report.skipped,
+        "crops": report.crops,
+        "prompts": report.prompts,
+        "wall_seconds": report.wall,
+        "seconds": report.seconds,
+        "complete": report.entry.complete,
+        "bad": [{"id": i, "reason": r} for i, r in report.bad],
+    }
+
+
+def _say(people: Console, report: Report) -> None:
+    if report.crops:
+        stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
+        people.print(
+            f"Encoded {report.encoded} pictures ({report.crops} crops) and {report.prompts} "
+            f"prompts in {report.wall:.1f} s, {report.crops / report.wall:.0f} crops/s; "
+            f"seconds by stage: {stages}."
+        )
+    else:
+        prompts = f"Encoded {report.prompts} prompts" if report.prompts else "Nothing to encode"
+        people.print(f"{prompts}: all {report.skipped} pictures asked for are cached.")
+    for picture, reason in report.bad:
+        people.print(f"bad picture {picture}: {reason}", markup=False)
+    people.print(report.entry.key, markup=False)

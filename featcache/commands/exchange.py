@@ -1,0 +1,53 @@
+"""Commands that take feature files in and give them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featcache.commands import completion
+from featcache.commands.look import describe
+from featcache.commands.options import Cache, Json, Key
+from featcache.terminal import document, people
+
+
+def import_files(
+    files: list[Path],
+    dataset: Annotated[str, typer.Option(help="Name the features shall have.")],
+    backbone: Annotated[
+        str,
+        typer.Option(help="What they were encoded with.", autocompletion=completion.backbones),
+    ],
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Take feature files (npz, safetensors) into the cache.
+
+    Example: featcache import CLIP_RN50.npz --dataset whurs19 --backbone RN50
+    """
+    from featcache import FeatureCache, import_features
+
+    entry = import_features(files, dataset, backbone, FeatureCache(cache))
+    document(as_json, describe(entry))
+    rows = ", ".join(f"{n} {s}" for s, n in entry.splits.items())
+    people(as_json).print(f"Imported {rows} rows of {len(entry.classnames)} classes: {entry.key}")
+
+
+def export(
+    key: Key,
+    out: Annotated[Path, typer.Option(help="File to write, .npz or .safetensors.")],
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Write an entry's features to one file.
+
+    Example: featcache export digits --out digits.npz
+    """
+    from featcache import FeatureCache, export_features
+
+    entry = FeatureCache(cache).get(key)
+    path = export_features(entry, out)
+    document(as_json, {"key": entry.key, "file": str(path)})
+    people(as_json).print(f"Wrote {path} from {entry.key}.", markup=False)

@@ -1,0 +1,112 @@
+"""Commands that look and change nothing: what is cached, whether it is sound, what has a name."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from featcache.commands.options import Cache, EveryKey, Json, Key
+from featcache.errors import FeatcacheError
+from featcache.store.cache import FeatureCache
+from featcache.store.entry import Entry
+from featcache.terminal import as_mapping, document, people, table
+
+
+def list_entries(cache: Cache = None, as_json: Json = False) -> None:
+    """List what is cached, the newest last.
+
+    Example: featcache ls
+    """
+    store = FeatureCache(cache)
+    found = store.entries()
+    document(as_json, [describe(entry) for entry in found])
+    if not found:
+        people(as_json).print(f"The cache {store.root} is empty; `featcache encode` fills it.")
+        return
+    rows = [
+        (
+            e.key,
+            " ".join(f"{s}:{e.encoded(s)}" for s in e.splits),
+            " ".join((*e.banks, *e.negative_banks)),
+            " ".join(e.extras),
+            f"{e.bytes / 1e6:.1f} MB",
+            "" if e.complete else "incomplete",
+        )
+        for e in found
+    ]
+    table(people(as_json), ("key", "rows", "prompts", "extras", "size", "state"), rows)
+
+
+def info(key: Key, cache: Cache = None, as_json: Json = False) -> None:
+    """Show an entry's provenance.
+
+    Example: featcache info digits
+    """
+    described = describe(FeatureCache(cache).get(key))
+    document(as_json, described)
+    console = people(as_json)
+    for name, value in described.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        console.print(f"[bold]{name}[/]  ", end="")
+        console.print(text, markup=False)
+
+
+def verify(key: EveryKey = None, cache: Cache = None, as_json: Json = False) -> None:
+    """Check every shard against its hash and sums.
+
+    Example: featcache verify
+    """
+    store = FeatureCache(cache)
+    found = {e.key: e.problems() for e in ([store.get(key)] if key else store.entries())}
+    document(as_json, found)
+    console = people(as_json)
+    for name, problems in found.items():
+        console.print(f"{name}: {'sound' if not problems else ''}", markup=False)
+        for problem in problems:
+            console.print(f"  {problem}", markup=False)
+    if any(found.values()):
+        raise FeatcacheError("the cache has problems (listed above).")
+
+
+def datasets(as_json: Json = False) -> None:
+    """List the data sets known by name.
+
+    Example: featcache datasets
+    """
+    from featcache import dataset_names
+
+    found = dataset_names()
+    document(as_json, [as_mapping(each) for each in found])
+    rows = [(i.name, str(i.classes or ""), i.folder or "", i.description) for i in found]
+    table(people(as_json), ("name", "classes", "folder below --root", "what"), rows)
+
+
+def backbones(
+    pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "", as_json: Json = False
+) -> None:
+    """List the backbones known by name.
+
+    Example: featcache backbones ViT-B-16
+    """
+    from featcache import backbone_names
+
+    every = [(name.model, name.tag or "") for name in backbone_names()]
+    found = [(m, t) for m, t in every if pattern.lower().replace("/", "-") in f"{m}:{t}".lower()]
+    document(as_json, [{"model": m, "pretrained": t} for m, t in found])
+    table(people(as_json), ("model", "pretrained"), found)
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """An entry as a document: its manifest without the shards, and what follows from them."""
+    skipped = ("shards", "format")
+    rest = {name: value for name, value in entry.manifest.items() if name not in skipped}
+    return {
+        "key": entry.key,
+        "complete": entry.complete,
+        "encoded": {split: entry.encoded(split) for split in entry.splits},
+        "bytes": entry.bytes,
+        "bad": entry.bad,
+        **rest,
+    }

@@ -1,0 +1,1 @@
+"""How pictures lie on disk: one reader a file, named as in the table of data sets."""

@@ -1,0 +1,21 @@
+"""ImageNet itself (ILSVRC 2012): a folder a wnid; the published `val` is the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from featcache.datasets.checks import checked
+from featcache.datasets.dataset import PHOTO, Dataset
+from featcache.datasets.layouts._wnids import read_classes, read_wnids
+
+
+def read(
+    folder: Path, images: str, names: str, *, name: str, templates: Sequence[str] = PHOTO
+) -> Dataset:
+    """Read `images/train/<wnid>/` and, as test, `images/val/<wnid>/`; labels are ranks of wnids."""
+    wnids = read_wnids(folder / names)
+    label = {wnid: index for index, wnid in enumerate(wnids)}
+    root = folder / images
+    splits = {"train": read_classes(root, "train", label), "test": read_classes(root, "val", label)}
+    return checked(Dataset(name, tuple(wnids.values()), splits, tuple(templates)), root)

@@ -1,0 +1,65 @@
+"""The data sets known by name: the rows of `data/datasets.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from featcache.datasets.dataset import SPLITS
+from featcache.resources import data_path
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """A named set: where it lies, how large its published splits are, and how it is read.
+
+    `folder` below the root, None for a world, which is made and needs no files; `marker` is the
+    file in it that says what is what, `images` the folder in it that the pictures' ids start from.
+    """
+
+    name: str
+    folder: str | None
+    classes: int
+    train: int | None
+    val: int | None
+    test: int | None
+    description: str
+    reader: str
+    images: str
+    marker: str
+    templates: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+    @property
+    def spellings(self) -> frozenset[str]:
+        """All names it answers to, in lower case and without punctuation."""
+        return frozenset(map(bare, (self.name, self.folder or "", *self.aliases))) - {""}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of pictures of each split that it has."""
+        sizes = zip(SPLITS, (self.train, self.val, self.test), strict=True)
+        return {split: size for split, size in sizes if size is not None}
+
+
+@cache
+def names() -> tuple[DatasetInfo, ...]:
+    """Every named data set, the published ones first."""
+    table = json.loads(data_path("datasets.json").read_text(encoding="utf-8"))
+    for row in table:
+        row.update(templates=tuple(row["templates"]), aliases=tuple(row["aliases"]))
+    return tuple(DatasetInfo(**row) for row in table)
+
+
+def named(name: str) -> DatasetInfo | None:
+    """The row that answers to a name in any spelling; None for a path or an unknown name."""
+    if re.search(r"[/\\]|^[.~]", name):  # a path
+        return None
+    return next((info for info in names() if bare(name) in info.spellings), None)
+
+
+def bare(text: str) -> str:
+    """A name in lower case and without punctuation."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())

@@ -1,0 +1,1 @@
+"""Pictures drawn from a description, and what can truly be said of them."""

@@ -1,0 +1,1 @@
+"""The pipeline: plan, decode, batch, forward, write; every picture once, and resumable."""

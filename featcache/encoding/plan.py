@@ -1,0 +1,228 @@
+"""What there is to encode: the entry, its view sets, and the units that are still to be written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featcache.backbones.backbone import Backbone
+from featcache.datasets.dataset import SPLITS, Dataset
+from featcache.draws import drawable
+from featcache.errors import CacheError
+from featcache.pictures.views import ViewRecipe
+from featcache.store.cache import FeatureCache
+from featcache.store.entry import EMBEDDING, EXTRAS, PRE_PROJECTION, Entry, open_entry, reload
+from featcache.store.writing import amend
+
+SHARD_ROWS = 2048
+OF_VIEWS = (EMBEDDING, PRE_PROJECTION)  # patches are kept of centre crops alone
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Rows `start..stop` of a split, and which of its shards are still to be written.
+
+    `centre` names the features still wanted of the centre crops, `views` those of the views of
+    `view_rows`; each becomes a shard.
+    """
+
+    split: str
+    start: int
+    stop: int
+    centre: tuple[str, ...]
+    views: tuple[str, ...]
+    view_rows: tuple[int, ...]
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The rows whose pictures have to be read."""
+        return range(self.start, self.stop) if self.centre else self.view_rows
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What the manifest lists of where its shards belong."""
+        return {"split": self.split, "start": self.start, "stop": self.stop}
+
+    @property
+    def follows(self) -> bool:
+        """Whether it adds features to crops whose embeddings stand in shards already."""
+        return any(wanted and EMBEDDING not in wanted for wanted in (self.centre, self.views))
+
+    def crops(self, views: int) -> int:
+        """How many crops it takes at that many views a picture."""
+        return bool(self.centre) * (self.stop - self.start) + len(self.view_rows) * views
+
+    def numbers(self, views: int, sizes: Mapping[str, int]) -> int:
+        """How many numbers it writes, at that many views and those sizes of the features."""
+        centre = (self.stop - self.start) * sum(sizes[name] for name in self.centre)
+        return centre + len(self.view_rows) * views * sum(sizes[name] for name in self.views)
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """Views of the train split that belong together: a recipe, and of which rows.
+
+    `rows` is `all` or `few-shot`: those that CoOp's draws for 1 to 16 shots and seeds 1 to 3 use.
+    """
+
+    name: str
+    recipe: ViewRecipe
+    rows: str
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What the manifest lists, as JSON gives it back."""
+        return dict(json.loads(json.dumps({**asdict(self.recipe), "rows": self.rows})))
+
+
+NO_VIEWS = ViewSet("", ViewRecipe(0), "few-shot")
+
+
+def find_entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Entry:
+    """The entry of what these two give; its key hashes all that changes a number in it."""
+    identity = [
+        dataset.fingerprint,
+        backbone.fingerprint,
+        backbone.activation,
+        backbone.preprocess.fingerprint,
+        backbone.precision,
+    ]
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    header = {
+        "dataset": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "classnames": list(dataset.classnames),
+            "splits": {name: len(items) for name, items in dataset.splits.items()},
+            "flip": dataset.flip,
+        },
+        "backbone": {
+            "name": backbone.name,
+            "fingerprint": backbone.fingerprint,
+            "width": backbone.width,
+            "logit_scale": backbone.logit_scale,
+            "activation": backbone.activation,
+            "precision": backbone.precision,
+            "preprocess": asdict(backbone.preprocess),
+        },
+        "normalised": False,
+        "source": "encoded",
+        "versions": {name: version(name) for name in ("torch", "open_clip_torch", "featcache")},
+        "shard_rows": SHARD_ROWS,
+    }
+    return open_entry(cache.root / dataset.name / backbone.slug / key, header)
+
+
+def choose_views(entry: Entry, recipe: ViewRecipe, rows: str) -> ViewSet:
+    """The view set to fill: a listed one that covers the request, as it was begun, or a new one."""
+    if not recipe.count:
+        return NO_VIEWS
+    wanted = ViewSet("", recipe, rows).header
+    for name, held in entry.manifest["view_sets"].get("train", {}).items():
+        rest = all(held[k] == wanted[k] for k in wanted if k not in ("count", "rows"))
+        covers = held["rows"] in ("all", rows) and held["count"] >= recipe.count
+        if rest and covers:
+            return ViewSet(name, replace(recipe, count=held["count"]), held["rows"])
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    return ViewSet(digest[:8], recipe, rows)
+
+
+def announce(
+    entry: Entry, asked: Sequence[str], views: ViewSet, extras: Sequence[str], retry_bad: bool
+) -> Entry:
+    """The entry with what is asked of it in its manifest, before any of it is there.
+
+    `retry_bad` takes the shards of units with bad pictures off the list, to be written again.
+    """
+    with amend(entry) as manifest:
+        manifest["asked"] = [s for s in SPLITS if s in {*manifest["asked"], *asked}]
+        if views.name:
+            manifest["view_sets"].setdefault("train", {}).setdefault(views.name, views.header)
+        if extras:
+            held = manifest.get("extras", {})
+            wanted = {
+                name: {*held.get(name, ()), *(asked if name in extras else ())} for name in EXTRAS
+            }
+            manifest["extras"] = {n: [s for s in SPLITS if s in w] for n, w in wanted.items() if w}
+        if retry_bad:
+            manifest["shards"] = _without_bad(manifest["shards"])
+    return reload(entry)
+
+
+def units_of(
+    entry: Entry,
+    dataset: Dataset,
+    splits: Sequence[str],
+    views: ViewSet,
+    extras: Sequence[str] = (),
+) -> list[Unit]:
+    """All units of these splits in order, each saying what of it is still to be written."""
+    listed, size = entry.manifest["shards"], entry.manifest["shard_rows"]
+    selected = _view_rows(dataset, views) if views.name else np.zeros(0, np.int64)
+    units = []
+    for split in splits:
+        rows = len(dataset.splits[split])
+        for start in range(0, rows, size):
+            stop, number = min(start + size, rows), start // size
+            near = selected[(selected >= start) & (selected < stop)]
+            wanted = (EMBEDDING, *extras)
+            centre = [n for n in wanted if shard_name(n, split, number) not in listed]
+            of_views = [
+                n
+                for n in wanted
+                if n in OF_VIEWS
+                and split == "train"
+                and len(near)
+                and shard_name(n, split, number, views.name) not in listed
+            ]
+            mine = near.tolist() if of_views else []
+            units.append(Unit(split, start, stop, tuple(centre), tuple(of_views), tuple(mine)))
+    return units
+
+
+def shard_name(feature: str, split: str, number: int, view_set: str = "") -> str:
+    """File name of a shard: of centre crops, or with a view set of its views."""
+    kind = "views" if view_set else "images"
+    if feature != EMBEDDING:
+        kind = f"{feature}-views" if view_set else feature
+    return "-".join(part for part in (kind, split, view_set, f"{number:05d}.h5") if part)
+
+
+def check_space(
+    entry: Entry, units: Sequence[Unit], views: int, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise `CacheError` where the disk has no room for the half-floats of these units.
+
+    `views` is how many a picture has, `shapes` that of each feature of one crop.
+    """
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    crops = sum(unit.crops(views) for unit in units)
+    numbers = sum(unit.numbers(views, sizes) for unit in units)
+    needed = int((2 * numbers + 64 * crops) * 1.1)
+    free = shutil.disk_usage(entry.folder).free
+    if needed > free:
+        raise CacheError(
+            f"{entry.folder} needs {needed / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB "
+            "free; make room, or take another cache with --cache."
+        )
+
+
+def _without_bad(listed: dict[str, Any]) -> dict[str, Any]:
+    """The listed shards less those of units with bad pictures, so that these are read again."""
+    bad = {(r["split"], r["start"]) for r in listed.values() if r.get("bad")}
+    return {n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad}
+
+
+def _view_rows(dataset: Dataset, views: ViewSet) -> NDArray[np.int64]:
+    labels = [item.label for item in dataset.splits["train"]]
+    rows = range(len(labels)) if views.rows == "all" else drawable(labels)
+    return np.asarray(rows, np.int64)

@@ -1,0 +1,29 @@
+"""What a run did, and who is told how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from featcache.store.entry import Entry
+
+Progress = Callable[[int, int], None]  # crops done, crops in all
+
+
+@dataclass
+class Report:
+    """What a run did: pictures encoded and left as they were, seconds by stage, bad pictures.
+
+    `read` and `decode` are summed over workers; `forward` and `write` are wall seconds.
+    """
+
+    entry: Entry
+    encoded: int = 0
+    skipped: int = 0
+    crops: int = 0
+    prompts: int = 0
+    wall: float = 0.0
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("read", "decode", "forward", "write"), 0.0)
+    )
+    bad: list[tuple[str, str]] = field(default_factory=list)

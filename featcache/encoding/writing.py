@@ -1,0 +1,123 @@
+"""Features to shards: what half precision can hold, beside labels, ids and reasons; then listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featcache.backbones.backbone import Backbone
+from featcache.backbones.image_tower import projection
+from featcache.datasets.dataset import Dataset, Item
+from featcache.encoding.batches import Arrays, Features
+from featcache.encoding.plan import Unit, shard_name
+from featcache.errors import BackboneError, CacheError
+from featcache.store.entry import EMBEDDING, PROJECTION_SHARD, Entry, ProjectionWeights
+from featcache.store.writing import NewShard, image_arrays, put, put_projection
+
+
+def write_projection(entry: Entry, backbone: Backbone) -> None:
+    """Write the last map of the image tower, unless it stands there."""
+    if PROJECTION_SHARD not in entry.manifest["shards"]:
+        weight, bias = (part.float().cpu().numpy() for part in projection(backbone.model))
+        put_projection(entry, ProjectionWeights(np.ascontiguousarray(weight), bias))
+
+
+@dataclass(frozen=True)
+class UnitWriter:
+    """Writes the features of units into an entry; `known_bad` are ids that it marks as bad."""
+
+    entry: Entry
+    dataset: Dataset
+    backbone: str
+    view_set: str
+    known_bad: frozenset[str]
+
+    def write(self, unit: Unit, features: Features) -> None:
+        """Write the unit's shards and list them.
+
+        Raises `CacheError` where the disk refuses, or where a picture that has an embedding can no
+        longer be read; `BackboneError` for extra features that half precision cannot hold.
+        """
+        items = [self.dataset.splits[unit.split][row] for row in unit.rows]
+        if unit.follows:
+            self._check_still_readable(items, features.reasons)
+        centre = self._centre_arrays(items, features.centre, features.reasons)
+        bad = {row for row, why in zip(unit.rows, features.reasons, strict=True) if why}
+        views = self._view_arrays(unit, features.views, bad)
+        put(self.entry, [*self._centre_shards(unit, centre), *self._view_shards(unit, views)])
+
+    def _check_still_readable(self, items: Sequence[Item], reasons: Sequence[str]) -> None:
+        for item, reason in zip(items, reasons, strict=True):
+            if reason and item.id not in self.known_bad:
+                raise CacheError(
+                    f"the picture {item.id} of {self.dataset.name} could be read when it was "
+                    f"embedded and cannot now ({reason}); mend it and run again."
+                )
+
+    def _centre_arrays(
+        self, items: Sequence[Item], found: Arrays, reasons: list[str]
+    ) -> dict[str, Arrays]:
+        valid = np.array(
+            [not r and i.id not in self.known_bad for i, r in zip(items, reasons, strict=True)]
+        )
+        arrays: dict[str, Arrays] = {}
+        if EMBEDDING in found:
+            half = _half(found[EMBEDDING])
+            finite = np.asarray(np.isfinite(half).all(axis=1))
+            half[~finite] = 0
+            valid &= finite
+            reasons = [
+                reason or ("" if ok else "its embedding is not finite")
+                for reason, ok in zip(reasons, finite, strict=True)
+            ]
+            labels, ids = [item.label for item in items], [item.id for item in items]
+            arrays[EMBEDDING] = image_arrays(half, labels, ids, valid, reasons)
+        for name in found:
+            if name != EMBEDDING:
+                found[name][~valid] = 0
+                arrays[name] = {name: self._finite(name, found[name])}
+        return arrays
+
+    def _view_arrays(self, unit: Unit, found: Arrays, bad: set[int]) -> dict[str, Arrays]:
+        kept = np.array([row not in bad for row in unit.view_rows])
+        arrays: dict[str, Arrays] = {}
+        for name, array in found.items():
+            stack = array[kept]  # [n, v, …]
+            half = _half(stack) if name == EMBEDDING else self._finite(name, stack)
+            # The centre crop, view 0, stands in the image shard.
+            arrays[name] = {name: half, "row": np.array(unit.view_rows, np.int64)[kept]}
+        return arrays
+
+    def _centre_shards(self, unit: Unit, arrays: dict[str, Arrays]) -> Iterator[NewShard]:
+        number = unit.start // self.entry.manifest["shard_rows"]
+        for feature, content in arrays.items():
+            record: dict[str, Any] = {"kind": "images" if feature == EMBEDDING else feature}
+            record |= unit.place
+            if feature == EMBEDDING:
+                record["bad"] = int((~content["valid"]).sum())
+            yield NewShard(shard_name(feature, unit.split, number), record, content)
+
+    def _view_shards(self, unit: Unit, arrays: dict[str, Arrays]) -> Iterator[NewShard]:
+        number = unit.start // self.entry.manifest["shard_rows"]
+        for feature, content in arrays.items():
+            kind = "views" if feature == EMBEDDING else feature
+            record = {"kind": kind, **unit.place, "set": self.view_set}
+            yield NewShard(shard_name(feature, unit.split, number, self.view_set), record, content)
+
+    def _finite(self, name: str, array: NDArray[Any]) -> NDArray[np.float16]:
+        half = _half(array)
+        if not np.isfinite(half).all():
+            raise BackboneError(
+                f"{self.backbone} gave {name} features of {self.dataset.name} that half "
+                f"precision cannot hold; encode without --extra {name}."
+            )
+        return half
+
+
+def _half(array: NDArray[Any]) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):
+        return array.astype(np.float16, copy=False)

@@ -1,0 +1,60 @@
+"""Named arrays in files: which format a suffix means, and refusals in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from numpy.typing import NDArray
+
+from featcache import catalogue
+from featcache.errors import ImportRefusedError
+from featcache.interchange import formats
+
+
+class Format(Protocol):
+    """What a module of `featcache.interchange.formats` holds."""
+
+    SUFFIXES: tuple[str, ...]
+
+    def load(self, path: Path) -> dict[str, NDArray[Any]]:
+        """All arrays of a file, text as arrays of strings. Runs nothing that the file holds."""
+
+    def save(
+        self, path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]
+    ) -> None:
+        """Write arrays of numbers, and (nested) lists of text under their names."""
+
+
+@cache
+def by_suffix() -> dict[str, Format]:
+    """Each format by the suffixes of its files, in the order of the formats' names."""
+    names = catalogue.modules(Path(formats.__path__[0]))
+    found = [cast(Format, catalogue.load(formats.__name__, name)) for name in names]
+    return {suffix: each for each in found for suffix in each.SUFFIXES}
+
+
+def load(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file, by name.
+
+    Raises `ImportRefusedError` where it does not exist, has another suffix, or cannot be read.
+    """
+    if path.suffix not in by_suffix():
+        raise ImportRefusedError(f"{path}: only {' and '.join(by_suffix())} files are taken in.")
+    try:
+        return by_suffix()[path.suffix].load(path)
+    except FileNotFoundError:
+        raise ImportRefusedError(f"{path} does not exist.") from None
+    except Exception as error:  # files of strangers: almost anything may be wrong with them
+        raise ImportRefusedError(
+            f"{path} cannot be read as {path.suffix[1:]} without pickles: {error}."
+        ) from None
+
+
+def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:
+    """Write arrays and text to a file. Raises `ImportRefusedError` for another suffix."""
+    if path.suffix not in by_suffix():
+        raise ImportRefusedError(f"{path}: give a name that ends in {' or '.join(by_suffix())}.")
+    by_suffix()[path.suffix].save(path, arrays, named)

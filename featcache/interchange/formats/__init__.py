@@ -1,0 +1,1 @@
+"""The file formats of feature files: one a file, found by their suffixes."""

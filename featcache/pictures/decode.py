@@ -1,0 +1,109 @@
+"""Bytes to pixels; the only module that opens pictures, and it leaves their size as it is.
+
+Pictures come out as open_clip's own preprocessing sees them: RGB by Pillow's `convert("RGB")`
+(alpha dropped, 16-bit grey clipped), the first frame of an animation, EXIF orientation ignored.
+Decoding equals Pillow's bit by bit.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from featcache.datasets.dataset import Picture
+from featcache.errors import PictureError
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 64_000_000  # a few kB of PNG can claim any size; below Pillow's own limit of 89 M
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+# Set once: pictures are decoded in threads, where a filter cannot be set for a moment.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+def decode(source: Path | Picture | bytes) -> Pixels:
+    """The picture as uint8 `[h, w, 3]`, RGB; `source` may be a file, its bytes or a `Picture`.
+
+    Raises `PictureError`, whose text is the same on every run, for what is no picture, is cut
+    short, damaged, or larger than `MAX_PIXELS`.
+    """
+    name = source.name if isinstance(source, Path) else "the picture"
+    try:
+        if isinstance(source, Path):
+            return _decode(_read(source))
+        return _decode(source) if isinstance(source, bytes) else _drawn(source)
+    except PictureError as error:
+        raise PictureError(f"{name} {error}") from error.__cause__
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():  # a pipe or a device would never end
+        raise PictureError("does not exist or is no file.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"cannot be read ({error.strerror}).") from error
+
+
+def _decode(content: bytes) -> Pixels:
+    if not content:
+        raise PictureError("is empty.")
+    pixels = _fast_jpeg(content) if content.startswith(b"\xff\xd8") else None
+    return _pillow(content) if pixels is None else pixels
+
+
+def _fast_jpeg(content: bytes) -> Pixels | None:
+    """A plain JPEG at twice Pillow's speed; None leaves the odd and the damaged to Pillow."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        _check_size(int(height), int(width))
+        if colours in ("CMYK", "YCCK"):  # where the two libraries round differently
+            return None
+        pixels: Pixels = simplejpeg.decode_jpeg(content, colorspace="RGB", strict=True)
+    except ValueError:
+        return None
+    return pixels
+
+
+def _pillow(content: bytes) -> Pixels:
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_size(image.height, image.width)
+            if "transparency" in image.info:  # the same colours, without a warning each time
+                return np.array(image.convert("RGBA").convert("RGB"))
+            return np.array(image.convert("RGB"))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"is no picture of a known kind ({', '.join(FORMATS)}).") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise PictureError(f"has more than {MAX_PIXELS // 10**6} million pixels.") from error
+    except Exception as error:  # damaged files make Pillow raise almost anything
+        raise PictureError(f"is cut short or damaged ({error}).") from error
+
+
+def _drawn(picture: Picture) -> Pixels:
+    try:
+        pixels = np.asarray(picture.pixels())
+    except Exception as error:  # somebody else's code
+        raise PictureError(f"gave no pixels ({error}).") from error
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise PictureError(
+            f"gave {pixels.dtype} of shape {list(pixels.shape)}, where uint8 [h, w, 3] is needed."
+        )
+    _check_size(*pixels.shape[:2])
+    return pixels
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise PictureError(
+            f"has {width} x {height} pixels; the limit is {MAX_PIXELS // 10**6} million."
+        )

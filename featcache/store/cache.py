@@ -1,0 +1,89 @@
+"""All entries below one root: which there are, and the one that a user means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from featcache.errors import CacheError, UnknownNameError
+from featcache.store import manifest
+from featcache.store.entry import Entry
+
+
+class FeatureCache:
+    """All entries below one root, by default `$FEATCACHE_HOME` or the platform's cache folder."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root).expanduser() if root else default_root()
+
+    def entries(self) -> list[Entry]:
+        """Every entry with a readable manifest, the one updated last being last."""
+        folders = [path.parent for path in self.root.glob(f"*/*/*/{manifest.FILE}")]
+        found = [Entry(folder, manifest.load(folder)) for folder in folders]
+        return sorted(found, key=lambda entry: (entry.updated, entry.key))
+
+    def find(self, dataset: str | None = None, backbone: str | None = None) -> Entry:
+        """The entry of that data set and backbone; of several the newest.
+
+        Either may be left out; `dataset` may also be a full key. Raises `CacheError` or
+        `UnknownNameError` saying what there is to choose from.
+        """
+        entries = self.entries()
+        if not entries:
+            raise CacheError(
+                f"the cache {self.root} is empty; fill it with `featcache encode --dataset NAME`."
+            )
+        if dataset:
+            known = {e.dataset for e in entries}
+            entries = [e for e in entries if same_name(dataset, e.dataset) or dataset == e.key]
+            if not entries:
+                raise UnknownNameError("cached data set", dataset, known, "See `featcache ls`.")
+        if backbone:
+            known = {e.backbone for e in entries}
+            entries = [e for e in entries if _is_backbone(backbone, e)]
+            if not entries:
+                raise UnknownNameError("cached backbone", backbone, known, "See `featcache ls`.")
+        return entries[-1]
+
+    def get(self, key: str) -> Entry:
+        """The entry of a key (`dataset/backbone/id`), or of an unambiguous part of one.
+
+        Raises `UnknownNameError`, or `CacheError` where several match.
+        """
+        entries = self.entries()
+        exact = [e for e in entries if e.key == key]
+        found = exact or [e for e in entries if key in e.key]
+        if not found:
+            raise UnknownNameError(
+                "cache key", key, [e.key for e in entries], "See `featcache ls`."
+            )
+        if len(found) > 1:
+            listed = ", ".join(e.key for e in found[:6])
+            raise CacheError(f"{key!r} could be any of {listed}; give more of the key.")
+        return found[0]
+
+
+def default_root() -> Path:
+    """`$FEATCACHE_HOME`, or the platform's cache folder."""
+    if home := os.environ.get("FEATCACHE_HOME"):
+        return Path(home).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("featcache")
+
+
+def same_name(asked: str, name: str) -> bool:
+    """Whether two spellings of a data set's name mean the same: case, `-` and `_` do not count."""
+    plain = [text.lower().replace("-", "").replace("_", "") for text in (asked, name)]
+    return plain[0] == plain[1]
+
+
+def _is_backbone(asked: str, entry: Entry) -> bool:
+    """Whether a user's spelling means the entry's backbone; without a tag, any of its weights."""
+    if asked in (entry.backbone, entry.folder.parts[-2]):
+        return True
+    spelt = [
+        text.lower().replace("/", "-").replace(",", ":").replace("-quickgelu", "")
+        for text in (asked, entry.backbone)
+    ]
+    return spelt[0] in (spelt[1], spelt[1].partition(":")[0])

@@ -1,0 +1,306 @@
+"""One entry of the cache as its readers see it: its features, and where each number came from.
+
+    <root>/<dataset>/<backbone>/<id>/manifest.json + shards
+
+The manifest alone says what exists; a file that it does not list is rubbish from a crash.
+Everything here returns NumPy arrays and imports neither torch nor open_clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featcache.errors import CacheError, DamagedShardError, FeatcacheError, UnknownNameError
+from featcache.store import manifest as manifests
+from featcache.store import shard
+from featcache.store.files import sha256
+from featcache.store.rows import path_of, pick, pick_views
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+POOL = "pool"
+EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
+EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
+NEGATIVE = "negative"  # the bank that says what is not in a picture
+PROJECTION_SHARD = "projection.h5"
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """One split, row i being item i of the data set.
+
+    `embedding [n, d]` raw float32, `label [n]`, `id [n]`, `valid [n]` (false where the picture
+    could not be read; its embedding is zero and `reason` says why).
+    """
+
+    embedding: NDArray[np.float32]
+    label: NDArray[np.int64]
+    id: tuple[str, ...]
+    valid: NDArray[np.bool_]
+    reason: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """One prompt bank: `embedding [c, p, d]` raw float32, `mask [c, p]`, and the prompts."""
+
+    bank: str
+    embedding: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    prompts: tuple[tuple[str, ...], ...]
+    classnames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProjectionWeights:
+    """The last map of the image tower: `weight [p, d]` and `bias [d]`, 0 where it has none.
+
+    `pre_projection @ weight + bias` is the raw embedding.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set encoded with one backbone: a folder and its manifest."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """`dataset/backbone/id`, the path below the cache root."""
+        return "/".join(self.folder.parts[-3:])
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return str(self.manifest["dataset"]["name"])
+
+    @property
+    def backbone(self) -> str:
+        """Canonical name of the backbone."""
+        return str(self.manifest["backbone"]["name"])
+
+    @property
+    def classnames(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return tuple(self.manifest["dataset"]["classnames"])
+
+    @property
+    def logit_scale(self) -> float:
+        """The backbone's logit scale (100 for CLIP as released)."""
+        return float(self.manifest["backbone"]["logit_scale"])
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Rows of each split of the data set, encoded or not."""
+        return {name: int(rows) for name, rows in self.manifest["dataset"]["splits"].items()}
+
+    @property
+    def banks(self) -> tuple[str, ...]:
+        """Names of the prompt banks, the one encoded last being last; negative ones apart."""
+        return tuple(name for name in self.manifest["texts"] if not is_negative(name))
+
+    @property
+    def negative_banks(self) -> tuple[str, ...]:
+        """Names of the banks that say what is not in a picture, the one encoded last being last."""
+        return tuple(name for name in self.manifest["texts"] if is_negative(name))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What is kept of pictures beside embeddings: `pre-projection`, `patches`."""
+        return tuple(self.manifest.get("extras", {}))
+
+    @property
+    def bad(self) -> int:
+        """How many pictures could not be read."""
+        return sum(record.get("bad", 0) for record in self.manifest["shards"].values())
+
+    def encoded(self, split: str, extra: str | None = None) -> int:
+        """How many rows of a split have been encoded, or have that extra feature."""
+        records = self._records(extra or "images", split).values()
+        return sum(record["stop"] - record["start"] for record in records)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of every split asked for so far is there, and a text bank."""
+        return bool(self.banks) and not any(self._lacking())
+
+    @property
+    def updated(self) -> float:
+        """When the manifest was last replaced, in seconds since the epoch."""
+        return (self.folder / manifests.FILE).stat().st_mtime
+
+    @property
+    def bytes(self) -> int:
+        """Size of all shards."""
+        return sum(int(record["bytes"]) for record in self.manifest["shards"].values())
+
+    def images(self, split: str) -> ImageFeatures:
+        """The features of a split.
+
+        Raises `CacheError` where it is not there or not complete.
+        """
+        import numpy as np
+
+        if split not in self.splits:
+            raise UnknownNameError("split", split, self.splits)
+        have, rows = self.encoded(split), self.splits[split]
+        if have != rows:
+            raise CacheError(
+                f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
+                "`featcache encode` again, it goes on where it stopped."
+            )
+        parts = [self._read(name) for name in self._records("images", split)]
+        return ImageFeatures(
+            np.concatenate([p["embedding"] for p in parts]).astype(np.float32),
+            np.concatenate([p["label"] for p in parts]),
+            sum((shard.texts(p["id"]) for p in parts), ()),
+            np.concatenate([p["valid"] for p in parts]),
+            sum((shard.texts(p["reason"]) for p in parts), ()),
+        )
+
+    def views(
+        self, split: str, rows: NDArray[np.int64], extra: str | None = None
+    ) -> NDArray[np.float32] | None:
+        """Augmented views `[v, n, d]` of the given rows; None where none are cached.
+
+        The centre crop is not among them: `images` has it. `extra` asks for that feature of the
+        same views instead of the embedding, and gives None where it was not kept of them. Raises
+        `CacheError` where only some of the rows have views, `UnknownNameError` for another extra.
+        """
+        _check_extra(extra)
+        most = 0
+        for name in reversed(self.manifest["view_sets"].get(split, {})):
+            records = self._records("views", split, name)
+            found, views = pick_views(self.folder, records, EMBEDDING, rows)
+            if views is not None and extra is not None:
+                return pick_views(self.folder, self._records(extra, split, name), extra, rows)[1]
+            if views is not None:
+                return views
+            most = max(most, found)
+        if most:
+            raise CacheError(
+                f"{self.key}: {len(rows) - most} of {len(rows)} drawn pictures have no cached "
+                "views; encode with --views-for all, or fit with --views 0."
+            )
+        return None
+
+    def extra(self, name: str, split: str, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+        """An extra feature of the centre crops of the given rows; None if the split lacks some.
+
+        `pre-projection` is float32 `[n, p]`; `patches` stays float16 `[n, t, d]`, as it is large.
+        Raises `UnknownNameError` for another name.
+        """
+        import numpy as np
+
+        _check_extra(name)
+        if self.encoded(split, name) != self.splits[split]:
+            return None
+        found = pick(self.folder, self._records(name, split), name, rows)
+        return found if found is None or name == PATCHES else found.astype(np.float32)
+
+    def projection(self) -> ProjectionWeights | None:
+        """The map from pre-projection features to embeddings; None where it was not kept."""
+        if PROJECTION_SHARD not in self.manifest["shards"]:
+            return None
+        return ProjectionWeights(**self._read(PROJECTION_SHARD))
+
+    def text(self, bank: str | None = None) -> TextFeatures:
+        """A prompt bank, by default the one encoded last that is not negative.
+
+        Raises `UnknownNameError` where there is none of that name.
+        """
+        import numpy as np
+
+        if not self.banks and bank is None:
+            raise CacheError(f"{self.key} holds no prompts yet; run the same `featcache encode`.")
+        name = bank or self.banks[-1]
+        if name not in self.manifest["texts"]:
+            hint = f"`featcache encode --prompts {name}` adds a bank."
+            raise UnknownNameError("prompt bank", name, self.manifest["texts"], hint)
+        part = self._read(self.manifest["texts"][name])
+        counts = np.bincount(part["class"], minlength=len(self.classnames))  # [c]
+        mask = np.arange(counts.max())[None] < counts[:, None]  # [c, p]
+        embedding = np.zeros((*mask.shape, part["embedding"].shape[1]), np.float32)
+        embedding[mask] = part["embedding"]
+        prompts = shard.texts(part["prompt"])
+        ends = np.cumsum(counts)
+        by_class = tuple(prompts[e - n : e] for e, n in zip(ends, counts, strict=True))
+        return TextFeatures(name, embedding, mask, by_class, self.classnames)
+
+    def bad_pictures(self) -> list[tuple[str, str]]:
+        """Id and reason of every picture that could not be read."""
+        found = []
+        for name, record in self.manifest["shards"].items():
+            if record.get("bad", 0):
+                part = self._read(name)
+                rows = zip(part["id"], part["reason"], part["valid"], strict=True)
+                found += [(i.decode(), r.decode()) for i, r, valid in rows if not valid]
+        return found
+
+    def problems(self) -> list[str]:
+        """What is wrong with the entry: missing, changed or damaged shards, rows not yet there."""
+        found = []
+        for name, record in sorted(self.manifest["shards"].items()):
+            path = self.folder / name
+            try:
+                if path.is_file() and sha256(path) != record["sha256"]:
+                    raise DamagedShardError(f"{path} is not what the manifest lists (SHA-256).")
+                shard.read(path)
+            except FeatcacheError as error:
+                found.append(str(error))
+        found += self._lacking()
+        if not self.banks:
+            found.append("no prompts are encoded; run the same `featcache encode` again.")
+        return found
+
+    def _lacking(self) -> Iterator[str]:
+        """A sentence for each split whose rows or extra features are not all there."""
+        asked = [(split, None) for split in self.manifest["asked"]]
+        for extra, splits in self.manifest.get("extras", {}).items():
+            asked += [(split, extra) for split in splits]
+        for split, extra in asked:
+            have, rows = self.encoded(split, extra), self.splits[split]
+            if have != rows:
+                what = f" of {extra}" if extra else ""
+                yield (
+                    f"split {split!r} has {have} of {rows} rows{what}; "
+                    "run the same `featcache encode` again."
+                )
+
+    def _records(
+        self, kind: str, split: str, view_set: str | None = None
+    ) -> dict[str, dict[str, Any]]:
+        return manifests.listed(self.manifest, kind, split, view_set)
+
+    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+        return shard.read(path_of(self.folder, name, self.manifest["shards"][name]))
+
+
+def open_entry(folder: Path, header: Mapping[str, Any]) -> Entry:
+    """The entry in that folder, or a new one without shards that carries `header`."""
+    return Entry(folder, manifests.load_or(folder, manifests.begin(header)))
+
+
+def reload(entry: Entry) -> Entry:
+    """The entry as its manifest stands now."""
+    return Entry(entry.folder, manifests.load_or(entry.folder, entry.manifest))
+
+
+def is_negative(bank: str) -> bool:
+    """Whether a bank's prompts say what is not in a picture: `negative`, or `negative-…`."""
+    return bank == NEGATIVE or bank.startswith(f"{NEGATIVE}-")
+
+
+def _check_extra(name: str | None) -> None:
+    if name is not None and name not in EXTRAS:
+        raise UnknownNameError("extra feature", name, EXTRAS)

@@ -1,0 +1,88 @@
+"""Rows of a split, wherever they lie among its shards: read in the order in which they are asked.
+
+`records` are what the manifest lists of the shards of one kind, split and view set, by file name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featcache.errors import DamagedShardError
+from featcache.store import shard
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Records = Mapping[str, Mapping[str, Any]]
+
+
+def path_of(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
+    """Where a listed shard lies; `DamagedShardError` where it has another size than is listed."""
+    path, expected = folder / name, record["bytes"]
+    if path.is_file() and path.stat().st_size != expected:
+        raise DamagedShardError(
+            f"{path} has {path.stat().st_size} bytes where the manifest lists {expected}; "
+            "delete it and encode again to write it anew."
+        )
+    return path
+
+
+def pick(
+    folder: Path, records: Records, array: str, rows: NDArray[np.int64]
+) -> NDArray[Any] | None:
+    """Those rows `[n, …]` of an array whose shards hold every row; None for no rows at all."""
+    import numpy as np
+
+    found: NDArray[Any] | None = None
+    for path, record, near in _near(folder, records, rows):
+        inside = rows[near] - record["start"]
+        places, back = np.unique(inside, return_inverse=True)
+        # HDF5 picks rows one by one: many of them come faster with all the others.
+        few = 4 * len(places) < record["stop"] - record["start"]
+        held = shard.read(path, array, places if few else ())[array]
+        if found is None:
+            found = np.empty((len(rows), *held.shape[1:]), held.dtype)
+        found[near] = held[back if few else inside]
+    return found
+
+
+def pick_views(
+    folder: Path, records: Records, array: str, rows: NDArray[np.int64]
+) -> tuple[int, NDArray[np.float32] | None]:
+    """How many of the rows have views, and these as `[v, n, d]` if all of them do.
+
+    Shards of views list the rows they hold under `row`, ascending.
+    """
+    import numpy as np
+
+    picked: list[NDArray[np.float16]] = []
+    order: list[NDArray[np.int64]] = []
+    for path, _, near in _near(folder, records, rows):
+        held = shard.read(path, "row")["row"]
+        near = near[np.isin(rows[near], held)]
+        places, back = np.unique(np.searchsorted(held, rows[near]), return_inverse=True)
+        if len(places):
+            part = shard.read(path, array, places)[array]
+            picked.append(part[back])  # [rows, v, d]
+            order.append(near)
+    found = sum(len(part) for part in picked)
+    if found != len(rows):
+        return found, None
+    inverse = np.argsort(np.concatenate(order))
+    views = np.concatenate(picked)[inverse].astype(np.float32)
+    return found, views.transpose(1, 0, 2).copy()
+
+
+def _near(
+    folder: Path, records: Records, rows: NDArray[np.int64]
+) -> Iterator[tuple[Path, Mapping[str, Any], NDArray[np.int64]]]:
+    """Each shard that may hold some of the rows, its record, and which of the rows those are."""
+    import numpy as np
+
+    for name, record in records.items():
+        near = np.flatnonzero((rows >= record["start"]) & (rows < record["stop"]))
+        if len(near):
+            yield path_of(folder, name, record), record, near

@@ -1,0 +1,99 @@
+"""The writing side of the cache: shards first, then the manifest that lists them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from featcache.store import manifest, shard
+from featcache.store.entry import PROJECTION_SHARD, Entry, ProjectionWeights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class NewShard(NamedTuple):
+    """A shard to be written: its file name, what the manifest shall say of it, its arrays."""
+
+    name: str
+    record: dict[str, Any]
+    arrays: shard.Arrays
+
+
+def amend(entry: Entry) -> AbstractContextManager[dict[str, Any]]:
+    """The newest manifest of an entry, to be changed; see `featcache.store.manifest.amend`."""
+    return manifest.amend(entry.folder, entry.manifest)
+
+
+def write(entry: Entry, shards: Iterable[NewShard]) -> dict[str, dict[str, Any]]:
+    """Write shards and give their records with size and hash, which are not listed yet."""
+    return {
+        name: {**record, **asdict(shard.write(entry.folder / name, arrays))}
+        for name, record, arrays in shards
+    }
+
+
+def put(entry: Entry, shards: Iterable[NewShard]) -> None:
+    """Write shards, and list them when all are on disk.
+
+    Raises `CacheError` where the disk refuses; then none of them is listed.
+    """
+    records = write(entry, shards)
+    with amend(entry) as listed:
+        listed["shards"] |= records
+
+
+def put_text(
+    entry: Entry, bank: str, embedding: NDArray[Any], prompts: Sequence[Sequence[str]]
+) -> None:
+    """Write one prompt bank, `embedding [p, d]` class by class, and list it as the newest."""
+    import numpy as np
+
+    classes = [c for c, mine in enumerate(prompts) for _ in mine]
+    arrays: dict[str, NDArray[Any]] = {
+        "class": np.array(classes, np.int64),
+        "embedding": embedding.astype(np.float16),
+        "prompt": shard.strings([prompt for mine in prompts for prompt in mine]),
+    }
+    name = text_name(bank, prompts)
+    records = write(entry, [NewShard(name, {"kind": "text", "bank": bank}, arrays)])
+    with amend(entry) as listed:
+        listed["shards"] |= records
+        listed["texts"].pop(bank, None)
+        listed["texts"][bank] = name
+
+
+def put_projection(entry: Entry, projection: ProjectionWeights) -> None:
+    """Write the last map of the image tower and list it."""
+    arrays = {"bias": projection.bias, "weight": projection.weight}
+    put(entry, [NewShard(PROJECTION_SHARD, {"kind": "projection"}, arrays)])
+
+
+def image_arrays(
+    embedding: NDArray[np.float16],
+    label: Sequence[int] | NDArray[np.int64],
+    id: Sequence[str],
+    valid: NDArray[np.bool_],
+    reason: Sequence[str],
+) -> dict[str, NDArray[Any]]:
+    """The arrays of a shard of centre crops; see `featcache.store.entry.ImageFeatures`."""
+    import numpy as np
+
+    return {
+        "embedding": embedding,
+        "id": shard.strings(id),
+        "label": np.asarray(label, np.int64),
+        "reason": shard.strings(reason),
+        "valid": valid,
+    }
+
+
+def text_name(bank: str, prompts: Sequence[Sequence[str]]) -> str:
+    """File name of a prompt bank's shard: it changes with the prompts."""
+    digest = hashlib.sha256(json.dumps([list(mine) for mine in prompts]).encode()).hexdigest()
+    return f"text-{bank}-{digest[:8]}.h5"
