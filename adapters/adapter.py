@@ -15,8 +15,8 @@ from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from featcache.cache import PATCHES, PRE_PROJECTION
 from featcache.errors import CacheError
+from featcache.store.entry import PATCHES, PRE_PROJECTION
 
 FORMAT = 2
 

@@ -23,12 +23,12 @@ from torch import Tensor
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from featcache import draws
-from featcache.cache import EXTRAS, PATCHES, POOL, PRE_PROJECTION
 from featcache.draws import VAL_SHOTS
 from featcache.errors import EpisodeError
+from featcache.store.entry import EXTRAS, PATCHES, POOL, PRE_PROJECTION
 
 if TYPE_CHECKING:
-    from featcache.cache import Entry, TextFeatures
+    from featcache.store.entry import Entry, TextFeatures
 
 POOL_TRAIN, POOL_VAL = 16, 4
 
@@ -147,7 +147,7 @@ def _draw_splits(
             f"pictures, fewer than the {shots} shots asked for."
         )
     rng = random.Random(seed)
-    rows = np.array(draws.draw(images.label.tolist(), shots, rng))
+    rows = np.array(draws.draw_rows(images.label.tolist(), shots, rng))
     support = _support(images, rows, views)
     if support.pre is None:  # then nobody else's is of use
         extras -= {PRE_PROJECTION}
@@ -156,12 +156,12 @@ def _draw_splits(
     k = min(shots, VAL_SHOTS)
     if "val" in entry.splits:
         val = _valid(entry, "val", extras)
-        few = np.array(draws.draw(val.label.tolist(), k, rng))
+        few = np.array(draws.draw_rows(val.label.tolist(), k, rng))
         full = np.arange(len(val.label))
         return support, _labelled(val, few), _labelled(val, full), _all(test)
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
     left = np.setdiff1d(np.arange(len(images.label)), rows)
-    few = left[draws.draw(images.label[left].tolist(), k, rng)]
+    few = left[draws.draw_rows(images.label[left].tolist(), k, rng)]
     enough = len(np.unique(images.label[left])) == len(entry.classnames)
     return support, _labelled(images, few) if enough else None, None, _all(test)
 
@@ -189,23 +189,27 @@ def _all(images: _Images) -> Labelled:
 
 def _support(images: _Images, rows: NDArray[np.int64], views: int | None = 0) -> Support:
     """The drawn rows with at most that many cached views (None: all), their extras beside them."""
-    last = None if views is None else views + 1
     where = images.row[rows]
-    stack = images.entry.views(images.split, where) if views != 0 else None  # [v, n, d]
-    pre: Tensor | None = None  # [v, n, p]
-    if stack is None:
-        stack = images.x[rows][None]
-        centre = images.extra(PRE_PROJECTION, rows)
-        pre = None if centre is None else centre[None]
-    elif PRE_PROJECTION in images.extras:
-        pre = _tensor(images.entry.views(images.split, where, PRE_PROJECTION))
+    augmented = images.entry.views(images.split, where) if views != 0 else None  # [v, n, d]
+    pre = images.extra(PRE_PROJECTION, rows)  # [n, p]
+    pre_views: NDArray[np.float32] | None = None
+    if augmented is not None and pre is not None:
+        pre_views = images.entry.views(images.split, where, PRE_PROJECTION)
+        pre = pre if pre_views is not None else None
     return Support(
-        torch.from_numpy(stack[:last]),
+        _with_centre(torch.from_numpy(images.x[rows]), augmented, views),
         torch.from_numpy(images.label[rows]),
         tuple(images.ids[row] for row in rows),
-        None if pre is None else pre[:last],
+        None if pre is None else _with_centre(pre, pre_views, views),
         images.extra(PATCHES, rows),
     )
+
+
+def _with_centre(centre: Tensor, augmented: NDArray[np.float32] | None, most: int | None) -> Tensor:
+    """The centre crop as view 0 of `[v, n, d]`, before at most that many others."""
+    if augmented is None:
+        return centre[None]
+    return torch.cat([centre[None], torch.from_numpy(augmented[:most])])
 
 
 def _tensor(array: NDArray[Any] | None) -> Tensor | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from featcache.cache import EMBEDDING, PATCHES, PRE_PROJECTION
+from featcache.store.entry import EMBEDDING, PATCHES, PRE_PROJECTION
 
 VIEWS, NEGATIVE_PROMPTS = "views", "negative prompts"
 

@@ -12,7 +12,7 @@ from adapters.expression import field_of, with_base
 from adapters.method import Method
 
 if TYPE_CHECKING:
-    from featcache.cache import Entry
+    from featcache.store.entry import Entry
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit, Method, refuse_new_classes
 from adapters.run_identity import code_version, run_id
 from adapters.selection import Chosen, select, validation
-from featcache.cache import PATCHES, PRE_PROJECTION, Entry
 from featcache.errors import ConfigError, MethodError
+from featcache.store.entry import PATCHES, PRE_PROJECTION, Entry
 
 Row = dict[str, Any]
 

@@ -40,8 +40,8 @@ from torch import Generator, Tensor
 from adapters.episode import Episode, Labelled, Query, Text
 from adapters.maths.kernels import portion
 from adapters.maths.training import Training
-from featcache.cache import EXTRAS
 from featcache.errors import MethodError
+from featcache.store.entry import EXTRAS
 
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]

@@ -157,6 +157,8 @@ def brief(frame: pandas.DataFrame) -> pandas.DataFrame:
     CSV, JSON and Parquet hold every column instead.
     """
     told = [name for name in ASKED if frame[name].nunique(dropna=False) > 1 or name in ALWAYS]
+    if (frame["target"] == frame["dataset"]).all() and "target" in told:
+        told.remove("target")
     return frame[[*told, *(name for name in FOUND if frame[name].notna().any())]]
 
 

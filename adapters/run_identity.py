@@ -16,12 +16,12 @@ from adapters.episode import NEGATIVE_PROMPTS
 from adapters.experiment import configured
 from adapters.expression import leaves, parts
 from adapters.registry import HERE, file, task_file
-from featcache.cache import POOL
+from featcache.store.entry import POOL
 
 if TYPE_CHECKING:
     from adapters.experiment import Experiment
     from adapters.method import Method
-    from featcache.cache import Entry
+    from featcache.store.entry import Entry
 
 
 def run_id(entry: Entry, experiment: Experiment) -> str:

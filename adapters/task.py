@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from adapters.episode import Draw
-from featcache.cache import Entry
+from featcache.store.entry import Entry
 
 
 class DrawTask(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from adapters.commands import ask, fit, methods, report, results, sweep
-from featcache import terminal
+import typer
 
-app = terminal.new_app("Fit few-shot adapters on cached embeddings.")
-plot = terminal.new_app("Draw what an adapter does.")
+from adapters.commands import ask, fit, methods, report, results, sweep
+from featcache.terminal import APP
+
+app = typer.Typer(help="Fit few-shot adapters on cached embeddings.", **APP)
+plot = typer.Typer(help="Draw what an adapter does.", **APP)
 for command in (
     fit.fit,
     sweep.sweep,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.commands.options import AdapterFolder, Cache, Json
+from adapters.commands.options import AdapterFolder
 from featcache import terminal
+from featcache.commands.options import Cache, Json
 from featcache.errors import FeatcacheError
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify pictures with a saved adapter. Example: adapters predict runs/… cat.jpg"""
-    from featcache.encoding.embed import embed_with
-
     from adapters.adapter import load
     from adapters.episode import Query
+    from featcache.encoding.embed import embed_with
 
     fitted = load(adapter)
     backbone = _backbone(fitted, adapter, device)
@@ -65,10 +65,9 @@ def _backbone(fitted: Adapter, folder: Path, device: str) -> Any:
 
 def evaluate(adapter: AdapterFolder, cache: Cache = None, as_json: Json = False) -> None:
     """Score a saved adapter on the test split beside its draw. Example: adapters evaluate runs/…"""
-    from featcache.store.cache import FeatureCache
-
     from adapters.adapter import load
     from adapters.fitting import score
+    from featcache.store.cache import FeatureCache
 
     fitted = load(adapter)
     entry = FeatureCache(cache).get(fitted.about["entry"])

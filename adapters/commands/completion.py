@@ -1,12 +1,8 @@
-"""What a shell completes: names of methods, tasks, settings and of what is cached, without torch.
-
-A completion never fails: where something is wrong it offers nothing, and the command says it.
-"""
+"""What Tab offers: names of methods, tasks, settings and of what is cached, without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import typer
 
@@ -14,53 +10,39 @@ from adapters import registry
 from adapters.expression import leaves
 from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
-from featcache.cache import Entry, FeatureCache
+from featcache.commands.completion import completing, fixed
+from featcache.store.cache import FeatureCache
+from featcache.store.entry import Entry
 
-Names = Callable[[dict[str, Any]], Iterable[str]]
-
-
-def _completing(names: Names) -> Callable[[typer.Context, str], list[str]]:
-    """A completion by the names that begin with what was typed after the last comma."""
-
-    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        before, comma, last = incomplete.rpartition(",")
-        try:
-            found = sorted({name for name in names(ctx.params) if name.startswith(last)})
-        except Exception:
-            return []
-        return [f"{before}{comma}{name}" for name in found]
-
-    return complete
+ALL = "all"
 
 
-def _entries(asked: dict[str, Any]) -> list[Entry]:
-    return FeatureCache(asked.get("cache")).entries()
+def _entries(context: typer.Context) -> list[Entry]:
+    return FeatureCache(context.params.get("cache")).entries()
 
 
-def _methods(_asked: dict[str, Any]) -> Iterable[str]:
-    return ["all", *registry.names()]
-
-
-def _settings(asked: dict[str, Any]) -> Iterable[str]:
-    """`method.field=`, and `field=` alone where one method is asked for."""
-    wanted = str(asked.get("method") or "fma")
-    known = [leaf for name in wanted.split(",") for leaf in leaves(name)]
-    if known == ["all"]:
-        known = registry.names()
-    for leaf in known:
-        for field in registry.settings(leaf):
-            yield f"{leaf}.{field}="
+def _settings(context: typer.Context) -> Iterable[str]:
+    """`method.field=` of the methods asked for, and `field=` where that is one."""
+    asked = str(context.params.get("method") or "fma")
+    known = registry.names() if asked == ALL else [m for e in asked.split(",") for m in leaves(e)]
+    for name in known:
+        for field in registry.settings(name):
+            yield f"{name}.{field}="
             if len(known) == 1:
                 yield f"{field}="
 
 
-methods = _completing(_methods)
-tasks = _completing(lambda _asked: registry.task_names())
-policies = _completing(lambda _asked: registry.POLICIES)
-settings = _completing(_settings)
-engines = _completing(lambda _asked: engine_names())
-columns = _completing(lambda _asked: [f"{column}=" for column in ("run", *COLUMNS)])
-datasets = _completing(lambda asked: [entry.dataset for entry in _entries(asked)])
-backbones = _completing(lambda asked: [entry.backbone for entry in _entries(asked)])
-banks = _completing(lambda asked: [bank for entry in _entries(asked) for bank in entry.banks])
-plain_methods = _completing(lambda _asked: registry.names())
+method = fixed(registry.names())
+methods = fixed([ALL, *registry.names()], listed=True)
+task = fixed(registry.task_names())
+tasks = fixed(registry.task_names(), listed=True)
+policy = fixed(registry.POLICIES)
+policies = fixed(registry.POLICIES, listed=True)
+engines = fixed(engine_names())
+columns = fixed(f"{name}=" for name in ("run", *COLUMNS))
+settings = completing(_settings)
+dataset = completing(lambda context: {e.dataset for e in _entries(context)})
+datasets = completing(lambda context: {e.dataset for e in _entries(context)}, listed=True)
+backbone = completing(lambda context: {e.backbone for e in _entries(context)})
+backbones = completing(lambda context: {e.backbone for e in _entries(context)}, listed=True)
+banks = completing(lambda context: {b for e in _entries(context) for b in e.banks}, listed=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, Cache, Json
+from adapters.commands.options import RESULTS, Transfer
 from featcache import terminal
+from featcache.commands.options import Cache, Json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
 
 def fit(
     method: Annotated[
-        str, typer.Option(help="See `adapters methods`.", autocompletion=completion.methods)
+        str, typer.Option(help="See `adapters methods`.", autocompletion=completion.method)
     ] = "fma",
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Name of a cached data set, or a key.", autocompletion=completion.datasets
+            help="Name of a cached data set, or a key.", autocompletion=completion.dataset
         ),
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(help="Backbone of the cache entry.", autocompletion=completion.backbones),
+        typer.Option(help="Backbone of the cache entry.", autocompletion=completion.backbone),
     ] = None,
     shots: Annotated[int, typer.Option(help="Training pictures a class.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
     policy: Annotated[
         str,
-        typer.Option(help="Who may choose hyper-parameters.", autocompletion=completion.policies),
+        typer.Option(help="Who may choose hyper-parameters.", autocompletion=completion.policy),
     ] = "few-shot-val",
     task: Annotated[
-        str, typer.Option(help="few-shot, base-to-new.", autocompletion=completion.tasks)
+        str, typer.Option(help="few-shot, base-to-new.", autocompletion=completion.task)
     ] = "few-shot",
     settings: Annotated[
         list[str] | None,
@@ -56,10 +57,7 @@ def fit(
         ),
     ] = None,
     views: Annotated[int | None, typer.Option(min=0, help="Cached views to use (all).")] = None,
-    transfer: Annotated[
-        str | None,
-        typer.Option(help="Data set for policy transfer.", autocompletion=completion.datasets),
-    ] = None,
+    transfer: Transfer = None,
     cache: Cache = None,
     out: Annotated[Path, typer.Option(help="Folder that adapters go to.")] = RESULTS.parent,
     results: Annotated[
@@ -71,10 +69,9 @@ def fit(
 
     Example: adapters fit --method tip-adapter --dataset digits --shots 4
     """
-    from featcache.store.cache import FeatureCache
-
     from adapters import registry
     from adapters.expression import leaves
+    from featcache.store.cache import FeatureCache
 
     for leaf in leaves(method):
         registry.file(leaf)  # an unknown name is refused before torch is imported

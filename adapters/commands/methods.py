@@ -8,16 +8,14 @@ from typing import Annotated
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import Json
 from featcache import terminal
+from featcache.commands.options import Json
 
 
 def methods(
     name: Annotated[
         str | None,
-        typer.Argument(
-            help="One method, with its settings.", autocompletion=completion.plain_methods
-        ),
+        typer.Argument(help="One method, with its settings.", autocompletion=completion.method),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also those that cannot run on cached embeddings.")

@@ -7,11 +7,18 @@ from typing import Annotated
 
 import typer
 
+from adapters.commands import completion
+
 RESULTS = Path("runs/results.sqlite")
 
-Cache = Annotated[
-    Path | None,
-    typer.Option(envvar="FEATCACHE_HOME", help="Cache root; the platform's cache folder if unset."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 AdapterFolder = Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="column=value[,value] of rows to use; repeatable.", autocompletion=completion.columns
+    ),
+]
+Transfer = Annotated[
+    str | None,
+    typer.Option(help="Data set for policy transfer.", autocompletion=completion.dataset),
+]

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, AdapterFolder, Cache, Json
+from adapters.commands.options import RESULTS, AdapterFolder, Where
 from featcache import terminal
+from featcache.commands.options import Cache, Json
 
 
 def report(
@@ -19,16 +20,10 @@ def report(
         str | None,
         typer.Option(
             help="Method to compare with (zero-shot if it was run).",
-            autocompletion=completion.methods,
+            autocompletion=completion.method,
         ),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="column=value[,value] of rows to use; repeatable.",
-            autocompletion=completion.columns,
-        ),
-    ] = None,
+    where: Where = None,
     run: Annotated[
         str | None, typer.Option(help="Id of the run to show class by class (the best).")
     ] = None,
@@ -40,10 +35,9 @@ def report(
 
     Example: adapters report --where dataset=digits --baseline tip-adapter
     """
-    from featcache.store.cache import FeatureCache
-
     from adapters.report.build import report as write_report
     from adapters.report.rows import read
+    from featcache.store.cache import FeatureCache
 
     runs = read(results, where or [])
     store = FeatureCache(cache)
@@ -70,10 +64,9 @@ def flow(
 
     Example: adapters plot flow runs/ADAPTER --out flow.svg
     """
-    from featcache.store.cache import FeatureCache
-
     from adapters.adapter import load
     from adapters.report.flow import flow_figure, write_flow
+    from featcache.store.cache import FeatureCache
 
     fitted = load(adapter)
     figure = flow_figure(fitted, FeatureCache(cache).get(fitted.about["entry"]), pictures)

@@ -7,16 +7,13 @@ from typing import Annotated
 
 import typer
 
-from adapters.commands import completion
-from adapters.commands.options import RESULTS, Json
+from adapters.commands.options import RESULTS, Where
 from featcache import terminal
+from featcache.commands.options import Json
 
 
 def results(
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="column=value[,value]; repeatable.", autocompletion=completion.columns),
-    ] = None,
+    where: Where = None,
     form: Annotated[
         str, typer.Option("--format", help="table, csv, json, latex or markdown.")
     ] = "table",

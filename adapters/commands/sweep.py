@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, Cache, Json
+from adapters.commands.options import RESULTS, Transfer
 from featcache import terminal
+from featcache.commands.options import Cache, Json
 from featcache.errors import SweepError
 
 if TYPE_CHECKING:
@@ -55,10 +56,7 @@ def sweep(
         typer.Option(help="Prompt banks (the newest).", autocompletion=completion.banks),
     ] = None,
     views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
-    transfer: Annotated[
-        str | None,
-        typer.Option(help="Data set for policy transfer.", autocompletion=completion.datasets),
-    ] = None,
+    transfer: Transfer = None,
     search: Annotated[
         str, typer.Option(help="grid, random, or a sampler of Optuna: tpe, gp.")
     ] = "grid",
@@ -87,8 +85,6 @@ def sweep(
     """
     part = terminal.part(shard)
 
-    from featcache.store.cache import FeatureCache
-
     from adapters.configure import parse
     from adapters.results import Results
     from adapters.sweeping import engine as engines
@@ -97,6 +93,7 @@ def sweep(
     from adapters.sweeping.search import SEARCHES, Search
     from adapters.sweeping.stacking import STACKS
     from adapters.sweeping.words import axes, typed
+    from featcache.store.cache import FeatureCache
 
     terminal.one_of("--search", search, SEARCHES)
     terminal.one_of("--stack", stack, STACKS)

@@ -20,7 +20,7 @@ from featcache.errors import UnknownNameError
 if TYPE_CHECKING:
     import pandas
 
-    from featcache.cache import FeatureCache
+    from featcache.store.cache import FeatureCache
 
 TOP = 8  # methods of a figure beside the baseline; more lines are not told apart
 ZERO_SHOT = "zero-shot"

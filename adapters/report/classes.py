@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas
     from torch import Tensor
 
-    from featcache.cache import FeatureCache
+    from featcache.store.cache import FeatureCache
 
 SHARE = "% of the true class"
 LONGEST = 60.0  # seconds; a longer fit is made again only where somebody names the run
@@ -71,7 +71,7 @@ def refit(row: Any, baseline: str, cache: FeatureCache | None) -> tuple[Refitted
 
     Raises what `adapters.fitting.run` raises, `CacheError` where the entry is gone.
     """
-    from featcache.cache import FeatureCache
+    from featcache.store.cache import FeatureCache
 
     entry = (cache or FeatureCache()).get(str(row["entry"]))
 

@@ -29,7 +29,7 @@ from featcache.errors import MethodError
 if TYPE_CHECKING:
     import pandas
 
-    from featcache.cache import Entry
+    from featcache.store.entry import Entry
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ def runs(frame: pandas.DataFrame) -> Runs:
         scored &= frame["status"].fillna("done") == "done"
     done = frame[scored].astype({"shots": int, "seed": int, "accuracy": float})
     done = done.assign(transductive=done["transductive"].astype(float).fillna(0).astype(bool))
-    done = _measured(done.assign(line=_lines(done))).sort_values("time", kind="stable")
+    done = _measured(done)
+    done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")
     older = done["run"].nunique() - newest["run"].nunique()
     return Runs(newest, frame[~scored], int(older))

@@ -19,7 +19,8 @@ from adapters.sweeping.words import Values, listed, named, read
 from featcache.errors import ConfigError
 
 if TYPE_CHECKING:
-    from featcache.cache import Entry, FeatureCache
+    from featcache.store.cache import FeatureCache
+    from featcache.store.entry import Entry
 
 ALL = "all"  # as a method: every one that can do the task
 

@@ -19,7 +19,7 @@ from adapters.sweeping.sweep import Summary, check, left, sweep
 from featcache.errors import ConfigError
 
 if TYPE_CHECKING:
-    from featcache.cache import FeatureCache
+    from featcache.store.cache import FeatureCache
 
 WHOLE = (1, 1)
 

@@ -8,7 +8,7 @@ from typing import Any
 from adapters.compose import get
 from adapters.experiment import Experiment, spelt_out
 from adapters.run_identity import features
-from featcache.cache import Entry
+from featcache.store.entry import Entry
 
 
 @dataclass(frozen=True)

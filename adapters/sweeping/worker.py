@@ -27,8 +27,8 @@ from adapters.selection import candidates, chance, score, validation
 from adapters.sweeping.device import device_of, moved
 from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
-from featcache.cache import Entry, ImageFeatures, TextFeatures
 from featcache.errors import FeatcacheError
+from featcache.store.entry import Entry, ImageFeatures, TextFeatures
 
 MOMENT = 0.1  # seconds
 KEPT = 2  # entries whose features a worker keeps in memory

@@ -14,7 +14,7 @@ from adapters.drawing import draw
 from adapters.episode import Draw, Target
 from adapters.evaluate import harmonic_mean
 from adapters.task import Task
-from featcache.cache import Entry
+from featcache.store.entry import Entry
 
 BASE, NEW = "base", "new"
 

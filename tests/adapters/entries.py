@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featcache import FeatureCache, import_features, shards
-from featcache.cache import Entry, amend, reload
+from featcache.store.entry import Entry, amend, reload
 
 SPLITS = {"train": 30, "val": 15, "test": 21}
 CLASSES, WIDTH, PROMPTS = 3, 8, 2

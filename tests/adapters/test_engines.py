@@ -16,7 +16,7 @@ from adapters.sweeping.grid import Run, grid
 from adapters.results import Results
 from adapters.sweeping.sweep import chunks, sweep
 from adapters.sweeping.worker import Worker
-from featcache.cache import FeatureCache
+from featcache.store.cache import FeatureCache
 from featcache.errors import ConfigError, UnknownNameError
 from tests.adapters.entries import make_entry
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from adapters.episode import Draw, Episode, Support, Text, base_to_new, draw, pool_indices
 from adapters.evaluate import harmonic_mean
 from adapters.experiment import Experiment, run_base_to_new
-from featcache.cache import Entry
+from featcache.store.entry import Entry
 from featcache.draws import SEEDS, SHOTS, drawable
 from featcache.draws import draw as coop_draw
 from featcache.errors import EpisodeError, MethodError

@@ -15,7 +15,7 @@ from adapters.episode import Draw, Episode, Labelled, Query, base_to_new, draw
 from adapters.experiment import Experiment, draw_for, run, run_base_to_new
 from featcache import FeatureCache, encode_dataset
 from featcache.backbones import Backbone
-from featcache.cache import Entry
+from featcache.store.entry import Entry
 from featcache.errors import CacheError, MethodError
 from featcache.prompts import bank
 from featcache.views import ViewRecipe

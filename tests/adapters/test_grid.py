@@ -9,7 +9,7 @@ import pytest
 
 from adapters.sweeping.grid import axes, grid, read, spread, union
 from adapters.registry import names
-from featcache.cache import FeatureCache
+from featcache.store.cache import FeatureCache
 from featcache.errors import ConfigError, FeatcacheError, MethodError
 from tests.adapters.entries import make_entry
 

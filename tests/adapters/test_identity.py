@@ -12,7 +12,8 @@ import pytest
 from adapters import registry
 from adapters.experiment import Experiment, run, run_base_to_new
 from adapters.run_identity import run_id
-from featcache.cache import Entry, FeatureCache, put_text, reload
+from featcache.store.cache import FeatureCache
+from featcache.store.entry import Entry, put_text, reload
 from tests.adapters.entries import CLASSES, WIDTH, make_entry
 
 BASE = Experiment("tip-adapter", shots=2, seed=1)

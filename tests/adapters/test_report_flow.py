@@ -13,7 +13,8 @@ import adapters
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.report.flow import draw_flow, write_flow
-from featcache.cache import Entry, FeatureCache
+from featcache.store.cache import FeatureCache
+from featcache.store.entry import Entry
 from featcache.errors import MethodError
 from tests.adapters.browser import browser, look
 from tests.adapters.entries import make_entry

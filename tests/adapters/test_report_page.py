@@ -17,7 +17,7 @@ from adapters import Experiment, run
 from adapters.report import classes
 from adapters.report.build import report
 from adapters.report.rows import runs
-from featcache.cache import FeatureCache
+from featcache.store.cache import FeatureCache
 from featcache.errors import UnknownNameError
 from tests.adapters.browser import browser, look
 from tests.adapters.entries import make_entry

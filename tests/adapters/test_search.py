@@ -18,7 +18,7 @@ from adapters.results import Results
 from adapters.sweeping.search import adaptive, at_random, dimensions, planned
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Row
-from featcache.cache import FeatureCache
+from featcache.store.cache import FeatureCache
 from featcache.errors import ConfigError
 from tests.adapters.entries import make_entry
 

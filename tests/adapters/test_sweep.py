@@ -21,7 +21,7 @@ from adapters.sweeping.grid import Run, grid
 from adapters.results import Results
 from adapters.sweeping.sweep import chunks, cost, shard, sweep
 from adapters.sweeping.worker import Row, Worker
-from featcache.cache import FeatureCache
+from featcache.store.cache import FeatureCache
 from featcache.errors import ConfigError, EpisodeError, SweepError
 from tests.adapters.entries import make_entry
 
