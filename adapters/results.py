@@ -58,7 +58,8 @@ class Results:
     def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows in one transaction: all of them or, where it is cut short, none."""
         whole = [
-            {"status": "done", **row, "target": row.get("target") or row["dataset"]} for row in rows
+            {"status": "done", **row, "target": row.get("target") or row["dataset"] or ""}
+            for row in rows
         ]
         with self._open() as connection:
             # A run fails as a whole, so that its failure has one row, whatever the targets are.
@@ -216,34 +217,43 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     with connection:
-        held = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
-        older = bool(held) and "target" not in held
-        for name in (*COLUMNS, "new_accuracy") if older else COLUMNS if held else ():
+        held = _columns(connection)
+        if not held:
+            _make(connection, COLUMNS)
+            return
+        for name in COLUMNS:
             # A target is part of the key, which no column becomes afterwards.
             if name not in held and name != "target":
                 connection.execute(f"ALTER TABLE runs ADD COLUMN {name} {_default(name)}")
-        if older:
-            connection.execute("ALTER TABLE runs RENAME TO without_targets")
-        columns = ", ".join(f"{name} {_default(name)}" for name in COLUMNS)
-        key = "PRIMARY KEY (run, target)"
-        connection.execute(f"CREATE TABLE IF NOT EXISTS runs (run, {columns}, {key})")
-        if older:
+        if "target" not in held:
             _take_over(connection)
+
+
+def _columns(connection: sqlite3.Connection) -> list[str]:
+    return [str(row[1]) for row in connection.execute("PRAGMA table_info(runs)")]
+
+
+def _make(connection: sqlite3.Connection, names: Iterable[str]) -> None:
+    columns = ", ".join(f"{name} {_default(name)}" for name in names)
+    connection.execute(f"CREATE TABLE runs (run, {columns}, PRIMARY KEY (run, target))")
 
 
 def _take_over(connection: sqlite3.Connection) -> None:
     """The rows of a version that had one a run, with the new classes' accuracy as a column."""
-    names = ["run", *(name for name in COLUMNS if name != "target")]
-    halves = {"accuracy": "new_accuracy", "n_test": "NULL", "predict_seconds": "NULL"}
-    into = f"INSERT INTO runs ({', '.join(names)}, target) SELECT"
-    connection.execute(
-        f"{into} {', '.join(names)}, iif(new_accuracy IS NULL, dataset, 'base') "
-        "FROM without_targets ORDER BY rowid"
-    )
-    connection.execute(
-        f"{into} {', '.join(halves.get(name, name) for name in names)}, 'new' "
-        "FROM without_targets WHERE new_accuracy IS NOT NULL ORDER BY rowid"
-    )
+    held = _columns(connection)
+    kept = [name for name in held if name != "new_accuracy"]
+    both = "new_accuracy" in held
+    connection.execute("ALTER TABLE runs RENAME TO without_targets")
+    _make(connection, [*COLUMNS, *(name for name in kept[1:] if name not in COLUMNS)])
+    into = f"INSERT INTO runs ({', '.join(kept)}, target) SELECT"
+    first = "iif(new_accuracy IS NULL, dataset, 'base')" if both else "dataset"
+    order = "FROM without_targets {} ORDER BY rowid"
+    connection.execute(f"{into} {', '.join(kept)}, coalesce({first}, '') {order.format('')}")
+    if both:
+        new = {"accuracy": "new_accuracy", "n_test": "NULL", "predict_seconds": "NULL"}
+        halves = ", ".join(new.get(name, name) for name in kept)
+        told = order.format("WHERE new_accuracy IS NOT NULL")
+        connection.execute(f"{into} {halves}, 'new' {told}")
     connection.execute("DROP TABLE without_targets")
 
 

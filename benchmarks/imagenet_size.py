@@ -31,10 +31,10 @@ from torch.nn.functional import normalize
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from adapters import Episode, Labelled, Support, Text, names
-from adapters.maths import training
+from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import Projection
-from adapters.registry import get
+from adapters.maths import training
 from adapters.selection import candidates, select
 
 CLASSES, SHOTS, WIDTH, VIEWS, PROMPTS, VAL = 1000, 16, 512, 20, 7, 4

@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from imagenet_size import invented
 
+from adapters.compose import get
 from adapters.episode import Episode, Labelled
 from adapters.evaluate import accuracy
-from adapters.registry import get
 from adapters.selection import chance
 from adapters.sweeping.stacking import Fitted, at_once, fit_all
 from adapters.sweeping.worker import _to

@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapters.sweeping.engines import Engine, Local, engine
-from adapters.sweeping.grid import Run, grid
 from adapters.report import markdown
 from adapters.results import Results
+from adapters.sweeping.engine import Engine, engine
+from adapters.sweeping.engines.local import Local
+from adapters.sweeping.grid import grid
+from adapters.sweeping.runs import Run
 from adapters.sweeping.sweep import sweep
 from featcache import FeatureCache, import_features
 

@@ -21,12 +21,14 @@ import torch
 from rich.progress import Progress
 
 from adapters import accuracy, draw, names
-from adapters.sweeping.engines import Local
+from adapters.compose import get
 from adapters.evaluate import spread
-from adapters.registry import get
 from adapters.report import markdown, shots_table
 from adapters.results import Results
-from adapters.sweeping.sweep import Run, grid, sweep
+from adapters.sweeping.engines.local import Local
+from adapters.sweeping.grid import grid
+from adapters.sweeping.runs import Run
+from adapters.sweeping.sweep import sweep
 from featcache import FeatureCache, import_features
 
 BACKBONES = ["RN50", "ViT-B-32", "ViT-L-14"]

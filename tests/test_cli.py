@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 import cli
-from adapters.registry import get, names
+from adapters.compose import get
+from adapters.registry import names
 from adapters.unavailable import METHODS
 from tests.adapters.entries import arrays
 
@@ -219,7 +220,7 @@ def test_a_sweep_with_failures_says_so_at_the_end(
     def breaks(worker: Worker, run: Any) -> Any:
         raise MemoryError("no more")
 
-    monkeypatch.setattr(Worker, "_row", breaks)
+    monkeypatch.setattr(Worker, "_rows", breaks)
     answer = filled("adapters sweep --method zero-shot --shots 1,2 --jobs 1 --json")
     assert answer.status == 1
     assert answer.json["failed"] == 2

@@ -4,14 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from featcache.datasets import glyphs, shapes
 from featcache.datasets.invent import KINDS, random_scene
 from featcache.datasets.outlines import SHAPES
 from featcache.datasets.render import COLOURS, STYLES, TEXTURES, Scene, Thing, render
 from featcache.datasets.wording import captions, relation
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featcache.datasets import glyphs, shapes
 
 scenes = st.builds(
     lambda seed, kind: random_scene(np.random.default_rng(seed), kind=kind),

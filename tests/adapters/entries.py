@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from featcache import FeatureCache, import_features, shards
-from featcache.store.entry import Entry, amend, reload
+from featcache import FeatureCache, import_features
+from featcache.store import shard as shards
+from featcache.store.entry import Entry, reload
+from featcache.store.writing import amend
 
 SPLITS = {"train": 30, "val": 15, "test": 21}
 CLASSES, WIDTH, PROMPTS = 3, 8, 2

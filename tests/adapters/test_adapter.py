@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import adapters
+from adapters.compose import get
 from adapters.configure import configure, parse, settings
-from adapters.registry import get, names, summary
+from adapters.registry import names, summary
 from featcache.errors import CacheError, ConfigError, UnknownNameError
 from tests.adapters.entries import make_entry
 

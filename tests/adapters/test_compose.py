@@ -9,30 +9,11 @@ import pytest
 import torch
 
 import adapters
+from adapters.compose import get
 from adapters.configure import configure
-from adapters.registry import get, leaves, names, parts, with_base
+from adapters.registry import names
 from featcache.errors import MethodError, UnknownNameError
 from tests.adapters.entries import make_entry
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("fma", ["fma"]),
-        ("fma@taskres", ["fma", "taskres"]),
-        ("sum:gda+fma", ["gda", "fma"]),
-        ("sum:lp+++fma", ["lp++", "fma"]),
-        ("sum:gda+fma@taskres", ["gda", "fma@taskres"]),
-    ],
-)
-def test_parts(name: str, expected: list[str]) -> None:
-    assert parts(name) == expected
-
-
-def test_bases_find_their_method() -> None:
-    assert with_base("fma", "fma", "taskres") == "fma@taskres"
-    assert with_base("sum:gda+fma", "fma", "taskres") == "sum:gda+fma@taskres"
-    assert leaves("sum:gda+fma@taskres") == ["gda", "fma", "taskres"]
 
 
 def test_a_sum_adds_standardised_logits(tmp_path: Path) -> None:
@@ -72,7 +53,9 @@ def test_a_base_without_a_space_is_refused() -> None:
         get("fma@tip-adapter")
 
 
-BASES = [n for n in names() if (get(n).features or get(n).targets) is not None and not get(n).needs]
+BASES = [
+    n for n in names() if (get(n).features or get(n).class_vectors) is not None and not get(n).needs
+]
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -10,15 +10,18 @@ import pytest
 import torch
 
 import adapters
-from adapters import registry
-from adapters.episode import Draw, Episode, Labelled, Query, base_to_new, draw
-from adapters.experiment import Experiment, draw_for, run, run_base_to_new
+from adapters import compose
+from adapters.drawing import draw
+from adapters.episode import Draw, Episode, Labelled, Query
+from adapters.experiment import Experiment
+from adapters.fitting import draw_for, run
+from adapters.tasks.base_to_new import halves
 from featcache import FeatureCache, encode_dataset
-from featcache.backbones import Backbone
-from featcache.store.entry import Entry
+from featcache.backbones.backbone import Backbone
 from featcache.errors import CacheError, MethodError
+from featcache.pictures.views import ViewRecipe
 from featcache.prompts import bank
-from featcache.views import ViewRecipe
+from featcache.store.entry import Entry
 from tests.adapters import synthetic
 from tests.featcache.test_encode import noise
 
@@ -76,8 +79,8 @@ def test_patches_are_of_the_pictures_drawn(entry: Entry) -> None:
 
 def test_base_to_new_cuts_everything(entry: Entry) -> None:
     whole = draw(entry, 4, 1, extras=BOTH)
-    halves = base_to_new(entry, 4, 1, extras=BOTH)
-    base = halves.base.episode
+    drawn = halves(entry, 4, 1, extras=BOTH)
+    base, (_, new) = drawn.episode, drawn.targets
     kept = whole.episode.support.labels < 2
     assert base.support.pre is not None
     assert whole.episode.support.pre is not None
@@ -86,15 +89,13 @@ def test_base_to_new_cuts_everything(entry: Entry) -> None:
     assert len(base.support.patches) == len(base.support.labels)
     assert base.negative is not None
     assert base.negative.classnames == base.text.classnames
-    assert halves.test.pre is not None
-    assert len(halves.test.pre) == len(halves.test.labels)
-    row = run_base_to_new(entry, Experiment("prolip", shots=2, settings={"steps": 3})).row
-    assert row["task"] == "base-to-new"
-    assert row["n_test"] == len(halves.base.test.labels)
-    shared = run_base_to_new(
-        entry, Experiment("prolip", shots=2, settings={"steps": 3}), base_to_new(entry, 2, 1)
-    ).row
-    assert shared["new_accuracy"] == row["new_accuracy"]
+    assert new.pictures.pre is not None
+    assert len(new.pictures.pre) == len(new.pictures.labels)
+    prolip = Experiment("prolip", shots=2, settings={"steps": 3}, task="base-to-new")
+    rows = run(entry, prolip).rows
+    assert [row["n_test"] for row in rows] == [len(each.pictures.x) for each in drawn.targets]
+    shared = run(entry, prolip, halves(entry, 2, 1)).rows
+    assert [row["accuracy"] for row in shared] == [row["accuracy"] for row in rows]
 
 
 def test_a_shared_draw_serves_methods_that_read_more(entry: Entry) -> None:
@@ -122,8 +123,8 @@ def test_what_is_missing_is_named_with_its_command(
     options: str,
 ) -> None:
     bare = encode_dataset(noise(), tiny, FeatureCache(tmp_path)).entry
-    needing = replace(registry.get("zero-shot"), needs=frozenset(needs))
-    monkeypatch.setattr("adapters.experiment.get", lambda name: needing)
+    needing = replace(compose.get("zero-shot"), needs=frozenset(needs))
+    monkeypatch.setattr("adapters.compose.plain", lambda name: needing)
     with pytest.raises(MethodError) as refusal:
         run(bare, Experiment("zero-shot", shots=1))
     command = f"`featcache encode --dataset noise --backbone {bare.backbone} {options}`"
@@ -185,7 +186,7 @@ def test_a_base_that_reads_more_moves_pictures_by_it(entry: Entry) -> None:
 
 def test_a_base_that_moves_no_pictures_looks_at_embeddings_alone() -> None:
     """Its class vectors are fitted without patches, whatever the episode holds."""
-    m = registry.get("zero-shot@attn-adapter")
+    m = compose.get("zero-shot@attn-adapter")
     assert not m.extras
     plain, test = synthetic.episode()
     more: Episode = synthetic.extended(plain, test)[0]

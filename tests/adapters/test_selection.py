@@ -11,10 +11,13 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from adapters.episode import Draw, Episode, Labelled, draw
-from adapters.experiment import Experiment, run
-from adapters.method import Axes, Grid, Method, Space, State
-from adapters.selection import POLICIES, select, validation
+from adapters.drawing import draw
+from adapters.episode import Draw, Episode, Labelled, Target
+from adapters.experiment import Experiment
+from adapters.fitting import run
+from adapters.method import Axes, ChoiceLogits, Method, Space, State
+from adapters.registry import POLICIES
+from adapters.selection import select, validation
 from featcache.errors import ConfigError, EpisodeError, UnknownNameError
 from tests.adapters.entries import make_entry
 
@@ -107,11 +110,11 @@ def test_every_fit_draws_the_same_numbers(drawn: Draw) -> None:
 
 
 def test_a_methods_own_grid_is_used(drawn: Draw) -> None:
-    def grid(state: State, config: Any, x: Tensor, axes: Axes) -> Grid:
+    def logits_over(state: State, config: Any, x: Tensor, axes: Axes) -> ChoiceLogits:
         assert list(axes) == ["bias"]
         yield {"bias": 5.0}, logits(state, config, x)
 
-    chosen = select(replace(TOY, grid=grid), drawn.episode, Config(), drawn.full_val)
+    chosen = select(replace(TOY, logits_over=logits_over), drawn.episode, Config(), drawn.full_val)
     assert chosen.config.bias == 5.0
 
 
@@ -125,7 +128,8 @@ class _Guard(torch.Tensor):
 
 def guarded(drawn: Draw) -> Iterator[Draw]:
     labels = drawn.test.labels.as_subclass(_Guard)
-    yield replace(drawn, test=Labelled(drawn.test.x, labels, drawn.test.ids))
+    watched = Labelled(drawn.test.x, labels, drawn.test.ids)
+    yield replace(drawn, targets=(Target(drawn.targets[0].name, watched),))
 
 
 @pytest.mark.parametrize("policy", [p for p in POLICIES if p not in ("oracle-test", "transfer")])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters import registry, unavailable
-from adapters.experiment import Experiment, run
+from adapters import compose, registry, unavailable
+from adapters.experiment import Experiment
+from adapters.fitting import run
 from featcache.errors import MethodError
 
 
@@ -25,7 +26,7 @@ def test_each_has_a_reason_and_a_protocol_for_every_number(name: str) -> None:
 @pytest.mark.parametrize("name", ["coop", "maple", "mf-adapter"])
 def test_asking_for_one_is_refused_with_its_reason(name: str) -> None:
     reason = unavailable.METHODS[name].reason
-    for ask in (registry.get, registry.summary):
+    for ask in (compose.get, registry.summary):
         with pytest.raises(MethodError, match=reason):
             ask(name)
     with pytest.raises(MethodError, match=reason):

@@ -12,14 +12,15 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from adapters import registry
-from adapters.episode import Episode, Labelled, Support, Text, pool_indices
+from adapters import compose
+from adapters.drawing import pool_indices
+from adapters.episode import Episode, Labelled, Support, Text
 from adapters.method import Method, State
 
 
 def mean_accuracy(data: Path, name: str, shots: int, **settings: Any) -> float:
     """Per cent on test, mean of seeds 1 to 3, settings of `logits` chosen on validation."""
-    m = registry.get(name)
+    m = compose.get(name)
     found = []
     for seed in (1, 2, 3):
         episode, val, test = draw(data, shots, seed)

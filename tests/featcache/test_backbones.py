@@ -13,6 +13,8 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from featcache.fetch import CONFIG
+from featcache.images import decode, fit_square
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -20,8 +22,6 @@ from safetensors.torch import load_file, save_file
 from featcache import backbones
 from featcache.backbones import Backbone, encode_pictures, encode_prompts, load
 from featcache.errors import BackboneError
-from featcache.fetch import CONFIG
-from featcache.images import decode, fit_square
 
 TINY = {
     "embed_dim": 32,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from featcache.cache import Entry, amend, put_text, reload
 
 from featcache import FeatureCache
-from featcache.cache import Entry, amend, put_text, reload
 from featcache.errors import CacheError, DamagedShardError, FeatcacheError, UnknownNameError
 from tests.adapters.entries import arrays, make_entry
 

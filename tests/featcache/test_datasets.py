@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from featcache.datasets.coop import read_coop, write_coop
+from featcache.datasets.digits import Digit
+from featcache.datasets.folders import divide, read_folders
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache.datasets import Dataset, load, names
 from featcache.datasets.checks import safe_id, slug
-from featcache.datasets.coop import read_coop, write_coop
-from featcache.datasets.digits import Digit
-from featcache.datasets.folders import divide, read_folders
 from featcache.errors import ConfigError, DatasetError, FeatcacheError, UnknownNameError
 
 SPLIT = "split_zhou_Pond.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from featcache.views import ViewRecipe
 from numpy.typing import NDArray
 
 from featcache import FeatureCache, embed, encode_dataset, plan
@@ -19,7 +20,6 @@ from featcache.backbones import Backbone
 from featcache.datasets.dataset import Dataset, Item
 from featcache.draws import drawable
 from featcache.errors import CacheError, PictureError
-from featcache.views import ViewRecipe
 
 VIEWS = ViewRecipe(count=3, seed=5)
 

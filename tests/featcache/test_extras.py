@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from featcache.cache import Entry
 from PIL import Image
 
 from featcache import FeatureCache, embed_with, encode_dataset, plan
 from featcache.backbones import Backbone
-from featcache.cache import Entry
 from featcache.errors import BackboneError, CacheError, UnknownNameError
 from featcache.prompts import bank
 from tests.featcache.test_encode import VIEWS, Noise, files, noise, spoil

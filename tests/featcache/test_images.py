@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from featcache.images import MAX_PIXELS, Preprocess, crop_resize, decode, fit_square
+from featcache.views import View
 from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
@@ -17,8 +19,6 @@ from torchvision.transforms import Compose
 from torchvision.transforms import functional as vision
 
 from featcache.errors import ConfigError, PictureError
-from featcache.images import MAX_PIXELS, Preprocess, crop_resize, decode, fit_square
-from featcache.views import View
 
 PLAIN = Preprocess(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

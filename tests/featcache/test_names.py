@@ -6,9 +6,9 @@ from pathlib import Path
 
 import open_clip
 import pytest
+from featcache.names import BackboneName, names, parse
 
 from featcache.errors import BackboneError, UnknownNameError
-from featcache.names import BackboneName, names, parse
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import registry
+from adapters import compose
 from adapters.episode import Episode, Query, Support
 from adapters.method import State
 from adapters.methods import attn_adapter
 from tests.adapters import synthetic
 
-ATTN, ZERO = registry.get("attn-adapter"), registry.get("zero-shot")
+ATTN, ZERO = compose.get("attn-adapter"), compose.get("zero-shot")
 
 
 def fit(episode: Episode, **settings: Any) -> tuple[Any, State]:
@@ -65,8 +65,8 @@ def test_a_class_without_pictures_keeps_its_text() -> None:
     ids = tuple(i for i, keep in zip(s.ids, kept.tolist(), strict=True) if keep)
     partial = replace(episode, support=Support(s.views[:, kept], s.labels[kept], ids))
     config, state = fit(partial, steps=10)
-    assert ATTN.targets is not None
-    torch.testing.assert_close(ATTN.targets(state, config)[2], episode.text.unit()[2])
+    assert ATTN.class_vectors is not None
+    torch.testing.assert_close(ATTN.class_vectors(state, config)[2], episode.text.unit()[2])
 
 
 def test_looking_is_attention_to_the_own_patches() -> None:

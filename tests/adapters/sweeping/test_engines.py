@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from adapters.sweeping.engines import Engine, engine
-from adapters.sweeping.grid import Run, grid
 from adapters.results import Results
-from adapters.sweeping.sweep import chunks, sweep
+from adapters.sweeping.chunks import chunks
+from adapters.sweeping.engine import Engine, engine
+from adapters.sweeping.grid import grid
+from adapters.sweeping.runs import Run
+from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
-from featcache.store.cache import FeatureCache
 from featcache.errors import ConfigError, UnknownNameError
+from featcache.store.cache import FeatureCache
 from tests.adapters.entries import make_entry
 
 
@@ -47,7 +49,9 @@ def rows_of(made: Engine, runs: list[Run], path: Path) -> dict[str, float]:
 
 
 def local_slurm(folder: Path, jobs: int = 2) -> Engine:
-    return engine("slurm", jobs, "cpu", folder=folder, slurm={"cluster": "local", "time": 5})
+    return engine(
+        "slurm", jobs=jobs, device="cpu", folder=folder, slurm={"cluster": "local", "time": 5}
+    )
 
 
 def test_slurms_tasks_give_the_rows_of_this_process(runs: list[Run], tmp_path: Path) -> None:
@@ -60,11 +64,11 @@ def test_slurms_tasks_give_the_rows_of_this_process(runs: list[Run], tmp_path: P
 def test_rows_of_a_driver_that_died_are_taken_over(runs: list[Run], tmp_path: Path) -> None:
     """Whole lines count, torn ones and failures do not; what was taken is not submitted."""
     pytest.importorskip("submitit")
-    made = [next(Worker().rows(chunk)) for chunk in chunks(runs[:1])]
+    made = [row for chunk in chunks(runs[:1]) for row in next(Worker().rows(chunk))]
     rows = tmp_path / "slurm" / "rows"
     rows.mkdir(parents=True)
     failure = {**made[0], "run": runs[1].id, "status": "failed"}
-    lines = [json.dumps(row) for row in (*made, failure, {**made[0], "run": runs[2].id})]
+    lines = [json.dumps([row]) for row in (*made, failure, {**made[0], "run": runs[2].id})]
     (rows / "old-0.jsonl").write_text("\n".join(lines)[:-7])
     first = next(local_slurm(tmp_path / "slurm").run(chunks(runs)))
     assert [row["run"] for row in first] == [runs[0].id]
@@ -104,7 +108,9 @@ def rays() -> Iterator[None]:
 
 @pytest.mark.usefixtures("rays")
 def test_rays_actors_give_the_rows_of_this_process(runs: list[Run], tmp_path: Path) -> None:
-    assert rows_of(engine("ray", 1, "cpu"), runs, tmp_path / "results.sqlite") == here(runs)
+    assert rows_of(engine("ray", jobs=1, device="cpu"), runs, tmp_path / "results.sqlite") == here(
+        runs
+    )
 
 
 @pytest.mark.slow
@@ -113,7 +119,7 @@ def test_an_actor_that_dies_costs_no_run(
     runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that kills its actor once is done by another."""
-    import adapters.engines.ray as rooms
+    import adapters.sweeping.engines.ray as rooms
 
     trap = tmp_path / "trap"
     trap.touch()
@@ -140,6 +146,6 @@ def test_an_unknown_engine_and_a_missing_library_are_one_sentence(
     with pytest.raises(UnknownNameError, match="local, ray, slurm"):
         engine("cloud")
     monkeypatch.setitem(sys.modules, "submitit", None)
-    monkeypatch.delitem(sys.modules, "adapters.engines.slurm", raising=False)
+    monkeypatch.delitem(sys.modules, "adapters.sweeping.engines.slurm", raising=False)
     with pytest.raises(ConfigError, match=r"featcache\[slurm\]"):
         engine("slurm")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import registry
+from adapters import compose
 from adapters.maths import kernels
 from adapters.methods import _cache_model as cache_model
 from tests.adapters import synthetic, whurs19
@@ -21,7 +21,7 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def test_logits_are_the_equation() -> None:
     episode, test = synthetic.episode(views=3)
-    m = registry.get("tip-adapter")
+    m = compose.get("tip-adapter")
     config = m.config(alpha=3.0, beta=5.5)
     found = m.logits(m.fit(episode, config, Generator()), config, test.x).numpy()
 
@@ -47,7 +47,7 @@ def test_sums_by_class_in_portions_are_the_product_with_one_hot_labels(
     g = Generator().manual_seed(0)
     near = (torch.rand(40, 9, generator=g) - 1).requires_grad_()
     labels = torch.randint(5, (40,), generator=g)
-    monkeypatch.setattr("adapters.kernels.CACHED", 30)
+    monkeypatch.setattr("adapters.maths.kernels.CACHED", 30)
     found = kernels.class_affinity(near, labels, 6, 3.0)
     wanted = torch.nn.functional.one_hot(labels, 6).float().T @ (3 * near).exp()
     torch.testing.assert_close(found, wanted)
@@ -57,18 +57,18 @@ def test_sums_by_class_in_portions_are_the_product_with_one_hot_labels(
 
 def test_trained_keys_that_are_no_cosines_are_not_interpolated() -> None:
     episode, test = synthetic.episode()
-    m = registry.get("tip-adapter")
+    m = compose.get("tip-adapter")
     state = m.fit(episode, m.config(), Generator())
     state["keys"] = 2 * state["keys"]
     axes = {"beta": [0.1 + i * 0.06 for i in range(200)]}
-    for choice, logits in cache_model.grid(state, m.config(), test.x, axes):
+    for choice, logits in cache_model.logits_over(state, m.config(), test.x, axes):
         wanted = m.logits(state, m.config(**choice), test.x)
         torch.testing.assert_close(logits, wanted)
 
 
 def test_without_a_cache_it_is_zero_shot() -> None:
     episode, test = synthetic.episode()
-    tip, zero = registry.get("tip-adapter"), registry.get("zero-shot")
+    tip, zero = compose.get("tip-adapter"), compose.get("zero-shot")
     config = tip.config(alpha=0.0)
     found = tip.logits(tip.fit(episode, config, Generator()), config, test.x)
     wanted = zero.logits(zero.fit(episode, zero.config(), Generator()), zero.config(), test.x)
@@ -78,7 +78,7 @@ def test_without_a_cache_it_is_zero_shot() -> None:
 @pytest.mark.parametrize("views", [1, 3])
 def test_f_without_training_is_tip_adapter_and_training_moves_the_keys_alone(views: int) -> None:
     episode, _ = synthetic.episode(views=views)
-    tip, f = registry.get("tip-adapter"), registry.get("tip-adapter-f")
+    tip, f = compose.get("tip-adapter"), compose.get("tip-adapter-f")
     start = tip.fit(episode, tip.config(), Generator())
     untrained = f.fit(episode, f.config(epochs=0), Generator())
     trained = f.fit(episode, f.config(), Generator().manual_seed(0))

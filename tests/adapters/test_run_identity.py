@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters import registry
-from adapters.experiment import Experiment, run, run_base_to_new
+from adapters import registry, run_identity
+from adapters.experiment import Experiment
+from adapters.fitting import run
 from adapters.run_identity import run_id
 from featcache.store.cache import FeatureCache
-from featcache.store.entry import Entry, put_text, reload
+from featcache.store.entry import Entry, reload
+from featcache.store.writing import put_text
 from tests.adapters.entries import CLASSES, WIDTH, make_entry
 
 BASE = Experiment("tip-adapter", shots=2, seed=1)
@@ -48,7 +50,7 @@ def test_features_tasks_prompts_and_sources_make_another_run(entry: Entry, other
     found = [
         run_id(entry, BASE),
         run_id(other, BASE),
-        run_id(entry, BASE, "base-to-new"),
+        run_id(entry, replace(BASE, task="base-to-new")),
         run_id(entry, transfer),
         run_id(entry, replace(transfer, transfer=other)),
     ]
@@ -87,9 +89,8 @@ def test_a_default_that_the_policy_would_have_chosen_is_another_run(entry: Entry
 
 def test_the_row_carries_the_id_that_was_foreseen(entry: Entry) -> None:
     assert run(entry, BASE).row["run"] == run_id(entry, BASE)
-    zero = replace(BASE, method="zero-shot")
-    row = run_base_to_new(entry, zero).row
-    assert row["run"] == run_id(entry, zero, "base-to-new")
+    halves = replace(BASE, method="zero-shot", task="base-to-new")
+    assert {row["run"] for row in run(entry, halves).rows} == {run_id(entry, halves)}
 
 
 def test_a_changed_maths_room_makes_another_run(
@@ -98,21 +99,27 @@ def test_a_changed_maths_room_makes_another_run(
     """The version of a method changes with the modules it imports, and with no others."""
     home = tmp_path / "adapters"
     (home / "methods").mkdir(parents=True)
+    (home / "maths").mkdir()
+    (home / "tasks").mkdir()
     (home / "methods" / "mine.py").write_text("from adapters import near\nimport adapters.far\n")
-    (home / "near.py").write_text("from adapters.deep import x\n")
-    for name in ("far", "deep", "stranger"):
+    (home / "near.py").write_text("from adapters.maths import deep\n")
+    (home / "tasks" / "few_shot.py").write_text("from adapters.draws import x\n")
+    for name in ("far", "maths/deep", "draws", "stranger"):
         (home / f"{name}.py").write_text("x = 1\n")
-    monkeypatch.setattr(registry, "FOLDER", home / "methods")
+    monkeypatch.setattr(run_identity, "HERE", home)
+    monkeypatch.setattr(registry, "METHODS", home / "methods")
+    monkeypatch.setattr(registry, "TASKS", home / "tasks")
 
     def version() -> str:
-        for cached in (registry.code_version, registry._imports, registry._files):
-            cached.cache_clear()
-        return registry.code_version("mine")
+        _forget()
+        return run_identity.code_version("mine", "few-shot")
 
     try:
         before = version()
         assert version() == before
-        for name, changes in (("stranger", False), ("near", True), ("far", True), ("deep", True)):
+        assert len(before) == 8
+        seen = ("methods/mine", "near", "far", "maths/deep", "tasks/few_shot", "draws")
+        for name, changes in (("stranger", False), *((each, True) for each in seen)):
             path = home / f"{name}.py"
             content = path.read_text()
             path.write_text(content + "x = 2\n")
@@ -120,12 +127,16 @@ def test_a_changed_maths_room_makes_another_run(
             path.write_text(content)
     finally:
         monkeypatch.undo()
-        for cached in (registry.code_version, registry._imports, registry._files):
-            cached.cache_clear()
+        _forget()
+
+
+def _forget() -> None:
+    run_identity.code_version.cache_clear()
+    run_identity._imports.cache_clear()
 
 
 def test_the_version_of_fma_covers_its_flows() -> None:
-    found = {path.name for path in registry._imports(registry.file("fma"))}
+    found = {path.name for path in run_identity._imports(registry.file("fma"))}
     assert {"flows.py", "training.py", "closed_flow.py", "odes.py"} <= found
 
 

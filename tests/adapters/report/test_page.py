@@ -17,8 +17,8 @@ from adapters import Experiment, run
 from adapters.report import classes
 from adapters.report.build import report
 from adapters.report.rows import runs
-from featcache.store.cache import FeatureCache
 from featcache.errors import UnknownNameError
+from featcache.store.cache import FeatureCache
 from tests.adapters.browser import browser, look
 from tests.adapters.entries import make_entry
 from tests.adapters.rows import frame, row

@@ -10,9 +10,9 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters.maths import closed_flow
+from adapters.compose import get
 from adapters.configure import configure
-from adapters.registry import get
+from adapters.maths import closed_flow
 from tests.adapters import synthetic
 
 BETA, RIDGE = 1.5, 0.02

@@ -7,10 +7,10 @@ import torch
 from torch import Generator
 from torch.nn.functional import normalize
 
-from adapters import registry
+from adapters import compose
 from tests.adapters import synthetic
 
-SGVA, ZERO = registry.get("sgva"), registry.get("zero-shot")
+SGVA, ZERO = compose.get("sgva"), compose.get("zero-shot")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
@@ -71,8 +71,8 @@ def test_its_features_are_what_its_logits_score() -> None:
     config = SGVA.config(steps=5)
     state = SGVA.fit(episode, config, Generator().manual_seed(0))
     assert SGVA.features is not None
-    assert SGVA.targets is not None
+    assert SGVA.class_vectors is not None
     f = SGVA.features(state, config, test.query)
     torch.testing.assert_close(f.norm(dim=-1), torch.ones(len(f)))
-    wanted = 100 * f @ SGVA.targets(state, config).T
+    wanted = 100 * f @ SGVA.class_vectors(state, config).T
     torch.testing.assert_close(SGVA.logits(state, config, test.query), wanted)

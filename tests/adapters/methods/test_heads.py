@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from adapters import registry
+from adapters import compose
 from tests.adapters import synthetic
 
 EPISODE, TEST = synthetic.episode()
-ZERO = registry.get("zero-shot")
+ZERO = compose.get("zero-shot")
 
 
 def scores(name: str, **settings: Any) -> Tensor:
-    method = registry.get(name)
+    method = compose.get(name)
     config = method.config(**settings)
     return method.logits(method.fit(EPISODE, config, Generator().manual_seed(0)), config, TEST.x)
 
@@ -36,7 +36,7 @@ def test_untrained_it_is_zero_shot(name: str, settings: dict[str, Any]) -> None:
 
 def test_clap_ends_where_its_objective_is_flat() -> None:
     """CE + mean_c |w_c - r t_c|^2, written again here, has next to no gradient at the answer."""
-    clap = registry.get("clap")
+    clap = compose.get("clap")
     state = clap.fit(EPISODE, clap.config(multipliers="one"), Generator().manual_seed(0))
     start = 10 * EPISODE.text.unit()
     f = torch.nn.functional.normalize(EPISODE.support.x, dim=-1)
@@ -70,12 +70,12 @@ def test_claps_multipliers_are_the_texts_certainty() -> None:
 
 @pytest.mark.parametrize("name", ["zs-lp", "clap", "taskres"])
 def test_targets_are_what_logits_compare_with(name: str) -> None:
-    method = registry.get(name)
+    method = compose.get(name)
     config = method.config()
     state = method.fit(EPISODE, config, Generator().manual_seed(0))
-    assert method.targets is not None
+    assert method.class_vectors is not None
     f = torch.nn.functional.normalize(TEST.x, dim=-1)
-    expected = EPISODE.logit_scale * f @ method.targets(state, config).T
+    expected = EPISODE.logit_scale * f @ method.class_vectors(state, config).T
     torch.testing.assert_close(method.logits(state, config, TEST.x), expected)
 
 

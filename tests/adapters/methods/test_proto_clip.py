@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import registry
+from adapters import compose
 from tests.adapters import synthetic, whurs19
 
-PROTO, F = registry.get("proto-clip"), registry.get("proto-clip-f")
+PROTO, F = compose.get("proto-clip"), compose.get("proto-clip-f")
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 from torchdiffeq import odeint
 
-from adapters import registry
+from adapters import compose
 from adapters.maths import odes, training
 from tests.adapters import synthetic, whurs19
 
-NODE = registry.get("node-adapter")
+NODE = compose.get("node-adapter")
 EPISODE, TEST = synthetic.episode()
 
 
@@ -79,7 +79,7 @@ def test_untrained_the_prototypes_stay(field: str) -> None:
 
 def test_lambda_0_is_zero_shot() -> None:
     config, state = fit(iterations=0, mix="fixed", mix_value=0.0)
-    zero = registry.get("zero-shot")
+    zero = compose.get("zero-shot")
     wanted = zero.logits(zero.fit(EPISODE, zero.config(), Generator()), zero.config(), TEST.x)
     torch.testing.assert_close(NODE.logits(state, config, TEST.x), wanted)
 

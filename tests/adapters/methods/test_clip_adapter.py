@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Generator
 
-from adapters import registry
+from adapters import compose
 from tests.adapters import synthetic, whurs19
 
-CLIP, ZERO = registry.get("clip-adapter"), registry.get("zero-shot")
+CLIP, ZERO = compose.get("clip-adapter"), compose.get("zero-shot")
 
 
 def unit(x: np.ndarray) -> np.ndarray:

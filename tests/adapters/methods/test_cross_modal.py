@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 from torch.nn.functional import normalize
 
-from adapters import registry
+from adapters import compose
 from adapters.methods.cross_modal import Config, _batches, method
 from tests.adapters import synthetic
 
@@ -30,7 +30,7 @@ def test_half_of_a_batch_are_prompts_of_the_classes_they_are_labelled_with() -> 
 
 
 def test_untrained_or_all_text_it_is_zero_shot() -> None:
-    zero = registry.get("zero-shot")
+    zero = compose.get("zero-shot")
     expected = zero.logits(zero.fit(EPISODE, zero.config(), Generator()), zero.config(), TEST.x)
     for config in (Config(steps=0), Config(steps=5, share=1.0)):
         state = method.fit(EPISODE, config, Generator().manual_seed(0))

@@ -10,11 +10,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from adapters import registry
+from adapters import compose
 from adapters.maths import flows, training
 from tests.adapters import synthetic, whurs19
 
-FMA = registry.get("fma")
+FMA = compose.get("fma")
 EPISODE, TEST = synthetic.episode()
 TARGETS = ["paper", "interpolant", "endpoint"]
 
@@ -36,7 +36,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("m", [0, 1, 10])
 def test_untrained_it_is_zero_shot_at_any_m(m: int, solver: str) -> None:
     config, state = fit(steps=0, inference_steps=m, solver=solver)
-    zero = registry.get("zero-shot")
+    zero = compose.get("zero-shot")
     wanted = zero.logits(zero.fit(EPISODE, zero.config(), Generator()), zero.config(), TEST.x)
     torch.testing.assert_close(FMA.logits(state, config, TEST.x), wanted)
 

@@ -11,13 +11,13 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 import adapters
-from adapters import registry
+from adapters import compose
 from adapters.episode import Episode, Query
 from adapters.method import State
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 
-PROLIP, ZERO = registry.get("prolip"), registry.get("zero-shot")
+PROLIP, ZERO = compose.get("prolip"), compose.get("zero-shot")
 EPISODE, TEST = synthetic.extended(*synthetic.episode(views=3))
 
 
@@ -77,6 +77,6 @@ def test_embeddings_are_not_looked_at() -> None:
 
 def test_nothing_is_fitted_in_a_space_it_does_not_reach() -> None:
     with pytest.raises(MethodError, match=r"needs pre-projection, .* sum:taskres\+prolip"):
-        registry.get("prolip@taskres")
+        compose.get("prolip@taskres")
     assert adapters.get("fma@prolip").extras == {"pre-projection"}
     assert adapters.get("sum:gda+prolip").extras == {"pre-projection"}

@@ -10,14 +10,14 @@ import torch
 from torch import Generator
 from torch.nn.functional import normalize
 
-from adapters import registry
+from adapters import compose
 from adapters.maths import graphs
 from adapters.methods import _cache_model as cache_model
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 
-GRAPH, HEGRAPH = registry.get("graph-adapter"), registry.get("hegraph-adapter")
-ZERO, TIP = registry.get("zero-shot"), registry.get("tip-adapter")
+GRAPH, HEGRAPH = compose.get("graph-adapter"), compose.get("hegraph-adapter")
+ZERO, TIP = compose.get("zero-shot"), compose.get("tip-adapter")
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -54,8 +54,8 @@ def test_class_vectors_are_the_equation(class_bias: bool) -> None:
     episode, _ = synthetic.episode()
     config = GRAPH.config(beta=0.3, share=0.6, sharpness=4.0, class_bias=class_bias, steps=10)
     state = GRAPH.fit(episode, config, Generator().manual_seed(0))
-    assert GRAPH.targets is not None
-    found = GRAPH.targets(state, config).double().numpy()
+    assert GRAPH.class_vectors is not None
+    found = GRAPH.class_vectors(state, config).double().numpy()
 
     text, images = (state[f"nodes.{kind}"].double().numpy() for kind in ("text", "image"))
 

@@ -39,18 +39,18 @@ def test_is_the_minimum_of_its_objective() -> None:
     loss = -(x * w[y]).sum(1).mean() * 100 + penalty / 2 * (w - t).square().sum()
     (gradient,) = torch.autograd.grad(loss, w)
     minimum = (w - gradient / penalty).detach()  # Newton's step on a quadratic
-    torch.testing.assert_close(ss_text.targets(state, ss_text.Config()), unit(minimum))
+    torch.testing.assert_close(ss_text.class_vectors(state, ss_text.Config()), unit(minimum))
 
 
 def test_a_large_penalty_is_zero_shot() -> None:
     episode = make_episode(COUNTS)
     config = ss_text.Config(factor=1e9)
     state = ss_text.fit(episode, config, generator())
-    torch.testing.assert_close(ss_text.targets(state, config), episode.text.unit())
+    torch.testing.assert_close(ss_text.class_vectors(state, config), episode.text.unit())
 
 
 def test_the_bound_on_lambda_counts_from_a_thousand_pictures() -> None:
     episode = make_episode((600, 600, 600, 600), width=8)
     state = ss_text.fit(episode, ss_text.Config(), generator())
-    bound = ss_text.targets(state, ss_text.Config())
-    assert not torch.equal(bound, ss_text.targets(state, ss_text.Config(least=1e-9)))
+    bound = ss_text.class_vectors(state, ss_text.Config())
+    assert not torch.equal(bound, ss_text.class_vectors(state, ss_text.Config(least=1e-9)))

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Generator, Tensor
 
-from adapters import registry
+from adapters import compose, registry
 from adapters.configure import configure
 from adapters.episode import Episode, Labelled, Query, Text
 from adapters.method import Method, State, choices
@@ -44,13 +44,13 @@ pytestmark = pytest.mark.parametrize("name", NAMES)
 
 
 def quick(name: str) -> tuple[Method, Any]:
-    m = registry.get(name)
+    m = compose.get(name)
     return m, m.config(**QUICK.get(name, {}))
 
 
 def asked(name: str, pictures: Labelled = TEST) -> Tensor | Query:
     """The test pictures as the method takes them."""
-    return registry.get(name).input(pictures.query)
+    return compose.get(name).input(pictures.query)
 
 
 def fit(name: str, episode: Episode, seed: int = 0) -> State:
@@ -113,7 +113,7 @@ def test_better_than_misleading_text(name: str) -> None:
     if name == "zero-shot":
         pytest.skip("it is the text")
     m, config = quick(name)
-    zero = registry.get("zero-shot")
+    zero = compose.get("zero-shot")
     by_text = zero.logits(fitted("zero-shot"), zero.config(), TEST.x)
     assert accuracy(m.logits(fitted(name), config, asked(name))) > accuracy(by_text) + 0.1
 
@@ -200,7 +200,7 @@ def test_pictures_in_portions_are_answered_and_chosen_on_as_all_at_once(
     fit = replace(m, fit=lambda *_: fitted(name))
     whole = m.logits(fitted(name), config, asked(name))
     chosen = select(fit, EPISODE, config, TEST)
-    monkeypatch.setattr("adapters.kernels.CACHED", 7 * EPISODE.classes)
+    monkeypatch.setattr("adapters.maths.kernels.CACHED", 7 * EPISODE.classes)
     parts = m.answer(fitted(name), config, TEST.query, EPISODE.classes)
     torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-4)
     again = select(fit, EPISODE, config, TEST)
@@ -211,7 +211,7 @@ def test_pictures_in_portions_are_answered_and_chosen_on_as_all_at_once(
 
 
 def test_settings_that_cannot_be_are_refused(name: str) -> None:
-    m = registry.get(name)
+    m = compose.get(name)
     with pytest.raises(UnknownNameError):
         configure(name, m, {"no_such_setting": 1})
     for field, info in getattr(m.config, "__pydantic_fields__", {}).items():
@@ -239,7 +239,7 @@ def test_a_stacked_training_is_the_training_alone(name: str) -> None:
         assert m.prepare is not None
         return m.prepare(episodes[seed], runs[key, seed], Generator().manual_seed(seed))
 
-    found = fit_all({run: prepared(*run) for run in runs}, "on", {})
+    found = fit_all({run: prepared(*run) for run in runs}, "on", {}).fitted
     assert {("as it is", 1), ("as it is", 2), ("learning_rate", 1), ("learning_rate", 2)} <= {
         *found
     }
@@ -258,6 +258,6 @@ def test_a_stacked_training_is_the_training_alone(name: str) -> None:
 
 
 def test_presets_are_configs(name: str) -> None:
-    m = registry.get(name)
+    m = compose.get(name)
     for preset in m.presets:
         configure(name, m, {"preset": preset})

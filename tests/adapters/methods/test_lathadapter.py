@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from adapters.compose import get
 from adapters.maths import training
 from adapters.method import State
 from adapters.methods import lathadapter
 from adapters.methods.lathadapter import Config
-from adapters.registry import get
 from tests.adapters import synthetic
 
 EPISODE, TEST = synthetic.episode()
@@ -83,7 +83,7 @@ def test_ratio_0_is_zero_shot() -> None:
 @pytest.mark.parametrize("side", ["image", "text"])
 def test_one_side_leaves_the_other_as_it_was(side: str) -> None:
     state, config = fit(sides=side)
-    texts_moved = not torch.allclose(lathadapter.targets(state, config), state["class"])
+    texts_moved = not torch.allclose(lathadapter.class_vectors(state, config), state["class"])
     f = normalize(TEST.x, dim=-1)
     pictures_moved = not torch.allclose(lathadapter.features(state, config, TEST.x), f)
     assert (pictures_moved, texts_moved) == (side == "image", side == "text")

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
-from adapters.sweeping import sweep as sweeps
-from adapters.sweeping.engines import Local
-from adapters.experiment import run as run_alone
-from adapters.experiment import run_base_to_new
-from adapters.sweeping.grid import Run, grid
+import adapters
+from adapters.fitting import Row
+from adapters.fitting import run as run_alone
 from adapters.results import Results
-from adapters.sweeping.sweep import chunks, cost, shard, sweep
-from adapters.sweeping.worker import Row, Worker
+from adapters.sweeping.engines.local import Local
+from adapters.sweeping.grid import grid
+from adapters.sweeping.runs import Run
+from adapters.sweeping.sweep import sweep
+from adapters.sweeping.worker import Worker
+from featcache.errors import EpisodeError, SweepError
 from featcache.store.cache import FeatureCache
-from featcache.errors import ConfigError, EpisodeError, SweepError
 from tests.adapters.entries import make_entry
 
 METHODS = ["zero-shot", "gda", "ncm"]
@@ -79,7 +80,7 @@ def test_stacked_rows_are_the_rows_of_runs_alone(cache: FeatureCache, task: str)
     rows: dict[str, dict[str, Row]] = {"on": {}, "off": {}}
     for stack, found in rows.items():
         sweep(runs, on_row=lambda row, found=found: found.update({row["run"]: row}), stack=stack)
-    same = ["status", "accuracy", "new_accuracy", "config", "tried", "policy", "seed"]
+    same = ["status", "accuracy", "harmonic_mean", "config", "tried", "policy", "seed"]
     for run, alone in rows["off"].items():
         row = rows["on"][run]
         assert {key: row.get(key) for key in same} == {key: alone.get(key) for key in same}
@@ -90,22 +91,16 @@ def test_stacked_rows_are_the_rows_of_runs_alone(cache: FeatureCache, task: str)
         assert row["fit_seconds"] > 0
 
 
-def test_chunks_that_may_stack_hold_several_seeds(cache: FeatureCache) -> None:
-    runs = runs_of(cache, method=["fma", "gda"], settings={"fma.learning_rate": [1e-3, 1e-2]})
-    for chunk in chunks(runs, 1, "auto"):
-        own = {(run.experiment.method, run.experiment.shots) for run in chunk.runs}
-        assert len(own) == 1
-        seeds = {run.experiment.seed for run in chunk.runs}
-        assert len(seeds) == (3 if ("fma", chunk.runs[0].experiment.shots) in own else 1)
-
-
 def test_base_to_new_rows_have_both_halves(cache: FeatureCache, results: Results) -> None:
     runs = runs_of(cache, method="zero-shot", task=["few-shot", "base-to-new"], shots=2, seed=1)
     sweep(runs, results=results)
-    frame = results.frame().set_index("task")
-    alone = run_base_to_new(runs[1].entry, runs[1].experiment).row
-    assert frame.loc["base-to-new", "harmonic_mean"] == alone["harmonic_mean"]
-    assert frame["new_accuracy"].isna().tolist() == [True, False]
+    frame = results.frame().set_index("target")
+    alone = run_alone(runs[1].entry, runs[1].experiment)
+    assert frame.index.tolist() == ["animals", "base", "new"]
+    assert frame["accuracy"].tolist()[1:] == [row["accuracy"] for row in alone.rows]
+    assert frame["harmonic_mean"].isna().tolist() == [True, False, False]
+    assert frame.loc["base", "harmonic_mean"] == alone.row["harmonic_mean"]
+    assert sweep(runs, results=results).before == 2
 
 
 def test_what_is_done_is_not_done_again(cache: FeatureCache, results: Results) -> None:
@@ -137,14 +132,14 @@ def test_a_failed_run_is_a_row_and_the_rest_goes_on(
     cache: FeatureCache, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = runs_of(cache)
-    real = Worker._row
+    real = Worker._rows
 
-    def breaks(worker: Worker, run: Run) -> Row:
+    def breaks(worker: Worker, run: Run) -> list[Row]:
         if run.experiment.method == "ncm":
             raise ZeroDivisionError("by\n nothing")
         return real(worker, run)
 
-    monkeypatch.setattr(Worker, "_row", breaks)
+    monkeypatch.setattr(Worker, "_rows", breaks)
     assert sweep(runs, results=results).failed == 6
     frame = results.frame().set_index("status")
     assert set(frame.loc["failed", "reason"]) == {"ZeroDivisionError: by nothing"}
@@ -159,10 +154,10 @@ def test_a_failed_run_is_a_row_and_the_rest_goes_on(
 class Deadly(Worker):
     """A worker whose process is killed by one kind of run."""
 
-    def _row(self, run: Run) -> Row:
+    def _rows(self, run: Run) -> list[Row]:
         if run.experiment.method == "ncm" and run.experiment.seed == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super()._row(run)
+        return super()._rows(run)
 
 
 def test_a_run_that_kills_its_worker_takes_no_other_along(
@@ -198,41 +193,6 @@ def test_processes_that_cannot_start_are_one_sentence(
     assert results.frame().empty
 
 
-def test_every_run_is_in_one_chunk_of_its_own_cell(cache: FeatureCache) -> None:
-    runs = runs_of(cache, method=["fma", "gda", "linear-probe"], settings={"fma.blocks": [1, 2]})
-    for parts in (1, 3, 8, 1000):
-        found = chunks(runs, parts)
-        assert sorted(run.id for chunk in found for run in chunk.runs) == sorted(
-            run.id for run in runs
-        )
-        assert all(len({run.cell for run in chunk.runs}) == 1 for chunk in found)
-        prices = [sum(map(cost, chunk.runs)) for chunk in found]
-        assert prices == sorted(prices, reverse=True)
-    assert len(chunks(runs)) == 6  # a draw each
-    assert len(chunks(runs, 1000)) == len(runs)
-
-
-def test_a_search_over_fits_costs_more(cache: FeatureCache) -> None:
-    def price(method: str, **words: Any) -> float:
-        return cost(runs_of(cache, method=method, shots=2, seed=1, **words)[0])
-
-    assert price("fma") > price("zero-shot")
-    assert price("fma", settings={"preset": "paper"}) > price("fma", settings={"steps": 1})
-    assert price("lp++", policy="full-val") == 4 * price("lp++", policy="none")
-    assert price("fma@taskres") > price("fma")
-
-
-@pytest.mark.parametrize("of", [1, 2, 3, 5])
-def test_shards_are_a_partition(cache: FeatureCache, of: int) -> None:
-    runs = runs_of(cache)
-    parts = [shard(runs, part + 1, of) for part in range(of)]
-    assert sorted(r.id for part in parts for r in part) == sorted(r.id for r in runs)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert [r.id for r in shard(runs[::-1], 1, of)][::-1] == [r.id for r in parts[0]]
-    with pytest.raises(ConfigError):
-        shard(runs, of + 1, of)
-
-
 def test_a_draw_that_cannot_be_is_refused_before_the_first_fit(
     cache: FeatureCache, results: Results
 ) -> None:
@@ -258,7 +218,7 @@ def killed_at_random(cache: FeatureCache, path: Path, jobs: int, kills: int) -> 
     """Kill a sweep `kills` times somewhere between its first row and its last, then finish it."""
     rng = random.Random(0)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["adapters.work"])
+    context.set_forkserver_preload(["adapters.sweeping.worker"])
 
     def held() -> dict[str, tuple[Any, ...]]:
         if not path.exists():
@@ -331,4 +291,4 @@ def test_workers_killed_at_random_lose_no_run(cache: FeatureCache, results: Resu
 
 
 def test_the_public_door() -> None:
-    assert sweeps.grid is grid
+    assert (adapters.sweep, adapters.grid) == (sweep, grid)

@@ -10,12 +10,12 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 import adapters
-from adapters import registry
+from adapters import compose
 from adapters.adapter import Adapter
-from adapters.report.flow import draw_flow, write_flow
+from adapters.report.flow import flow_figure, write_flow
+from featcache.errors import MethodError
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
-from featcache.errors import MethodError
 from tests.adapters.browser import browser, look
 from tests.adapters.entries import make_entry
 
@@ -41,7 +41,7 @@ def fitted(request: pytest.FixtureRequest, entry: Entry) -> Adapter:
 
 def test_trajectories_pass_the_states_that_are_scored(fitted: Adapter, entry: Entry) -> None:
     """Scoring each state by hand is scoring with that many steps."""
-    method = registry.get(fitted.method)
+    method = compose.get(fitted.method)
     test = adapters.draw(entry, 4, 1).test
     states = method.trajectory(fitted.state, fitted.config, test.x)  # type: ignore[misc]
     scale, text = fitted.state["logit_scale"], fitted.state["text"]
@@ -54,7 +54,7 @@ def test_trajectories_pass_the_states_that_are_scored(fitted: Adapter, entry: En
 
 
 def test_the_picture_says_what_the_adapter_does(fitted: Adapter, entry: Entry) -> None:
-    drawn = draw_flow(fitted, entry, pictures=6)
+    drawn = flow_figure(fitted, entry, pictures=6)
     test = adapters.draw(entry, 4, 1).test
     own = adapters.accuracy(fitted.logits(test.x), test.labels)
     assert any(score == pytest.approx(own) for score in drawn.accuracy)
@@ -70,7 +70,7 @@ def test_the_picture_says_what_the_adapter_does(fitted: Adapter, entry: Entry) -
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_files(fitted: Adapter, entry: Entry, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"flow{suffix}"
-    write_flow(draw_flow(fitted, entry), path)
+    write_flow(flow_figure(fitted, entry), path)
     if suffix == ".png":
         with Image.open(path) as picture:
             assert picture.width > picture.height > 500
@@ -81,7 +81,7 @@ def test_files(fitted: Adapter, entry: Entry, tmp_path: Path, suffix: str) -> No
 
 def test_the_page_in_a_browser(entry: Entry, tmp_path: Path) -> None:
     fitted = adapters.fit(entry, "fma", shots=4, preset="closed-form").adapter
-    write_flow(draw_flow(fitted, entry), tmp_path / "flow.html")
+    write_flow(flow_figure(fitted, entry), tmp_path / "flow.html")
     with browser() as running:
         seen = look(running, tmp_path / "flow.html", 390)
     assert seen.drawn.keys() == {"ways", "steps"}
@@ -96,4 +96,4 @@ def test_without_one_flow_to_draw_it_is_refused(
 ) -> None:
     plain = adapters.fit(entry, method, shots=4, **settings).adapter
     with pytest.raises(MethodError, match=rf"{method} has no flow .* fma .* or node-adapter"):
-        draw_flow(plain, entry)
+        flow_figure(plain, entry)

@@ -1,0 +1,71 @@
+"""How runs are dealt out: each once, to chunks and to machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adapters.sweeping.chunks import chunks, cost, shard
+from adapters.sweeping.grid import grid
+from adapters.sweeping.runs import Run
+from featcache.errors import ConfigError
+from featcache.store.cache import FeatureCache
+from tests.adapters.entries import make_entry
+
+METHODS = ["zero-shot", "gda", "ncm"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    folder = tmp_path_factory.mktemp("sweep")
+    make_entry(folder)
+    return FeatureCache(folder / "cache")
+
+
+def runs_of(cache: FeatureCache, **words: Any) -> list[Run]:
+    return grid(cache, **{"method": METHODS, "shots": [1, 2], "seed": [1, 2, 3], **words})
+
+
+def test_chunks_that_may_stack_hold_several_seeds(cache: FeatureCache) -> None:
+    runs = runs_of(cache, method=["fma", "gda"], settings={"fma.learning_rate": [1e-3, 1e-2]})
+    for chunk in chunks(runs, 1, "auto"):
+        own = {(run.experiment.method, run.experiment.shots) for run in chunk.runs}
+        assert len(own) == 1
+        seeds = {run.experiment.seed for run in chunk.runs}
+        assert len(seeds) == (3 if ("fma", chunk.runs[0].experiment.shots) in own else 1)
+
+
+def test_every_run_is_in_one_chunk_of_its_own_cell(cache: FeatureCache) -> None:
+    runs = runs_of(cache, method=["fma", "gda", "linear-probe"], settings={"fma.blocks": [1, 2]})
+    for parts in (1, 3, 8, 1000):
+        found = chunks(runs, parts)
+        assert sorted(run.id for chunk in found for run in chunk.runs) == sorted(
+            run.id for run in runs
+        )
+        assert all(len({run.cell for run in chunk.runs}) == 1 for chunk in found)
+        prices = [sum(map(cost, chunk.runs)) for chunk in found]
+        assert prices == sorted(prices, reverse=True)
+    assert len(chunks(runs)) == 6  # a draw each
+    assert len(chunks(runs, 1000)) == len(runs)
+
+
+def test_a_search_over_fits_costs_more(cache: FeatureCache) -> None:
+    def price(method: str, **words: Any) -> float:
+        return cost(runs_of(cache, method=method, shots=2, seed=1, **words)[0])
+
+    assert price("fma") > price("zero-shot")
+    assert price("fma", settings={"preset": "paper"}) > price("fma", settings={"steps": 1})
+    assert price("lp++", policy="full-val") == 4 * price("lp++", policy="none")
+    assert price("fma@taskres") > price("fma")
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 5])
+def test_shards_are_a_partition(cache: FeatureCache, of: int) -> None:
+    runs = runs_of(cache)
+    parts = [shard(runs, part + 1, of) for part in range(of)]
+    assert sorted(r.id for part in parts for r in part) == sorted(r.id for r in runs)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert [r.id for r in shard(runs[::-1], 1, of)][::-1] == [r.id for r in parts[0]]
+    with pytest.raises(ConfigError):
+        shard(runs, of + 1, of)
