@@ -25,15 +25,6 @@ COLUMNS = (
     "fingerprint", "settings", "config", "val_score", "tried", "stacked", "code", "versions",
     "time", "harmonic_mean", "transfer", "extras", "status", "reason",
 )  # fmt: skip
-ALWAYS = ("method", "shots", "seed")
-ASKED = (
-    "dataset", "backbone", "task", "target", "policy", *ALWAYS, "settings", "bank", "views",
-    "status",
-)  # fmt: skip
-FOUND = ("accuracy", "harmonic_mean", "reason")
-FORMATS = ("table", "csv", "json", "latex", "markdown")
-SUFFIXES = {".csv": "csv", ".json": "json", ".tex": "latex", ".md": "markdown"}
-
 _STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
 _ADD = (
     f"INSERT INTO runs (run, {', '.join(COLUMNS)}) SELECT {', '.join('?' * (1 + len(COLUMNS)))} "
@@ -150,64 +141,6 @@ def matching(frame: pandas.DataFrame, where: Sequence[str]) -> pandas.DataFrame:
             raise UnknownNameError("column", column, map(str, frame.columns))
         frame = frame[frame[column].astype(str).isin(values.split(","))]
     return frame
-
-
-def brief(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """What people want to see of the rows: what was run and how well, less what is always the same.
-
-    CSV, JSON and Parquet hold every column instead.
-    """
-    told = [name for name in ASKED if frame[name].nunique(dropna=False) > 1 or name in ALWAYS]
-    if (frame["target"] == frame["dataset"]).all() and "target" in told:
-        told.remove("target")
-    return frame[[*told, *(name for name in FOUND if frame[name].notna().any())]]
-
-
-def text(frame: pandas.DataFrame, form: str) -> str:
-    """The frame as text: `csv`, `json` (a list of records), or in brief `latex` or `markdown`.
-
-    Raises `UnknownNameError` for another form.
-    """
-    from adapters.report import markdown
-
-    if form == "csv":
-        return frame.to_csv(index=False)
-    if form == "json":
-        return str(frame.to_json(orient="records", indent=1)) + "\n"
-    frame = brief(frame)
-    if form == "latex":
-        return str(frame.to_latex(index=False, escape=True, float_format="%.2f", na_rep=""))
-    if form != "markdown":
-        raise UnknownNameError("format", form, FORMATS)
-    rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
-    return markdown([str(name) for name in frame.columns], rows) + "\n"
-
-
-def cell(value: Any) -> str:
-    """A value as it stands in a table for people."""
-    if value is None or value != value:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def write(frame: pandas.DataFrame, path: Path) -> Path:
-    """Write the frame; the suffix says how: .csv, .parquet, .json, .tex or .md.
-
-    Raises `UnknownNameError` for another suffix.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        try:
-            frame.to_parquet(path, index=False)
-        except ImportError:
-            raise ConfigError(
-                "Parquet files need pyarrow; `pip install pyarrow`, or write .csv."
-            ) from None
-        return path
-    if path.suffix not in SUFFIXES:
-        raise UnknownNameError("kind of file", path.suffix, [*SUFFIXES, ".parquet"])
-    path.write_text(text(frame, SUFFIXES[path.suffix]), encoding="utf-8")
-    return path
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,8 @@ import torch
 from rich.progress import Progress
 
 from adapters import Experiment, draw, get, names, run
-from adapters.report import markdown, shots_table
+from adapters.report.over_shots import shots_table
+from adapters.report.tables import markdown
 from featcache import FeatureCache, ViewRecipe, encode_dataset, load_backbone, load_dataset
 
 SEEDS = (1, 2, 3)

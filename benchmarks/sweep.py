@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapters.report import markdown
+from adapters.report.tables import markdown
 from adapters.results import Results
 from adapters.sweeping.engine import Engine, engine
 from adapters.sweeping.engines.local import Local

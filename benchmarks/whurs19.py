@@ -23,7 +23,8 @@ from rich.progress import Progress
 from adapters import accuracy, draw, names
 from adapters.compose import get
 from adapters.evaluate import spread
-from adapters.report import markdown, shots_table
+from adapters.report.over_shots import shots_table
+from adapters.report.tables import markdown
 from adapters.results import Results
 from adapters.sweeping.engines.local import Local
 from adapters.sweeping.grid import grid

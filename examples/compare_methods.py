@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 
 import adapters
-from adapters.report import markdown, shots_table
+from adapters.report.over_shots import shots_table
+from adapters.report.tables import markdown
 from featcache import FeatureCache
 
 entry = FeatureCache().find(sys.argv[1] if len(sys.argv) > 1 else None)

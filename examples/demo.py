@@ -17,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from adapters import Experiment, Results, draw, run
-from adapters.report import over_shots, shots_table
+from adapters.report.over_shots import over_shots, shots_table
 from featcache import FeatureCache, ViewRecipe, encode_dataset, load_backbone, load_dataset
 
 METHODS = ("zero-shot", "tip-adapter", "node-adapter", "fma")

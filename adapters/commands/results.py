@@ -24,7 +24,8 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Show or write the rows of results files. Example: adapters results --where method=fma"""
-    from adapters.results import FORMATS, brief, cell, read, text, write
+    from adapters.report.listing import FORMATS, brief, cell, text, write
+    from adapters.results import read
 
     terminal.one_of("--format", form, FORMATS)
     found = read(results or [RESULTS], where or [])

@@ -1,6 +1,1 @@
-"""Tables and pictures of results."""
-
-from adapters.report.over_shots import cells, over_shots, shots_table
-from adapters.report.tables import latex, markdown
-
-__all__ = ["cells", "latex", "markdown", "over_shots", "shots_table"]
+"""Results as tables, figures and one page that opens offline."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import sqlite3
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pandas
 import pytest
 
-from adapters.results import COLUMNS, Results, matching, read, text, write
+from adapters.results import COLUMNS, Results, matching, read
 from featcache.errors import CacheError, ConfigError, UnknownNameError
 
 ROW: dict[str, Any] = {
@@ -128,27 +127,3 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
     assert read([one, two])["status"].unique().tolist() == ["done"]
     with pytest.raises(CacheError, match=r"three\.sqlite"):
         read([one, tmp_path / "three.sqlite"])
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
-def test_a_written_frame_reads_back(tmp_path: Path, suffix: str) -> None:
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow")
-    frame = frame_of(tmp_path)
-    path = write(frame, tmp_path / "out" / f"rows{suffix}")
-    loaders = {".csv": pandas.read_csv, ".parquet": pandas.read_parquet, ".json": pandas.read_json}
-    back = loaders[suffix](path)
-    columns = ["run", "method", "shots", "accuracy", "settings"]
-    assert back[columns].values.tolist() == frame[columns].values.tolist()
-
-
-def test_tables_for_documents(tmp_path: Path) -> None:
-    frame = frame_of(tmp_path)
-    lines = text(frame, "markdown").splitlines()
-    assert lines[0] == "| method | shots | seed | accuracy |"
-    assert lines[2] == "| fma | 1 | 1 | 91.25 |"
-    assert len(lines) == 6
-    assert r"fma & 1 & 1 & 91.25 \\" in text(frame, "latex")
-    assert len(json.loads(text(frame, "json"))) == 4
-    with pytest.raises(UnknownNameError, match="parquet"):
-        write(frame, tmp_path / "rows.xls")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from adapters.evaluate import accuracy, class_accuracy, harmonic_mean, spread
-from adapters.report import cells, markdown, over_shots, shots_table
+from adapters.report.over_shots import cells, over_shots, shots_table
+from adapters.report.tables import markdown
 
 
 @pytest.fixture
@@ -52,22 +47,3 @@ def test_the_table_is_markdown(frame: pandas.DataFrame) -> None:
     text = markdown(*shots_table(frame))
     assert "| fma | 72.0 ± 1.0 | 75.0 ± 1.0 | 0.50 |" in text
     assert len({line.count("|") for line in text.splitlines()}) == 1
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=9))
-def test_spread_is_numpys(values: list[float]) -> None:
-    found = spread(values)
-    assert found.mean == pytest.approx(np.mean(values))
-    if len(values) > 1:
-        assert found.std == pytest.approx(np.std(values, ddof=1), abs=1e-9)
-    else:
-        assert math.isnan(found.std)
-
-
-def test_accuracies() -> None:
-    logits = torch.tensor([[2.0, 1, 0], [0, 3, 1], [5, 0, 1], [0, 0, 1]])
-    labels = torch.tensor([0, 1, 1, 2])
-    assert accuracy(logits, labels) == 75.0
-    assert class_accuracy(logits, labels).tolist() == [100.0, 50.0, 100.0]
-    assert harmonic_mean(80, 60) == pytest.approx(2 * 80 * 60 / 140)
-    assert harmonic_mean(0, 0) == 0.0

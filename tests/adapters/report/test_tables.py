@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from adapters.report import latex, markdown
+from adapters.report.tables import latex, markdown
 
 NASTY = r'50% of R&D_1 $x$ #2 {a} ~b ^c \d <b> |e| *f* `g` [h](i) ± – ↑ ↓ & &amp; _x_ "q" \\'
 words = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1)
