@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache.errors import ConfigError
-from featcache.views import View, ViewRecipe, view
+from featcache.pictures.views import View, ViewRecipe, view
 
 sides = st.integers(1, 3000)
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featcache import shards
 from featcache.errors import CacheError, DamagedShardError
+from featcache.store import files, shard
 
 ARRAYS = {
     "embedding": np.arange(3000, dtype=np.float16).reshape(100, 30),
     "label": np.arange(100),
-    "id": shards.strings([f"pictures/ä{i}.jpg" for i in range(100)]),
+    "id": shard.strings([f"pictures/ä{i}.jpg" for i in range(100)]),
 }
 
 
@@ -32,8 +32,8 @@ ARRAYS = {
 )
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     path = tmp_path_factory.mktemp("shard") / "a.h5"
-    shards.write(path, {"x": array})
-    back = shards.read(path)["x"]
+    shard.write(path, {"x": array})
+    back = shard.read(path)["x"]
     assert back.dtype == array.dtype
     assert back.shape == array.shape
     assert back.tobytes() == array.tobytes()
@@ -41,38 +41,38 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray)
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_strings_round_trip(values: list[str]) -> None:
-    assert shards.texts(shards.strings(values)) == tuple(values)
+    assert shard.texts(shard.strings(values)) == tuple(values)
 
 
 def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
-    first, second = (shards.write(tmp_path / name, ARRAYS) for name in ("a.h5", "b.h5"))
+    first, second = (shard.write(tmp_path / name, ARRAYS) for name in ("a.h5", "b.h5"))
     assert first == second
 
 
 def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    shards.write(path, ARRAYS)
+    shard.write(path, ARRAYS)
     content = bytearray(path.read_bytes())
     place = content.find(ARRAYS["embedding"].tobytes()[:64])
     assert place > 0
     content[place + 7] ^= 4
     path.write_bytes(content)
     with pytest.raises(DamagedShardError, match="damaged"):
-        shards.read(path)
+        shard.read(path)
 
 
 @pytest.mark.parametrize("keep", [0, 100, 5000])
 def test_a_cut_file_is_noticed(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "a.h5"
-    shards.write(path, ARRAYS)
+    shard.write(path, ARRAYS)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DamagedShardError):
-        shards.read(path)
+        shard.read(path)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match="encode again"):
-        shards.read(tmp_path / "a.h5")
+        shard.read(tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize("call", range(6))
@@ -92,25 +92,11 @@ def test_a_failing_disk_leaves_no_shard(
 
     monkeypatch.setattr(os, "fsync", failing(os.fsync))
     monkeypatch.setattr(Path, "replace", failing(Path.replace))
-    monkeypatch.setattr(shards, "sha256", failing(shards.sha256))
+    monkeypatch.setattr(files, "sha256", failing(files.sha256))
     path = tmp_path / "a.h5"
     with suppress(CacheError):
-        shards.write(path, ARRAYS)
+        shard.write(path, ARRAYS)
     monkeypatch.undo()
     assert [p.name for p in tmp_path.iterdir()] in ([], ["a.h5"])
     if path.exists():
-        assert shards.read(path)["embedding"].tobytes() == ARRAYS["embedding"].tobytes()
-
-
-def test_replace_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "manifest.json"
-    shards.replace(path, b"old")
-
-    def refuse(*_: Any) -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(CacheError, match="Read-only"):
-        shards.replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+        assert shard.read(path)["embedding"].tobytes() == ARRAYS["embedding"].tobytes()
