@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from featcache import FeatureCache, export_features, import_features
+from featcache.store.entry import reload
+from featcache.store.writing import amend
 from tests.featcache.entries import make_entry
+from tests.featcache.store.made import made
 
 
 @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
@@ -31,3 +34,40 @@ def test_bad_rows_are_not_exported(tmp_path: Path) -> None:
     entry = make_entry(tmp_path, bad={"train": [3]})
     path = export_features(entry, tmp_path / "out.npz")
     assert len(np.load(path)["train_features"]) == 29
+
+
+def test_the_arrays_of_a_file(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    path = tmp_path / "out.npz"
+    assert export_features(entry, path) == path
+    with np.load(path) as file:
+        held = {key: file[key] for key in file.files}
+    assert list(held) == [
+        *("logit_scale", "train_features", "train_labels", "test_features", "test_labels"),
+        *("text_features", "classnames", "train_ids", "test_ids", "prompts"),
+    ]
+    good = [r for r in range(10) if r != 6]
+    assert float(held["logit_scale"]) == 50
+    assert held["train_features"].dtype == held["text_features"].dtype == np.float16
+    assert held["train_features"].tolist() == [[r, r + 0.5] for r in good]
+    assert held["train_labels"].tolist() == [r % 2 for r in good]
+    assert held["train_ids"].tolist() == [f"train/ä{r}" for r in good]
+    assert len(held["test_features"]) == 3
+    assert held["text_features"].tolist() == [[[1, 2], [0, 0]], [[3, 4], [5, 6]]]
+    assert held["prompts"].tolist() == [["seven a", ""], ["b", "c"]]
+    assert held["classnames"].tolist() == ["even", "odd"]
+
+
+def test_a_pool_has_names_without_a_split(tmp_path: Path) -> None:
+    path = export_features(make_entry(tmp_path, {"pool": 6}), tmp_path / "out.npz")
+    with np.load(path) as file:
+        assert {"image_features", "labels", "ids"} <= set(file.files)
+
+
+def test_only_splits_that_were_asked_for_are_exported(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    with amend(entry) as manifest:
+        manifest["asked"] = ["test"]
+    path = export_features(reload(entry), tmp_path / "out.npz")
+    with np.load(path) as file:
+        assert "train_features" not in file.files
