@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from featcache.backbones import Backbone
+    from featcache.backbones.backbone import Backbone
 
 
 @pytest.fixture(scope="session")

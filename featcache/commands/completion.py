@@ -34,7 +34,8 @@ def completing(names: Names, listed: bool = False) -> Completer:
             known = list(names(context))
         except Exception:  # an error would stand in the middle of the line that is being typed
             return []
-        return [f"{before}{comma}{name}" for name in known if name.startswith(begun)]
+        left = [name for name in known if name.startswith(begun) and name not in before.split(",")]
+        return [f"{before}{comma}{name}" for name in left]
 
     return complete
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featcache import terminal
 from featcache.commands import completion
 from featcache.commands.options import Cache, Json, Root
 from featcache.errors import FeatcacheError
+from featcache.terminal import document, one_of, part, people, progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,13 +84,13 @@ def encode(
         prompt_bank,
     )
 
-    part = terminal.part(shard)
-    terminal.one_of("--views-for", views_for, completion.VIEWS_FOR)
+    which = part(shard)
+    one_of("--views-for", views_for, completion.VIEWS_FOR)
     data = load_dataset(dataset, root)
     bank = prompt_bank(prompts, data)
-    with terminal.people(True).status(f"loading {backbone}"):
+    with people(True).status(f"loading {backbone}"):
         loaded = load_backbone(backbone, pretrained, device=device, precision=precision)
-    with terminal.progress("crops") as progress:
+    with progress("crops") as update:
         report = encode_dataset(
             data,
             loaded,
@@ -102,12 +102,12 @@ def encode(
             extras=extra.split(",") if extra else (),
             batch_size=batch_size,
             workers=workers,
-            part=part,
+            part=which,
             retry_bad=retry_bad,
-            progress=progress,
+            progress=update,
         )
-    _say(terminal.people(as_json), report)
-    terminal.document(as_json, _document(report))
+    _say(people(as_json), report)
+    document(as_json, _document(report))
     if len(report.bad) > allow_bad:
         raise FeatcacheError(
             f"{len(report.bad)} pictures could not be read (listed above); mend them and run with "
@@ -129,17 +129,17 @@ def _document(report: Report) -> dict[str, object]:
     }
 
 
-def _say(people: Console, report: Report) -> None:
+def _say(console: Console, report: Report) -> None:
     if report.crops:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
-        people.print(
+        console.print(
             f"Encoded {report.encoded} pictures ({report.crops} crops) and {report.prompts} "
             f"prompts in {report.wall:.1f} s, {report.crops / report.wall:.0f} crops/s; "
             f"seconds by stage: {stages}."
         )
     else:
         prompts = f"Encoded {report.prompts} prompts" if report.prompts else "Nothing to encode"
-        people.print(f"{prompts}: all {report.skipped} pictures asked for are cached.")
+        console.print(f"{prompts}: all {report.skipped} pictures asked for are cached.")
     for picture, reason in report.bad:
-        people.print(f"bad picture {picture}: {reason}", markup=False)
-    people.print(report.entry.key, markup=False)
+        console.print(f"bad picture {picture}: {reason}", markup=False)
+    console.print(report.entry.key, markup=False)

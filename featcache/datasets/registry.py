@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from featcache import catalogue
+from featcache.catalogue import load as load_module
 from featcache.datasets.checks import exists, slug
 from featcache.datasets.dataset import Dataset
 from featcache.datasets.layouts import coop, folders
@@ -25,7 +25,7 @@ def load(name_or_path: str, root: Path | None = None) -> Dataset:
     if info is None:
         return _load_folder(name_or_path)
     if info.folder is None:
-        world = catalogue.load("featcache.datasets.worlds", info.reader)
+        world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
         return made
     if root is None and os.environ.get("FEATCACHE_DATA"):
@@ -39,7 +39,7 @@ def load(name_or_path: str, root: Path | None = None) -> Dataset:
 
 
 def _read(info: DatasetInfo, folder: Path) -> Dataset:
-    layout = catalogue.load("featcache.datasets.layouts", info.reader)
+    layout = load_module("featcache.datasets.layouts", info.reader)
     templates = info.templates
     dataset: Dataset = layout.read(
         folder, info.images, info.marker, name=info.name, templates=templates

@@ -9,7 +9,8 @@ from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 
-from featcache import catalogue
+from featcache.catalogue import load as load_module
+from featcache.catalogue import modules
 from featcache.errors import ImportRefusedError
 from featcache.interchange import formats
 
@@ -31,8 +32,8 @@ class Format(Protocol):
 @cache
 def by_suffix() -> dict[str, Format]:
     """Each format by the suffixes of its files, in the order of the formats' names."""
-    names = catalogue.modules(Path(formats.__path__[0]))
-    found = [cast(Format, catalogue.load(formats.__name__, name)) for name in names]
+    names = modules(Path(formats.__path__[0]))
+    found = [cast(Format, load_module(formats.__name__, name)) for name in names]
     return {suffix: each for each in found for suffix in each.SUFFIXES}
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featcache.datasets import Dataset, load
+from featcache.datasets.dataset import Dataset
+from featcache.datasets.registry import load
 from featcache.errors import ConfigError, FeatcacheError, UnknownNameError
 from featcache.prompts import PromptBank, bank, fill
 

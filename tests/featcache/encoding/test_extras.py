@@ -12,21 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from featcache.cache import Entry
 from PIL import Image
 
-from featcache import FeatureCache, embed_with, encode_dataset, plan
-from featcache.backbones import Backbone
+from featcache import FeatureCache, embed_with, encode_dataset, prompt_bank
+from featcache.backbones.backbone import Backbone
 from featcache.errors import BackboneError, CacheError, UnknownNameError
-from featcache.prompts import bank
-from tests.featcache.test_encode import VIEWS, Noise, files, noise, spoil
+from featcache.store.entry import Entry
+from tests.featcache.encoding.noise import VIEWS, Noise, files, noise, spoil
 
 BOTH = ["pre-projection", "patches"]
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "SHARD_ROWS", 32)
 
 
 def extra(entry: Entry, name: str, split: str, rows: list[int]) -> np.ndarray:
@@ -89,6 +83,7 @@ def test_the_projection_gives_embeddings_and_views_back(tmp_path: Path, tiny: Ba
     )
     assert views is not None
     assert of_views is not None
+    assert of_views.shape[:2] == views.shape[:2] == (3, len(rows))
     rebuilt = of_views @ projection.weight + projection.bias
     np.testing.assert_allclose(rebuilt, views, atol=4e-3 * np.abs(views).max())
 
@@ -168,7 +163,7 @@ def test_a_picture_lost_since_is_named(tmp_path: Path, tiny: Backbone) -> None:
 
 
 def test_a_model_without_them_is_refused_before_any_work(tmp_path: Path, tiny: Backbone) -> None:
-    from tests.featcache.test_tower import TOWERS, backbone
+    from tests.featcache.backbones.test_image_tower import TOWERS, backbone
 
     timm = replace(backbone(tiny, TOWERS["timm"][0]), slug="timm")
     with pytest.raises(BackboneError, match="patch tokens"):
@@ -181,7 +176,7 @@ def test_negative_prompts_are_a_bank_that_nobody_gets_unasked(
 ) -> None:
     cache, data = FeatureCache(tmp_path), noise()
     encode_dataset(data, tiny, cache)
-    entry = encode_dataset(data, tiny, cache, bank=bank("negative", data)).entry
+    entry = encode_dataset(data, tiny, cache, bank=prompt_bank("negative", data)).entry
     assert entry.banks == ("dataset",)
     assert entry.negative_banks == ("negative",)
     assert entry.text().bank == "dataset"
@@ -190,20 +185,21 @@ def test_negative_prompts_are_a_bank_that_nobody_gets_unasked(
     assert all("one" in prompt for prompt in text.prompts[0])
     own = tmp_path / "negative-mine.txt"
     own.write_text("nowhere a {}.")
-    entry = encode_dataset(data, tiny, cache, bank=bank(str(own), data)).entry
+    entry = encode_dataset(data, tiny, cache, bank=prompt_bank(str(own), data)).entry
     assert entry.negative_banks == ("negative", "negative-mine")
     assert entry.text().bank == "dataset"
 
 
 SCRIPT = """
 import sys
-from featcache import FeatureCache, encode_dataset, load_backbone, plan
-from tests.featcache.test_encode import VIEWS, noise
+from featcache import FeatureCache, encode_dataset, load_backbone
+from featcache.encoding import plan
+from tests.featcache.encoding.noise import VIEWS, noise
 plan.SHARD_ROWS = 32
-tower = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
+backbone = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
 print("ready", flush=True)
 extras = ["pre-projection", "patches"]
-encode_dataset(noise(300), tower, FeatureCache(sys.argv[2]), views=VIEWS, extras=extras)
+encode_dataset(noise(300), backbone, FeatureCache(sys.argv[2]), views=VIEWS, extras=extras)
 """
 
 

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from featcache.views import View, ViewRecipe, view
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache.errors import ConfigError
+from featcache.pictures.views import View, ViewRecipe, view
 
 sides = st.integers(1, 3000)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import open_clip
 import pytest
-from featcache.names import BackboneName, names, parse
 
+from featcache.backbones.names import BackboneName, names, parse
 from featcache.errors import BackboneError, UnknownNameError
 
 
@@ -99,7 +99,7 @@ def test_contradictions_are_refused(spelling: str, pretrained: str | None, messa
 
 def test_light_spellings_import_nothing_heavy() -> None:
     code = (
-        "import sys; from featcache.names import parse; parse('ViT-B/16'); parse('demo');"
+        "import sys; from featcache.backbones.names import parse; parse('ViT-B/16'); parse('demo');"
         "assert not {'torch', 'open_clip'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

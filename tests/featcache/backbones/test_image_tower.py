@@ -1,4 +1,4 @@
-"""What is kept of a tower on its way to an embedding gives the embedding back."""
+"""What is kept of an image tower on its way to an embedding gives the embedding back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import multi_head_attention_forward
 
-from featcache import load_backbone, tower
-from featcache.backbones import Backbone, encode_pictures, picture_features
+from featcache import load_backbone
+from featcache.backbones import image_tower
+from featcache.backbones.backbone import Backbone
+from featcache.backbones.forward import encode_pictures, picture_features
 from featcache.errors import BackboneError, UnknownNameError
 
 TEXT = {"context_length": 16, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
@@ -58,7 +60,7 @@ def test_the_projection_gives_the_embedding_back(
     extras = ["pre-projection", "patches"] if tokens else ["pre-projection"]
     found = picture_features(b, batch, extras)
     assert found["pre-projection"].shape == (5, width)
-    weight, bias = (part.numpy() for part in tower.projection(b.model))
+    weight, bias = (part.numpy() for part in image_tower.projection(b.model))
     rebuilt = found["pre-projection"] @ weight + bias
     scale = np.abs(found["embedding"]).max()
     np.testing.assert_allclose(rebuilt, found["embedding"], atol=tolerance * scale)
@@ -85,7 +87,7 @@ def test_pooling_by_attention_alone_gives_the_pre_projection_and_the_patches(
     with torch.inference_mode():
         seen: list[torch.Tensor] = []
         hook = pool.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        found = tower.forward(b.model, x, ["pre-projection", "patches"])
+        found = image_tower.forward(b.model, x, ["pre-projection", "patches"])
         hook.remove()
         tokens = seen[0].flatten(2).permute(2, 0, 1)  # [t, b, p]
         tokens = torch.cat([tokens.mean(0, keepdim=True), tokens])
@@ -112,7 +114,7 @@ def test_pooling_by_attention_alone_gives_the_pre_projection_and_the_patches(
 def test_the_demo_has_both(tiny: Backbone) -> None:
     demo = load_backbone("demo", device="cpu")
     found = picture_features(demo, pictures(demo.preprocess.size), ["pre-projection", "patches"])
-    weight, bias = (part.numpy() for part in tower.projection(demo.model))
+    weight, bias = (part.numpy() for part in image_tower.projection(demo.model))
     np.testing.assert_allclose(
         found["pre-projection"] @ weight + bias, found["embedding"], atol=1e-3
     )

@@ -7,55 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from featcache.views import ViewRecipe
-from numpy.typing import NDArray
 
-from featcache import FeatureCache, embed, encode_dataset, plan
-from featcache.backbones import Backbone
-from featcache.datasets.dataset import Dataset, Item
+from featcache import FeatureCache, embed, encode_dataset
+from featcache.backbones.backbone import Backbone
 from featcache.draws import drawable
-from featcache.errors import CacheError, PictureError
-
-VIEWS = ViewRecipe(count=3, seed=5)
-
-
-@dataclass(frozen=True)
-class Noise:
-    """A picture of coloured noise."""
-
-    seed: int
-
-    def pixels(self) -> NDArray[np.uint8]:
-        rng = np.random.default_rng(self.seed)
-        return rng.integers(0, 256, (20 + self.seed % 9, 24, 3), dtype=np.uint8)
-
-
-def noise(train: int = 90, rest: int = 21) -> Dataset:
-    def split(name: str, rows: int, first: int) -> tuple[Item, ...]:
-        return tuple(Item(f"{name}/{i}", Noise(first + i), i % 3) for i in range(rows))
-
-    splits = {
-        "train": split("train", train, 0),
-        "val": split("val", rest, 1000),
-        "test": split("test", rest, 2000),
-    }
-    return Dataset("noise", ("one", "two", "three"), splits)
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "SHARD_ROWS", 32)
-
-
-def files(cache: FeatureCache) -> dict[str, bytes]:
-    """Name and bytes of everything in the only entry, without the lock."""
-    folder = cache.entries()[0].folder
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
+from featcache.errors import CacheError
+from tests.featcache.encoding.noise import VIEWS, Noise, files, noise, spoil
 
 
 def test_row_i_is_item_i(tmp_path: Path, tiny: Backbone) -> None:
@@ -112,8 +74,7 @@ def test_views_stand_for_drawable_pictures_only(tmp_path: Path, tiny: Backbone) 
     wanted = np.array(random.Random(0).sample(rows, 20))
     views = entry.views("train", wanted)
     assert views is not None
-    assert views.shape == (4, 20, 32)
-    np.testing.assert_array_equal(views[0], entry.images("train").embedding[wanted])
+    assert views.shape == (3, 20, 32)
     missing = next(row for row in range(300) if row not in rows)
     with pytest.raises(CacheError, match="views-for all"):
         entry.views("train", np.array([rows[0], missing]))
@@ -144,15 +105,6 @@ def test_a_set_without_training_pictures_has_no_views(tmp_path: Path, tiny: Back
     report = encode_dataset(data, tiny, FeatureCache(tmp_path), views=VIEWS)
     assert report.crops == 21
     assert report.entry.complete
-
-
-def spoil(data: Dataset, folder: Path) -> tuple[Dataset, Path]:
-    """The same data set with the picture of training row 40 in a file that is no picture."""
-    path = folder / "broken.jpg"
-    path.write_text("no picture")
-    train = list(data.splits["train"])
-    train[40] = replace(train[40], source=path)
-    return replace(data, splits={**data.splits, "train": tuple(train)}), path
 
 
 def test_a_bad_picture_keeps_its_row(tmp_path: Path, tiny: Backbone) -> None:
@@ -187,22 +139,6 @@ def test_a_missing_file_is_a_bad_picture(tmp_path: Path, tiny: Backbone) -> None
     assert [i for i, _ in report.bad] == ["train/40"]
 
 
-def test_embed_names_the_file(tmp_path: Path, tiny: Backbone) -> None:
-    path = tmp_path / "x.png"
-    path.write_bytes(b"")
-    with pytest.raises(PictureError, match=r"x\.png"):
-        embed(tiny, [path])
-
-
-def test_a_full_disk_is_noticed_before_work_starts(
-    tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = type("usage", (), {"free": 100})
-    monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(CacheError, match="MB free"):
-        encode_dataset(noise(), tiny, FeatureCache(tmp_path))
-
-
 def test_other_weights_are_another_entry(tmp_path: Path, tiny: Backbone) -> None:
     cache = FeatureCache(tmp_path)
     encode_dataset(noise(), tiny, cache)
@@ -212,12 +148,13 @@ def test_other_weights_are_another_entry(tmp_path: Path, tiny: Backbone) -> None
 
 SCRIPT = """
 import sys
-from featcache import FeatureCache, encode_dataset, load_backbone, plan
-from tests.featcache.test_encode import VIEWS, noise
+from featcache import FeatureCache, encode_dataset, load_backbone
+from featcache.encoding import plan
+from tests.featcache.encoding.noise import VIEWS, noise
 plan.SHARD_ROWS = 32
-tower = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
+backbone = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
 print("ready", flush=True)
-encode_dataset(noise(300), tower, FeatureCache(sys.argv[2]), views=VIEWS, batch_size=8)
+encode_dataset(noise(300), backbone, FeatureCache(sys.argv[2]), views=VIEWS, batch_size=8)
 """
 
 

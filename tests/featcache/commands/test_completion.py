@@ -1,0 +1,120 @@
+"""Tab: the right names at once, nothing heavy imported, and never an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featcache.backbones.backbone import DTYPES
+from featcache.commands import completion
+from tests.featcache.store.made import made
+
+SCRIPT = """
+import sys
+from featcache.commands.app import app
+try: app(prog_name="featcache")
+except SystemExit: pass
+heavy = {"torch", "open_clip", "pandas", "numpy", "h5py", "PIL", "sklearn"} & set(sys.modules)
+sys.exit(str(heavy) if heavy else 0)
+"""
+HERE = Path(__file__).parents[3]
+
+
+def offered(line: str, cache: Path) -> list[str]:
+    """What the shell is offered at the end of a line."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(HERE),
+        "HOME": str(cache),
+        "FEATCACHE_HOME": str(cache),
+        "_FEATCACHE_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split(" ")) - 1),
+    }
+    command = [sys.executable, "-c", SCRIPT]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    return run.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("featcache encode --dataset dig", ["digits"]),
+        ("featcache encode --backbone ViT-L-14-3", ["ViT-L-14-336", "ViT-L-14-336-quickgelu"]),
+        ("featcache encode --split train,v", ["train,val"]),
+        ("featcache info numb", ["numbers/net/0123"]),
+        ("featcache ver", ["verify"]),
+    ],
+)
+def test_a_shell_is_offered_names(line: str, names: list[str], tmp_path: Path) -> None:
+    made(tmp_path)
+    assert offered(line, tmp_path) == names
+
+
+def test_a_damaged_cache_offers_nothing_and_says_nothing(tmp_path: Path) -> None:
+    (made(tmp_path).folder / "manifest.json").write_text("{")
+    assert offered("featcache info numb", tmp_path) == []
+
+
+class Context:
+    """What the callbacks read of Typer's context."""
+
+    def __init__(self, **params: object) -> None:
+        self.params = params
+
+
+def complete(callback: completion.Completer, begun: str, **params: object) -> list[str]:
+    return callback(Context(**params), begun)  # type: ignore[arg-type]
+
+
+def test_names_that_are_always_the_same() -> None:
+    assert complete(completion.banks, "se") == ["seven"]
+    assert complete(completion.banks, "") == ["single", "dataset", "seven", "ensemble", "negative"]
+    assert complete(completion.precisions, "") == ["auto", "fp32", "bf16", "fp16"]
+    assert complete(completion.views_for, "a") == ["all"]
+    assert complete(completion.precisions, "fp32,b") == []
+    assert set(completion.PRECISIONS) == {"auto", *DTYPES}
+
+
+def test_a_list_goes_on_after_a_comma_without_what_it_has() -> None:
+    assert complete(completion.splits, "") == ["train", "val", "test"]
+    assert complete(completion.splits, "train,t") == ["train,test"]
+    assert complete(completion.splits, "train,val,") == ["train,val,test"]
+    assert complete(completion.extras, "patches,") == ["patches,pre-projection"]
+
+
+def test_data_sets_and_backbones_by_name() -> None:
+    assert "eurosat" in complete(completion.datasets, "")
+    assert complete(completion.datasets, "shapes-p") == ["shapes-pairs"]
+    known = complete(completion.backbones, "")
+    assert known[0] == "demo"
+    assert known[1:] == sorted(known[1:])
+    assert {"ViT-B-16", "RN50", "ViT-B-16-SigLIP"} <= set(known)
+
+
+def test_without_open_clip_there_is_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "find_spec", lambda name: None)
+    assert complete(completion.backbones, "") == ["demo"]
+
+
+def test_what_is_cached_comes_from_the_cache_that_is_given(tmp_path: Path) -> None:
+    made(tmp_path)
+    assert complete(completion.keys, "n", cache=tmp_path) == ["numbers/net/0123"]
+    assert complete(completion.cached_datasets, "", cache=tmp_path) == ["numbers"]
+    found = complete(completion.cached_backbones, "ViT", cache=tmp_path)
+    assert found == ["ViT-B-16-quickgelu:openai"]
+    assert complete(completion.keys, "", cache=tmp_path / "nowhere") == []
+
+
+def test_whatever_goes_wrong_gives_no_names() -> None:
+    def fail(context: object) -> list[str]:
+        raise MemoryError
+
+    assert complete(completion.completing(fail), "") == []
+    assert complete(completion.keys, "", cache=object()) == []

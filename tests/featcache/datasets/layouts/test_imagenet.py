@@ -1,0 +1,57 @@
+"""ImageNet and its variants, each with its own labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from featcache.datasets.registry import load
+from featcache.errors import DatasetError
+from tests.featcache.datasets.ponds import ids, touch
+
+WNIDS = "n00000003 missile\nn00000001 tench\nn00000002 missile\n"
+
+
+def imagenet(folder: Path, *pictures: str) -> Path:
+    touch(folder, *pictures)
+    (folder / "classnames.txt").write_text(WNIDS)
+    return folder
+
+
+def test_imagenet_ranks_wnids_and_sorts_files(tmp_path: Path) -> None:
+    train = [f"images/train/n0000000{w}/{p}.JPEG" for w in (3, 2, 1) for p in "ba"]
+    imagenet(tmp_path / "imagenet", *train, "images/val/n00000003/v.JPEG")
+    dataset = load("ImageNet", tmp_path)
+    assert dataset.classnames == ("tench", "missile", "missile")
+    assert ids(dataset, "train")[:3] == [
+        "train/n00000001/a.JPEG",
+        "train/n00000001/b.JPEG",
+        "train/n00000002/a.JPEG",
+    ]
+    assert [item.label for item in dataset.splits["test"]] == [2]
+    assert "val" not in dataset.splits
+    assert dataset.splits["test"][0].source == tmp_path / "imagenet/images/val/n00000003/v.JPEG"
+
+
+def test_flat_imagenet_val_and_lacking_class_are_refused(tmp_path: Path) -> None:
+    folder = imagenet(tmp_path, "images/train/n00000001/a.JPEG", "images/val/v.JPEG")
+    with pytest.raises(DatasetError, match="no class folders"):
+        load("imagenet", folder)
+    touch(folder, "images/val/n00000001/v.JPEG")
+    with pytest.raises(DatasetError, match="no training pictures of 'missile', 'missile'"):
+        load("imagenet", folder)
+
+
+def test_imagenet_variants_label_their_own_way(tmp_path: Path) -> None:
+    v2 = "imagenetv2-matched-frequency-format-val"
+    imagenet(tmp_path / "imagenetv2", f"{v2}/2/a.jpeg", f"{v2}/0/a.jpeg")
+    imagenet(tmp_path / "imagenet-sketch", "images/n00000003/a.JPEG")
+    imagenet(tmp_path / "imagenet-adversarial", "imagenet-a/n00000003/a.jpg")
+    touch(tmp_path / "imagenet-adversarial/imagenet-a", "README.txt")
+    numbers = load("imagenet-v2", tmp_path)
+    assert [(i.id, i.label) for i in numbers.splits["test"]] == [("0/a.jpeg", 0), ("2/a.jpeg", 2)]
+    assert [i.label for i in load("imagenet-sketch", tmp_path).splits["test"]] == [2]
+    own = load("imagenet-a", tmp_path)
+    assert own.classnames == ("missile",)
+    assert [item.label for item in own.splits["test"]] == [0]

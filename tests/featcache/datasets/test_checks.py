@@ -1,0 +1,110 @@
+"""Paths and names of strangers: what is refused stays out, what is ordinary comes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featcache.datasets.checks import safe_id
+from featcache.errors import DatasetError, FeatcacheError
+from tests.featcache.datasets.ponds import SPLIT, ids, pond, read, touch
+
+EVIL_PATHS = ["/etc/passwd", "../x.jpg", "frog/../../x.jpg", "C:\\x.jpg", "c:x.jpg", "//host/x"]
+EVIL_PATHS += ["a\0.jpg", "a\n.jpg", "", ".", " ", "..", "frog\\1.jpg", "\ud800.jpg"]
+
+
+@given(st.text())
+def test_accepted_ids_stay_below_the_root(text: str) -> None:
+    root = Path("/root/of/pictures")
+    try:
+        id_ = safe_id(text, "here")
+    except DatasetError:
+        return
+    path = root / id_
+    assert path != root
+    assert path.resolve().is_relative_to(root)
+    assert ".." not in path.parts
+    assert safe_id(id_, "here") == id_
+    id_.encode()
+
+
+@given(st.lists(st.sampled_from(["a", "b c", ".x", "1.jpg"]), min_size=1))
+def test_ordinary_paths_are_accepted(parts: list[str]) -> None:
+    assert safe_id("/".join(parts), "here") == "/".join(parts)
+
+
+@pytest.mark.parametrize("path", [*EVIL_PATHS, 7, None, ["frog"], True])
+def test_hostile_paths_are_refused(tmp_path: Path, path: object) -> None:
+    pond(tmp_path, val=[[path, 0, "frog"]])
+    with pytest.raises(DatasetError, match=r"val entry 0: the path"):
+        read(tmp_path)
+
+
+def test_a_picture_in_two_splits_is_refused(tmp_path: Path) -> None:
+    pond(tmp_path, test=[["frog//1.jpg", 0, "frog"]])
+    with pytest.raises(DatasetError, match=r"frog/1\.jpg is listed twice, in train and test"):
+        read(tmp_path)
+
+
+def test_links_may_not_lead_out(tmp_path: Path) -> None:
+    folder = pond(tmp_path / "pond")
+    touch(tmp_path, "secret/1.jpg")
+    (folder / "images/frog/unlisted.jpg").symlink_to(tmp_path / "secret/1.jpg")
+    read(folder)
+    (folder / "images/frog/1.jpg").unlink()
+    (folder / "images/frog/1.jpg").symlink_to(tmp_path / "secret/1.jpg")
+    with pytest.raises(DatasetError, match="link that leads out"):
+        read(folder)
+
+
+@pytest.mark.parametrize("target", ["../../secret", "newt"])
+def test_linked_folders(tmp_path: Path, target: str) -> None:
+    folder = pond(tmp_path / "pond", val=[["linked/1.jpg", 0, "frog"]])
+    touch(tmp_path, "secret/1.jpg")
+    (folder / "images/linked").symlink_to(target)
+    if target == "newt":
+        assert ids(read(folder), "val") == ["linked/1.jpg"]
+    else:
+        with pytest.raises(DatasetError, match="link that leads out"):
+            read(folder)
+
+
+def test_a_ring_of_links_is_refused(tmp_path: Path) -> None:
+    pond(tmp_path, val=[["ring/1.jpg", 0, "frog"]])
+    (tmp_path / "images/ring").symlink_to("ring")
+    with pytest.raises(DatasetError):
+        read(tmp_path)
+
+
+def test_the_image_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    folder = pond(tmp_path / "pond")
+    (folder / "images").rename(tmp_path / "elsewhere")
+    (folder / "images").symlink_to(tmp_path / "elsewhere")
+    assert len(read(folder).splits["train"]) == 2
+
+
+def test_one_missing_picture_is_left_to_the_encoder_but_not_all(tmp_path: Path) -> None:
+    pond(tmp_path)
+    (tmp_path / "images/newt/2.jpg").unlink()
+    read(tmp_path)
+    (tmp_path / "images/frog/1.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"none of the 2 train pictures.*images/newt/2\.jpg"):
+        read(tmp_path)
+
+
+def test_paths_too_long_for_the_system_are_only_missing(tmp_path: Path) -> None:
+    pond(tmp_path, val=[["x" * 9999 + "/a.jpg", 0, "frog"], ["frog/2.jpg", 0, "frog"]])
+    assert len(read(tmp_path).splits["val"]) == 2
+
+
+def test_every_error_is_one_sentence_that_names_a_place(tmp_path: Path) -> None:
+    pond(tmp_path, val=[["../x.jpg", 0, "frog"]])
+    with pytest.raises(FeatcacheError) as caught:
+        read(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / SPLIT}, val entry 0: the path '../x.jpg' does not stay in the image folder; "
+        "write it relative to that folder, without '..'."
+    )

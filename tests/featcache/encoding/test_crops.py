@@ -1,0 +1,97 @@
+"""Workers decode ahead, results stay in order, and a bad picture is a reason."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featcache import ViewRecipe
+from featcache.datasets.dataset import Item
+from featcache.encoding.crops import Wanted, crops_ahead, crops_of, wanted_of
+from featcache.encoding.plan import Unit
+from featcache.pictures.preprocess import Preprocess
+from tests.featcache.encoding.noise import Noise, noise
+
+PREPROCESS = Preprocess(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+RECIPE = ViewRecipe(2, seed=1)
+
+
+class Slow:
+    """A picture that takes its time, and says who asked for it."""
+
+    asked: list[int] = []  # noqa: RUF012
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def pixels(self) -> NDArray[np.uint8]:
+        Slow.asked.append(self.number)
+        time.sleep(0.02 if self.number % 2 else 0)
+        return np.full((20, 20, 3), self.number, np.uint8)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_crops_come_in_order_and_not_all_at_once(workers: int) -> None:
+    Slow.asked.clear()
+    pictures = (Wanted(Item(str(i), Slow(i), 0), True, False) for i in range(40))
+    with crops_ahead(pictures, RECIPE, PREPROCESS, workers) as crops:
+        first = next(crops)
+        assert first.centre is not None
+        assert len(Slow.asked) <= 4 * workers + 1
+        rest = list(crops)
+    values = [int(each.centre[0, 0, 0]) for each in (first, *rest) if each.centre is not None]
+    assert values == list(range(40))
+    assert threading.active_count() < 40
+
+
+def test_a_caller_that_leaves_early_waits_for_no_more(tmp_path: Path) -> None:
+    Slow.asked.clear()
+    pictures = (Wanted(Item(str(i), Slow(i), 0), True, False) for i in range(100))
+    with crops_ahead(pictures, RECIPE, PREPROCESS, 1) as crops:
+        next(crops)
+    assert len(Slow.asked) <= 6
+
+
+def test_only_the_crops_that_are_wanted_are_made() -> None:
+    item = Item("x", Noise(3), 0)
+    both = crops_of(Wanted(item, True, True), RECIPE, PREPROCESS)
+    assert both.centre is not None
+    assert both.centre.shape == (16, 16, 3)
+    assert [view.shape for view in both.views] == [(16, 16, 3)] * 2
+    assert both.reason == ""
+    assert both.decode > 0
+    centre = crops_of(Wanted(item, True, False), RECIPE, PREPROCESS)
+    views = crops_of(Wanted(item, False, True), RECIPE, PREPROCESS)
+    assert (centre.views, views.centre) == ([], None)
+    np.testing.assert_array_equal(views.views, both.views)
+
+
+def test_a_bad_picture_is_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    empty = crops_of(Wanted(Item("x", tmp_path / "x.png", 0), True, True), RECIPE, PREPROCESS)
+    assert (empty.centre, empty.views, empty.reason) == (None, [], "the picture is empty.")
+    missing = crops_of(Wanted(Item("y", tmp_path / "y.png", 0), True, True), RECIPE, PREPROCESS)
+    assert (missing.centre, missing.views) == (None, [])
+    assert missing.reason == "No such file or directory"
+
+
+def test_pictures_are_those_of_the_units() -> None:
+    data = noise()
+    units = [
+        Unit("train", 2, 4, ("embedding",), ("embedding",), (3,)),
+        Unit("train", 5, 9, (), ("embedding",), (6, 8)),
+        Unit("test", 0, 1, ("patches",), (), ()),
+    ]
+    found = [(w.item.id, w.centre, w.views) for w in wanted_of(units, data)]
+    assert found == [
+        ("train/2", True, False),
+        ("train/3", True, True),
+        ("train/6", False, True),
+        ("train/8", False, True),
+        ("test/0", True, False),
+    ]

@@ -1,0 +1,55 @@
+"""Formats by suffix, and files that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featcache.errors import ImportRefusedError
+from featcache.interchange.files import by_suffix, load, save
+
+
+def test_every_format_is_found_by_its_file() -> None:
+    assert list(by_suffix()) == [".npz", ".safetensors"]
+    assert by_suffix()[".npz"].SUFFIXES == (".npz",)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_the_suffix_decides(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.b{suffix}"
+    save(path, {"x": np.arange(3)}, {"names": ["a"]})
+    assert load(path)["x"].tolist() == [0, 1, 2]
+    assert load(path)["names"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a", "a.npy", "a.NPZ"])
+def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with pytest.raises(ImportRefusedError) as error:
+        load(path)
+    assert str(error.value) == f"{path}: only .npz and .safetensors files are taken in."
+    with pytest.raises(ImportRefusedError) as error:
+        save(path, {}, {})
+    assert str(error.value) == f"{path}: give a name that ends in .npz or .safetensors."
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_files_that_cannot_be_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    with pytest.raises(ImportRefusedError) as error:
+        load(path)
+    assert str(error.value) == f"{path} does not exist."
+    path.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(ImportRefusedError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path} cannot be read as {suffix} without pickles: ")
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "features.npz"
+    np.savez(path, image_features=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ImportRefusedError, match="without pickles"):
+        load(path)

@@ -1,0 +1,186 @@
+"""Feature files in: real CLIP features, and what is refused leaves nothing behind."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from featcache import FeatureCache, import_features
+from featcache.errors import ImportRefusedError
+from featcache.interchange import importing
+from featcache.store import shard
+from tests.featcache.entries import arrays
+
+
+@pytest.mark.parametrize(("name", "rows"), [("RN50", 71.5), ("ViT-B-32", 81.3), ("ViT-L-14", 85.5)])
+def test_zero_shot_on_real_features_is_as_stated(
+    shared_data: Path, tmp_path: Path, name: str, rows: float
+) -> None:
+    path = shared_data / "whurs19" / f"CLIP_{name}.npz"
+    entry = import_features([path], "whurs19", name, FeatureCache(tmp_path))
+    assert entry.manifest["backbone"]["fingerprint"] == "unknown"
+    assert entry.manifest["normalised"]
+    images, text = entry.images("pool"), entry.text()
+    assert text.embedding.shape[:2] == (19, 106)
+    unit = text.embedding / np.linalg.norm(text.embedding, axis=-1, keepdims=True)
+    scores = images.embedding @ _unit(unit.mean(1)).T
+    assert round(100 * (scores.argmax(1) == images.label).mean(), 1) == rows
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _put(key: str, value: Any) -> Any:
+    return lambda given: given.update({key: value})
+
+
+def _nan(given: dict[str, np.ndarray]) -> None:
+    given["train_features"][4, 2] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_nan, "first is row 4"),
+        (_put("train_features", np.full((30, 8), 1e9, np.float32)), "not finite"),
+        (_put("val_features", np.ones((15, 7), np.float16)), "7 wide"),
+        (_put("val_labels", np.arange(15) % 4), "0 to 3"),
+        (_put("val_labels", np.arange(14) % 3), "15 whole numbers"),
+        (_put("train_labels", np.zeros(30, int)), "class 'dog' has no row"),
+        (_put("train_labels", np.zeros(30) + 0.5), "whole numbers"),
+        (_put("train_features", np.ones(30)), r"\[n, d\]"),
+        (_put("text_features", np.ones((5, 2, 8), np.float16)), "3 classes"),
+        (_put("text_features", np.ones((3, 2, 8)) * np.nan), "text_features holds"),
+        (_put("prompts", np.array(["a", "b", "c"])), "prompts"),
+        (lambda given: given.pop("classnames"), "no classnames"),
+        (lambda given: given.pop("text_features"), "no text_features"),
+        (lambda given: given.pop("test_labels"), "no test_labels"),
+        (lambda given: [given.pop(k) for k in list(given) if "features" in k], "no image features"),
+    ],
+)
+def test_refusals(tmp_path: Path, change: Any, words: str) -> None:
+    given = arrays()
+    change(given)
+    path = tmp_path / "features.npz"
+    np.savez(path, **given)
+    with pytest.raises(ImportRefusedError, match=words):
+        import_features([path], "x", "RN50", FeatureCache(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
+
+
+def _write(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.npz", **arrays({"train": 3, "test": 6}))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    once = hashlib.sha256(digest.encode()).hexdigest()
+    entry = import_features([path], "animals", "RN50", FeatureCache(tmp_path / "cache"))
+    assert entry.key == f"animals/RN50-quickgelu_openai/{once[:12]}"
+    manifest = dict(entry.manifest)
+    shards = manifest.pop("shards")
+    assert manifest == {
+        "format": 1,
+        "asked": ["train", "test"],
+        "view_sets": {},
+        "texts": {"imported": next(name for name in shards if name.startswith("text-imported-"))},
+        "dataset": {
+            "name": "animals",
+            "fingerprint": once[:16],
+            "classnames": ["cat", "dog", "emu"],
+            "splits": {"train": 3, "test": 6},
+            "flip": "unknown",
+        },
+        "backbone": {
+            "name": "RN50-quickgelu:openai",
+            "fingerprint": "unknown",
+            "width": 8,
+            "logit_scale": 100.0,
+            "logit_scale_from": "assumed, CLIP's 100",
+            "activation": "unknown",
+            "precision": "unknown",
+            "preprocess": "unknown",
+        },
+        "normalised": False,
+        "ids": "none",
+        "source": "imported",
+        "files": {"a.npz": digest},
+        "versions": {"featcache": version("featcache")},
+        "shard_rows": 65536,
+    }
+    record = shards["images-test-00000.h5"]
+    assert list(record) == ["kind", "split", "start", "stop", "bad", "bytes", "sha256"]
+    assert list(record.values())[:5] == ["images", "test", 0, 6, 0]
+    assert entry.complete
+    assert entry.problems() == []
+
+
+def test_what_a_file_says_is_taken(tmp_path: Path) -> None:
+    given = arrays({"pool": 6}) | {"ids": np.arange(6), "logit_scale": np.array(7.5)}
+    given["image_features"] = _unit(given["image_features"].astype(np.float32))
+    path = _write(tmp_path / "a.npz", **given)
+    entry = import_features([path], "x", "RN50", FeatureCache(tmp_path / "cache"))
+    assert entry.logit_scale == 7.5
+    assert entry.manifest["backbone"]["logit_scale_from"] == "file"
+    assert entry.manifest["ids"] == "known"
+    assert entry.manifest["normalised"] is True
+    assert entry.images("pool").id == ("0", "1", "2", "3", "4", "5")
+
+
+@pytest.mark.parametrize(("length", "normalised"), [(1.004, True), (1.006, False), (0.994, False)])
+def test_lengths_near_one_are_normalised(tmp_path: Path, length: float, normalised: bool) -> None:
+    given = arrays({"pool": 6})
+    given["image_features"] = length * _unit(given["image_features"].astype(np.float32))
+    path = _write(tmp_path / "a.npz", **given)
+    entry = import_features([path], "x", "RN50", FeatureCache(tmp_path / "cache"))
+    assert entry.manifest["normalised"] is normalised
+
+
+def test_several_files_are_one_entry(tmp_path: Path) -> None:
+    given = arrays({"train": 6})
+    text = {key: given.pop(key) for key in ("text_features", "prompts", "classnames")}
+    files = [_write(tmp_path / "a.npz", **given), _write(tmp_path / "b.npz", **text)]
+    entry = import_features(files, "x", "RN50", FeatureCache(tmp_path / "cache"))
+    assert list(entry.manifest["files"]) == ["a.npz", "b.npz"]
+    again = _write(tmp_path / "c.npz", prompts=given["train_labels"])
+    with pytest.raises(ImportRefusedError) as error:
+        import_features([*files, again], "x", "RN50", FeatureCache(tmp_path / "cache"))
+    assert str(error.value) == f"{again}: 'prompts' stands in an earlier file too."
+
+
+@pytest.mark.parametrize(("rows", "shards"), [(8, [(0, 4), (4, 8)]), (9, [(0, 4), (4, 8), (8, 9)])])
+def test_many_rows_are_several_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, shards: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr(importing, "SHARD_ROWS", 4)
+    given = arrays({"train": rows})
+    path = _write(tmp_path / "a.npz", **given)
+    entry = import_features([path], "x", "RN50", FeatureCache(tmp_path / "cache"))
+    listed = entry.manifest["shards"]
+    for number, (start, stop) in enumerate(shards):
+        record = listed[f"images-train-{number:05d}.h5"]
+        assert (record["start"], record["stop"]) == (start, stop)
+    assert len(listed) == len(shards) + 1
+    images = entry.images("train")
+    np.testing.assert_array_equal(images.embedding, given["train_features"])
+    assert images.label.tolist() == given["train_labels"].tolist()
+    assert images.valid.all()
+    assert images.reason == ("",) * rows
+
+
+def test_features_are_kept_as_half_floats(tmp_path: Path) -> None:
+    given = arrays({"train": 6})
+    given["train_features"] = given["train_features"].astype(np.float64) / 3
+    path = _write(tmp_path / "a.npz", **given)
+    entry = import_features([path], "x", "RN50", FeatureCache(tmp_path / "cache"))
+    held = shard.read(entry.folder / "images-train-00000.h5")["embedding"]
+    assert held.dtype == np.float16
+    np.testing.assert_array_equal(held, given["train_features"].astype(np.float16))

@@ -1,0 +1,111 @@
+"""Decoding equals Pillow's, and hostile files are one sentence."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from featcache.errors import PictureError
+from featcache.pictures.decode import MAX_PIXELS, decode
+from tests.featcache.pictures.samples import by_pillow, kinds, smooth, stored
+
+
+@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.filterwarnings("error")
+def test_pixels_are_pillows(kind: str, tmp_path: Path) -> None:
+    content = kinds()[kind]
+    file = tmp_path / "picture.jpg"  # the name's ending says nothing
+    file.write_bytes(content)
+    assert decode(content).shape == (61, 83, 3)
+    assert decode(content).dtype == np.uint8
+    with pytest.warns() if "see-through" in kind else nullcontext():
+        theirs = by_pillow(content)
+    np.testing.assert_array_equal(decode(file), theirs)
+    np.testing.assert_array_equal(decode(content), theirs)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims to be huge."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def huge_jpeg() -> bytes:
+    content = bytearray(stored(smooth(16, 16), "JPEG"))
+    at = content.index(b"\xff\xc0") + 5
+    content[at : at + 4] = struct.pack(">HH", 60000, 60000)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"I am no picture", "no picture of a known kind"),
+        (b"\xff\xd8", "no picture of a known kind"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "no picture of a known kind|damaged"),
+        (stored(smooth(90, 90), "JPEG")[:-300], "cut short or damaged"),
+        (stored(smooth(90, 90), "PNG")[:-300], "cut short or damaged"),
+        (stored(smooth(90, 90), "GIF")[:-900], "cut short or damaged"),
+        (stored(smooth(90, 90), "WEBP")[:-300], "cut short or damaged|known kind"),
+        (bomb(9000, 9000), "9000 x 9000 pixels"),
+        (bomb(10000, 10000), "64 million"),
+        (bomb(40000, 40000), "64 million"),
+        (huge_jpeg(), "60000 x 60000 pixels"),
+        (b"SIMPLE  =                    T" + bytes(2880), "no picture of a known kind"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_hostile_files_are_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.jpg"
+    file.write_bytes(content)
+    with pytest.raises(PictureError, match=reason) as error:
+        decode(file)
+    assert str(error.value).startswith("bad.jpg ")
+    with pytest.raises(PictureError, match=reason) as again:
+        decode(content)
+    assert "0x" not in str(again.value)  # a reason is stored, and must not change
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent.png", Path("/dev/zero")):
+        with pytest.raises(PictureError, match="does not exist or is no file"):
+            decode(path)
+
+
+class Drawn:
+    def __init__(self, pixels: Any) -> None:
+        self.array = pixels
+
+    def pixels(self) -> Any:
+        return self.array
+
+
+class Broken:
+    def pixels(self) -> Any:
+        raise KeyError("parquet")
+
+
+def test_a_picture_may_be_drawn() -> None:
+    array = np.array(smooth(9, 8))
+    np.testing.assert_array_equal(decode(Drawn(array)), array)
+    for wrong in (array.astype(float), array[..., 0], array[:0], None):
+        with pytest.raises(PictureError, match="is needed"):
+            decode(Drawn(wrong))
+    with pytest.raises(PictureError, match="limit"):
+        decode(Drawn(np.broadcast_to(array[:1, :1], (1, MAX_PIXELS + 1, 3))))
+    with pytest.raises(PictureError, match="gave no pixels"):
+        decode(Broken())

@@ -1,0 +1,141 @@
+"""Which entries there are, and the one that a user means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from featcache import FeatureCache
+from featcache.errors import CacheError, UnknownNameError
+from featcache.store.cache import default_root, same_name
+from featcache.store.entry import Entry, open_entry
+from featcache.store.writing import amend
+from tests.featcache.store.made import HEADER
+
+
+def stored(
+    root: Path, dataset: str, backbone: str = "ViT-B-16-quickgelu:openai", at: int = 0
+) -> Entry:
+    """An empty entry in the cache, last updated at that second."""
+    header = {**HEADER, "dataset": {**HEADER["dataset"], "name": dataset}}
+    header["backbone"] = {"name": backbone}
+    entry = open_entry(root / dataset / backbone.replace(":", "_") / "0123", header)
+    with amend(entry):
+        pass
+    os.utime(entry.folder / "manifest.json", (at, at))
+    return entry
+
+
+def test_entries_come_the_one_updated_last_last(tmp_path: Path) -> None:
+    for dataset, at in (("b", 5), ("c", 1), ("a", 5)):
+        stored(tmp_path, dataset, at=at)
+    (tmp_path / "x" / "y").mkdir(parents=True)
+    (tmp_path / "x" / "y" / "manifest.json").write_text("one level too high")
+    assert [entry.dataset for entry in FeatureCache(tmp_path).entries()] == ["c", "a", "b"]
+    assert FeatureCache(str(tmp_path)).find().dataset == "b"
+
+
+def test_the_newest_of_several_is_found(tmp_path: Path) -> None:
+    stored(tmp_path, "pets", at=2)
+    newest = stored(tmp_path, "pets", "RN50-quickgelu:openai", at=3)
+    stored(tmp_path, "cars", at=4)
+    cache = FeatureCache(tmp_path)
+    assert cache.find("pets").key == newest.key
+    assert cache.find("pets", "ViT-B-16").backbone == "ViT-B-16-quickgelu:openai"
+    assert cache.find(backbone="RN50").dataset == "pets"
+    assert cache.find(newest.key).key == newest.key
+
+
+@pytest.mark.parametrize("asked", ["oxford-pets", "Oxford_Pets", "OXFORDPETS"])
+def test_data_sets_in_any_spelling(tmp_path: Path, asked: str) -> None:
+    stored(tmp_path, "oxford-pets")
+    assert FeatureCache(tmp_path).find(asked).dataset == "oxford-pets"
+    assert same_name(asked, "oxford-pets")
+    assert not same_name(asked, "oxford-pet")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("ViT-B-16-quickgelu:openai", True),
+        ("ViT-B-16-quickgelu_openai", True),  # the folder
+        ("ViT-B/16", True),
+        ("vit-b-16,openai", True),
+        ("ViT-B-16:openai", True),
+        ("ViT-B-16:laion2b", False),
+        ("ViT-B-1", False),
+        ("openai", False),
+    ],
+)
+def test_backbones_in_any_spelling(tmp_path: Path, asked: str, found: bool) -> None:
+    stored(tmp_path, "pets")
+    if found:
+        assert FeatureCache(tmp_path).find("pets", asked).dataset == "pets"
+        return
+    with pytest.raises(UnknownNameError) as error:
+        FeatureCache(tmp_path).find("pets", asked)
+    assert str(error.value) == (
+        f"unknown cached backbone {asked!r}; known are: ViT-B-16-quickgelu:openai. "
+        "See `featcache ls`."
+    )
+
+
+def test_unknown_data_sets_offer_those_there_are(tmp_path: Path) -> None:
+    stored(tmp_path, "pets")
+    with pytest.raises(UnknownNameError) as error:
+        FeatureCache(tmp_path).find("cars")
+    assert str(error.value) == (
+        "unknown cached data set 'cars'; known are: pets. See `featcache ls`."
+    )
+
+
+def test_a_key_may_be_given_in_part(tmp_path: Path) -> None:
+    pets, more = stored(tmp_path, "pets", at=1), stored(tmp_path, "pets-more", at=2)
+    cache = FeatureCache(tmp_path)
+    assert cache.get(more.key).key == more.key
+    assert cache.get("more").key == more.key
+    with pytest.raises(CacheError) as error:
+        cache.get("pets")
+    assert str(error.value) == (
+        f"'pets' could be any of {pets.key}, {more.key}; give more of the key."
+    )
+    with pytest.raises(UnknownNameError, match=r"unknown cache key 'cars'.*See `featcache ls`"):
+        cache.get("cars")
+
+
+def test_a_whole_key_is_never_ambiguous(tmp_path: Path) -> None:
+    short = stored(tmp_path, "pets")
+    stored(tmp_path, "more-pets")
+    assert FeatureCache(tmp_path).get(short.key).key == short.key
+
+
+def test_an_ambiguous_key_lists_six(tmp_path: Path) -> None:
+    for number in range(7):
+        stored(tmp_path, f"pets{number}", at=number)
+    with pytest.raises(CacheError) as error:
+        FeatureCache(tmp_path).get("pets")
+    assert "pets5/" in str(error.value)
+    assert "pets6/" not in str(error.value)
+
+
+def test_an_empty_cache_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(CacheError) as error:
+        FeatureCache(tmp_path).find()
+    assert str(error.value) == (
+        f"the cache {tmp_path} is empty; fill it with `featcache encode --dataset NAME`."
+    )
+
+
+def test_the_root_is_given_or_of_the_environment_or_of_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FEATCACHE_HOME", "~/mine")
+    assert FeatureCache().root == default_root() == tmp_path / "mine"
+    assert FeatureCache("~/other").root == tmp_path / "other"
+    monkeypatch.delenv("FEATCACHE_HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert default_root().name == "featcache"
+    assert default_root().is_relative_to(tmp_path)

@@ -1,0 +1,108 @@
+"""Rows come in the order in which they are asked for, from whatever shards hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featcache.errors import DamagedShardError
+from featcache.store import rows, shard
+from featcache.store.entry import Entry
+from featcache.store.manifest import listed
+from tests.featcache.store.made import ROWS, VIEWED, made
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    return made(tmp_path_factory.mktemp("cache"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(wanted=st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=25))
+def test_picked_rows_are_those_asked_for(entry: Entry, wanted: list[int]) -> None:
+    records = listed(entry.manifest, "images", "train")
+    found = rows.pick(entry.folder, records, "embedding", np.array(wanted))
+    assert found is not None
+    assert found.dtype == np.float16
+    assert found.tolist() == [[r, r + 0.5] for r in wanted]
+
+
+def test_no_rows_are_none(entry: Entry) -> None:
+    records = listed(entry.manifest, "images", "train")
+    assert rows.pick(entry.folder, records, "embedding", np.zeros(0, np.int64)) is None
+
+
+@pytest.mark.parametrize(("many", "whole"), [(24, False), (25, True), (26, True)])
+def test_many_rows_of_a_shard_come_with_all_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, whole: bool
+) -> None:
+    shard.write(tmp_path / "x", {"x": np.arange(100)})
+    records = {"x": {"start": 50, "stop": 150, "bytes": (tmp_path / "x").stat().st_size}}
+    asked: list[Any] = []
+    read = shard.read
+
+    def spied(path: Path, name: str, places: Any) -> Any:
+        asked.append(places)
+        return read(path, name, places)
+
+    monkeypatch.setattr(shard, "read", spied)
+    # The same row twice is read once: it does not count as two.
+    wanted = np.array([50, *range(50, 50 + many)])
+    found = rows.pick(tmp_path, records, "x", wanted)
+    assert found is not None
+    assert found.tolist() == [0, *range(many)]
+    assert (len(asked[0]) == 0) == whole
+
+
+@settings(max_examples=40, deadline=None)
+@given(wanted=st.lists(st.sampled_from(VIEWED), min_size=1, max_size=12))
+def test_picked_views_are_those_of_the_rows(entry: Entry, wanted: list[int]) -> None:
+    records = listed(entry.manifest, "views", "train", "new")
+    count, found = rows.pick_views(entry.folder, records, "embedding", np.array(wanted))
+    assert count == len(wanted)
+    assert found is not None
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    assert found.tolist() == [[[r, 10 * v] for r in wanted] for v in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(("wanted", "have"), [([0, 1], 1), ([1, 3], 0), ([9, 8, 0, 9], 3)])
+def test_rows_without_views_are_counted(entry: Entry, wanted: list[int], have: int) -> None:
+    records = listed(entry.manifest, "views", "train", "new")
+    found = rows.pick_views(entry.folder, records, "embedding", np.array(wanted))
+    assert found == (have, None)
+
+
+def test_shards_without_any_of_the_rows_are_not_opened(
+    entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    read = shard.read
+
+    def spied(path: Path, *rest: Any) -> Any:
+        opened.append(path.name)
+        return read(path, *rest)
+
+    monkeypatch.setattr(shard, "read", spied)
+    rows.pick(entry.folder, listed(entry.manifest, "images", "train"), "label", np.array([4, 7]))
+    assert opened == ["images-train-00001.h5"]
+
+
+def test_a_shard_of_another_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    path.write_bytes(b"12345")
+    assert rows.path_of(tmp_path, "x.h5", {"bytes": 5}) == path
+    for expected in (4, 6):
+        with pytest.raises(DamagedShardError) as error:
+            rows.path_of(tmp_path, "x.h5", {"bytes": expected})
+        assert str(error.value) == (
+            f"{path} has 5 bytes where the manifest lists {expected}; "
+            "delete it and encode again to write it anew."
+        )
+    # A missing one is told by whoever opens it.
+    assert rows.path_of(tmp_path, "y.h5", {"bytes": 5}) == tmp_path / "y.h5"

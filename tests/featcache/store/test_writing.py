@@ -1,0 +1,79 @@
+"""Shards are listed when all of them are on disk, and the bytes follow from the content."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from featcache.errors import CacheError
+from featcache.store import shard
+from featcache.store.entry import reload
+from featcache.store.writing import NewShard, image_arrays, put, put_text, text_name
+from tests.featcache.store.made import half, made
+
+
+def test_records_say_what_was_given_then_size_and_hash(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    record = entry.manifest["shards"]["views-train-new-00000.h5"]
+    assert list(record) == ["kind", "split", "start", "stop", "set", "bytes", "sha256"]
+    assert record["bytes"] == (entry.folder / "views-train-new-00000.h5").stat().st_size
+    text = entry.manifest["shards"][entry.manifest["texts"]["seven"]]
+    assert list(text) == ["kind", "bank", "bytes", "sha256"]
+    assert (text["kind"], text["bank"]) == ("text", "seven")
+    assert list(entry.manifest["shards"]["projection.h5"]) == ["kind", "bytes", "sha256"]
+    assert list(entry.manifest["shards"]) == sorted(entry.manifest["shards"])
+
+
+def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
+    one, other = made(tmp_path / "one"), made(tmp_path / "other")
+    assert json.dumps(one.manifest) == json.dumps(other.manifest)
+
+
+def test_none_is_listed_unless_all_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = made(tmp_path)
+    write = shard.write
+
+    def full(path: Path, arrays: Any) -> Any:
+        if path.name == "b.h5":
+            raise CacheError("full")
+        return write(path, arrays)
+
+    monkeypatch.setattr(shard, "write", full)
+    new = [NewShard(name, {"kind": "x"}, {"x": half([1])}) for name in ("a.h5", "b.h5")]
+    with pytest.raises(CacheError, match="full"):
+        put(entry, new)
+    assert (entry.folder / "a.h5").exists()
+    assert reload(entry).manifest == entry.manifest
+    put(entry, new[:1])
+    assert set(reload(entry).manifest["shards"]) - set(entry.manifest["shards"]) == {"a.h5"}
+
+
+def test_a_bank_is_half_floats_class_by_class(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    put_text(entry, "mine", np.array([[1, 2], [3, 4], [5, 6]]), [["a", "b"], ["c"]])
+    listed = reload(entry).manifest
+    assert list(listed["texts"])[-1] == "mine"
+    held = shard.read(entry.folder / listed["texts"]["mine"])
+    assert held["embedding"].dtype == np.float16
+    assert held["class"].tolist() == [0, 0, 1]
+    assert held["class"].dtype == np.int64
+    assert held["prompt"].tolist() == [b"a", b"b", b"c"]
+
+
+def test_the_name_of_a_bank_follows_its_prompts() -> None:
+    assert text_name("mine", [["a"], ["b"]]) == text_name("mine", (("a",), ("b",)))
+    assert text_name("mine", [["a"], ["b"]]) == "text-mine-969261ea.h5"
+    assert len({text_name("mine", p) for p in ([["a", "b"]], [["a"], ["b"]], [["b"], ["a"]])}) == 3
+
+
+def test_arrays_of_images_stand_in_the_order_of_the_format() -> None:
+    arrays = image_arrays(half([[1]]), [3], ["ä"], np.array([True]), [""])
+    assert list(arrays) == ["embedding", "id", "label", "reason", "valid"]
+    assert arrays["label"].dtype == np.int64
+    assert arrays["id"].tolist() == ["ä".encode()]

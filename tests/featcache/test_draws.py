@@ -1,0 +1,91 @@
+"""CoOp's draw: the same rows as the original's, whatever the list looks like."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featcache import draws
+from featcache.draws import draw_rows, drawable
+
+labels_of = st.lists(st.integers(0, 5), max_size=40)
+
+
+def dassl(labels: Sequence[int], shots: int, seed: int) -> list[int]:
+    """`generate_fewshot_dataset` and `split_dataset_by_label`, as Dassl has them."""
+    rng = random.Random(seed)
+    by_label = defaultdict(list)
+    for row, label in enumerate(labels):
+        by_label[label].append(row)
+    drawn = []
+    for rows in by_label.values():
+        drawn.extend(rng.sample(rows, shots) if len(rows) >= shots else rows)
+    return drawn
+
+
+@given(labels_of, st.integers(1, 8), st.integers(0, 99))
+def test_a_draw_is_dassls(labels: list[int], shots: int, seed: int) -> None:
+    assert draw_rows(labels, shots, random.Random(seed)) == dassl(labels, shots, seed)
+
+
+@given(labels_of, st.integers(1, 8), st.integers(0, 99))
+def test_a_draw_has_so_many_rows_of_each_class(labels: list[int], shots: int, seed: int) -> None:
+    drawn = draw_rows(labels, shots, random.Random(seed))
+    assert len(set(drawn)) == len(drawn)
+    kept = [labels[row] for row in drawn]
+    assert list(dict.fromkeys(kept)) == list(dict.fromkeys(labels))  # order of first appearance
+    for label in set(labels):
+        assert kept.count(label) == min(shots, labels.count(label))
+
+
+def test_a_draw_never_changes() -> None:
+    """Caches and published numbers depend on these rows."""
+    labels = [2, 0, 2, 0, 2, 0, 1, 2]
+    assert draw_rows(labels, 2, random.Random(1)) == [2, 4, 1, 3, 6]
+    assert draw_rows(labels, 1, random.Random(3)) == [2, 5, 6]
+
+
+def test_a_class_that_just_suffices_is_shuffled_and_a_smaller_one_is_not() -> None:
+    assert draw_rows([0] * 4, 4, random.Random(1)) == random.Random(1).sample(range(4), 4)
+    assert draw_rows([0] * 4, 4, random.Random(1)) != [0, 1, 2, 3]
+    assert draw_rows([0] * 4, 5, random.Random(1)) == [0, 1, 2, 3]
+
+
+def test_one_generator_goes_through_all_lists() -> None:
+    """The train list is drawn before the val list, from one stream of random numbers."""
+    rng = random.Random(1)
+    first, second = (draw_rows([0] * 9, 3, rng) for _ in range(2))
+    assert first != second
+    assert first == draw_rows([0] * 9, 3, random.Random(1))
+
+
+def test_labels_of_any_whole_kind_are_one_class() -> None:
+    labels = [np.int64(0), 0, np.int32(1), True]
+    assert draw_rows(labels, 9, random.Random(1)) == [0, 1, 2, 3]
+
+
+def test_the_protocol_is_coops() -> None:
+    assert draws.SHOTS == (1, 2, 4, 8, 16)
+    assert draws.SEEDS == (1, 2, 3)
+    assert draws.VAL_SHOTS == 4
+
+
+@given(labels_of)
+def test_drawable_rows_are_those_of_all_draws(labels: list[int]) -> None:
+    wanted = {row for k in (1, 2, 4, 8, 16) for s in (1, 2, 3) for row in dassl(labels, k, s)}
+    assert drawable(labels) == sorted(wanted)
+    some = {row for k in (1, 3) for s in (5, 6) for row in dassl(labels, k, s)}
+    assert drawable(labels, iter((1, 3)), iter((5, 6))) == sorted(some)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 15, 16, 17])
+def test_small_lists_are_drawable_whole(rows: int) -> None:
+    found = drawable([0] * rows)
+    assert found == sorted(found)
+    assert found == list(range(rows)) or rows > 16
