@@ -8,7 +8,7 @@ LOWEST_PYTHON ?= python3.11
 LOWEST := .venv-lowest/bin
 LOWEST_STAMP := .venv-lowest/.installed
 
-.PHONY: demo test test-slow test-lowest lint format bench results clean
+.PHONY: demo test test-slow test-lowest mutants lint format bench results clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -21,6 +21,10 @@ test-slow: $(STAMP)
 
 test-lowest: $(LOWEST_STAMP)
 	$(LOWEST)/python -m pytest -n auto
+
+# Small mistakes put into the core rooms, to see which of them their tests would not notice.
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
