@@ -3,16 +3,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow lint format bench results clean
+# The lowest versions that pyproject.toml allows have wheels for Python 3.11 and no later one.
+LOWEST_PYTHON ?= python3.11
+LOWEST := .venv-lowest/bin
+LOWEST_STAMP := .venv-lowest/.installed
+
+.PHONY: demo test test-slow test-lowest mutants lint format bench results clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+test-lowest: $(LOWEST_STAMP)
+	$(LOWEST)/python -m pytest -n auto
+
+# Small mistakes put into the core rooms, to see which of them their tests would not notice.
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -35,5 +47,13 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+# Begun anew each time: what is installed already and allowed is kept, however high.
+$(LOWEST_STAMP): pyproject.toml
+	$(LOWEST_PYTHON) -m venv --clear .venv-lowest
+	$(LOWEST)/pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python \
+		--resolution lowest-direct --editable '.[dev]'
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info demo-results
+	rm -rf .venv .venv-lowest build dist *.egg-info demo-results
