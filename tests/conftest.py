@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.typed import Answer, Type
 
 if TYPE_CHECKING:
     from featcache.backbones.backbone import Backbone
@@ -66,3 +69,59 @@ def tiny(tiny_folder: Path) -> Backbone:
     from featcache import load_backbone
 
     return load_backbone(f"local-dir:{tiny_folder}", device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def type_in(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Type:
+    """Type a command line in an empty folder with an empty cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEATCACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("FEATCACHE_DATA", raising=False)
+
+    import cli
+
+    def run(line: str, *more: str) -> Answer:
+        command, *words = [*line.split(), *more]
+        monkeypatch.setattr(sys, "argv", [command, *words])
+        capsys.readouterr()
+        status = 0
+        try:
+            getattr(cli, command)()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Answer(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def filled(type_in: Type, tmp_path: Path) -> Type:
+    """The same with a small imported data set, `animals`, in the cache."""
+    import numpy as np
+
+    from tests.adapters.entries import arrays
+
+    np.savez(tmp_path / "animals.npz", **arrays())
+    assert type_in("featcache import animals.npz --dataset animals --backbone RN50").status == 0
+    return type_in
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two classes of eight pictures, reddish and bluish noise."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, tint in (("red", (255, 60, 60)), ("blue", (60, 60, 255))):
+        folder = tmp_path / "mine" / name
+        folder.mkdir(parents=True)
+        for i in range(8):
+            pixels = (rng.random((40, 50, 3)) * tint).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "mine"

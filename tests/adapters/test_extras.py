@@ -23,7 +23,7 @@ from featcache.pictures.views import ViewRecipe
 from featcache.prompts import bank
 from featcache.store.entry import Entry
 from tests.adapters import synthetic
-from tests.featcache.test_encode import noise
+from tests.featcache.encoding.noise import noise
 
 BOTH = ("pre-projection", "patches")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.report.build import rank
 from adapters.report import comparison, published, rows, sweeps
+from adapters.report.build import rank
 from adapters.results import Results
 from featcache.errors import CacheError, ConfigError, UnknownNameError
 from tests.adapters.rows import frame, row

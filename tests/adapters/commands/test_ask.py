@@ -1,0 +1,83 @@
+"""Questions to saved adapters: from pictures to an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.typed import Type
+
+
+def test_own_pictures_from_encode_to_predict(
+    type_in: Type, pictures: Path, tiny_folder: Path
+) -> None:
+    encode = (
+        f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} "
+        "--views 2 --batch-size 8"
+    )
+    first = type_in(encode, "--json")
+    assert first.status == 0
+    assert first.json["encoded"] == 16
+    assert first.json["complete"]
+    again = type_in(encode)
+    assert again.status == 0
+    assert "Nothing to encode" in again.out
+
+    fit = type_in("adapters fit --method tip-adapter --shots 2 --policy none --json")
+    assert fit.status == 0
+    document = fit.json
+    wanted = {"method", "dataset", "backbone", "shots", "seed", "policy", "accuracy", "n_test",
+              "fit_seconds", "hyperparameters", "adapter"}  # fmt: skip
+    assert wanted <= document.keys()
+    assert document["views"] == 2
+
+    score = type_in("adapters evaluate --json", document["adapter"])
+    assert score.json["accuracy"] == document["accuracy"]
+    picture = str(pictures / "red" / "0.png")
+    guess = type_in("adapters predict --json", document["adapter"], picture)
+    assert guess.json[0]["classes"][0] in ("red", "blue")
+    assert sum(guess.json[0]["scores"]) == pytest.approx(1)
+    missing = type_in("adapters predict", document["adapter"], "nowhere.png")
+    assert missing.status == 1
+    assert "nowhere.png" in missing.err
+
+
+def test_extras_from_encode_to_predict(type_in: Type, pictures: Path, tiny_folder: Path) -> None:
+    encode = f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} --views 2"
+    assert type_in(encode).status == 0
+    fit = "adapters fit --shots 2 --policy none --json --method"
+    refused = type_in(fit, "prolip")
+    assert refused.status == 1
+    assert "--extra pre-projection`" in refused.err
+    wrong = type_in(encode, "--extra", "pre_projection")
+    assert wrong.status == 1
+    assert "known are: patches, pre-projection" in wrong.err
+
+    more = type_in(encode, "--extra", "pre-projection,patches", "--json").json
+    assert (more["encoded"], more["prompts"]) == (16, 0)
+    assert type_in(encode, "--prompts", "negative").status == 0
+    info = type_in("featcache info mine --json").json
+    assert info["extras"].keys() == {"pre-projection", "patches"}
+    listed = type_in("featcache ls").out
+    assert "negative" in listed
+    assert "pre-projection patches" in listed
+    assert type_in("featcache verify").status == 0
+
+    picture = str(pictures / "red" / "0.png")
+    used = {
+        "prolip": ["pre-projection"],
+        "sgva": ["pre-projection"],
+        "attn-adapter": ["patches"],
+        "hegraph-adapter": ["negative prompts"],
+        "tip-adapter": [],
+        "sum:prolip+attn-adapter+tip-adapter": ["patches", "pre-projection"],
+        "tip-adapter@prolip": ["pre-projection"],
+    }
+    for method, extras in used.items():
+        row = type_in(fit, method).json
+        assert row["extras"] == extras
+        score = type_in("adapters evaluate --json", row["adapter"])
+        assert score.json["accuracy"] == row["accuracy"]
+        guess = type_in("adapters predict --json", row["adapter"], picture)
+        assert guess.json[0]["classes"][0] in ("red", "blue")

@@ -1,0 +1,76 @@
+"""`adapters sweep` from a dry run to the table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from tests.typed import Type
+
+
+def test_a_sweep_from_dry_run_to_table(filled: Type, tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text("method: [zero-shot, ncm]\nseed: [1, 2]\n")
+    line = "adapters sweep grid.yaml --shots 1,2 --jobs 1 --json"
+    assert filled(f"{line} --dry-run").json == {"runs": 8, "before": 0}
+    first = filled(line).json
+    assert (first["runs"], first["done"], first["failed"]) == (8, 8, 0)
+    again = filled(line).json
+    assert (again["before"], again["done"]) == (8, 0)
+    rows = filled("adapters results --where method=ncm --where shots=2 --json").json
+    assert [row["seed"] for row in rows] == [1, 2]
+    assert "zero-shot" in filled("adapters results").out
+    assert filled("adapters results --format markdown").out.count("\n") == 2 + 8
+    assert filled("adapters results --out rows.csv").status == 0
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1 + 8
+    fit = filled("adapters fit --method ncm --shots 2 --json").json
+    assert fit["run"] in {row["run"] for row in rows}
+    assert len(filled("adapters results --json").json) == 8
+
+
+def test_a_sweep_with_failures_says_so_at_the_end(
+    filled: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapters.sweeping.worker import Worker
+
+    def breaks(worker: Worker, run: Any) -> Any:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(Worker, "_rows", breaks)
+    answer = filled("adapters sweep --method zero-shot --shots 1,2 --jobs 1 --json")
+    assert answer.status == 1
+    assert answer.json["failed"] == 2
+    assert answer.err.splitlines()[-1].startswith("error: 2 of 2 runs failed")
+    rows = filled("adapters results --where status=failed --json").json
+    assert {row["reason"] for row in rows} == {"MemoryError: no more"}
+
+
+def test_ctrl_c_ends_a_sweep_and_keeps_its_rows(filled: Type, tmp_path: Path) -> None:
+    import os
+    import signal
+    import time
+
+    from adapters.results import Results
+
+    # Fits of a tenth of a second, so that the sweep is not over before the signal comes.
+    command = [sys.executable, "-c", "import cli; cli.adapters()", "sweep", "--method", "taskres"]
+    command += ["--shots", "1,2,3,4,5,6,7,8", "--seed", ",".join(map(str, range(100)))]
+    command += ["--stack", "off"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent)}
+    driver = subprocess.Popen(
+        [*command, "--jobs", "1"], env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    results = Results(tmp_path / "runs" / "results.sqlite")
+    while driver.poll() is None and (not results.path.exists() or len(results.frame()) < 5):
+        time.sleep(0.01)
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate()
+    assert driver.returncode == 130
+    assert said == "stopped; run the same command again to go on.\n"
+    frame = results.frame()
+    assert 5 <= len(frame) < 800
+    assert set(frame["status"]) == {"done"}
