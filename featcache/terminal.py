@@ -1,13 +1,16 @@
-"""What commands of both packages show and read: text for people, one document for programs."""
+"""What commands of both packages show and read: text for people, a document, words, completions."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from featcache.errors import FeatcacheError
 
@@ -21,6 +24,14 @@ APP: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+
+Cache = Annotated[
+    Path | None,
+    typer.Option(envvar="FEATCACHE_HOME", help="Cache root; the platform's cache folder if unset."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Names = Callable[[typer.Context], Iterable[str]]
+Completer = Callable[[typer.Context, str], list[str]]
 
 
 def people(as_json: bool) -> Console:
@@ -101,3 +112,27 @@ def one_of(option: str, value: str, allowed: Sequence[str]) -> None:
     """Raise `FeatcacheError` where an option has none of the allowed values."""
     if value not in allowed:
         raise FeatcacheError(f"{option} takes {' or '.join(allowed)}, got {value!r}.")
+
+
+def completing(names: Names, listed: bool = False) -> Completer:
+    """What Typer calls with the beginning of a word; with `listed` it may follow a comma.
+
+    Whatever goes wrong, such as a damaged cache, gives no names.
+    """
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",") if listed else ("", "", incomplete)
+        try:
+            known = list(names(context))
+        except Exception:  # an error would stand in the middle of the line that is being typed
+            return []
+        left = [name for name in known if name.startswith(begun) and name not in before.split(",")]
+        return [f"{before}{comma}{name}" for name in left]
+
+    return complete
+
+
+def fixed(names: Iterable[str], listed: bool = False) -> Completer:
+    """Such a callback for names that are always the same."""
+    known = tuple(names)
+    return completing(lambda context: known, listed)

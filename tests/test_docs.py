@@ -57,11 +57,12 @@ def test_commands_of_the_documents_exist() -> None:
     """Options named in the documents are options of the command line."""
     from typer.main import get_command
 
-    import cli
+    from adapters.commands.app import app as adapters
+    from featcache.commands.app import app as featcache
 
     known = {
         option
-        for app in (cli.featcache_app, cli.adapters_app)
+        for app in (featcache, adapters)
         for command in get_command(app).commands.values()
         for parameter in command.params
         for option in parameter.opts

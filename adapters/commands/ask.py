@@ -12,8 +12,8 @@ import typer
 
 from adapters.commands.options import AdapterFolder
 from featcache import terminal
-from featcache.commands.options import Cache, Json
 from featcache.errors import FeatcacheError
+from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
     from adapters.adapter import Adapter

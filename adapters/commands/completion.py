@@ -10,9 +10,9 @@ from adapters import registry
 from adapters.expression import leaves
 from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
-from featcache.commands.completion import completing, fixed
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
+from featcache.terminal import completing, fixed
 
 ALL = "all"
 

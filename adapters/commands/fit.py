@@ -11,7 +11,7 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Transfer
 from featcache import terminal
-from featcache.commands.options import Cache, Json
+from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
     from rich.console import Console

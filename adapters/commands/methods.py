@@ -9,7 +9,7 @@ import typer
 
 from adapters.commands import completion
 from featcache import terminal
-from featcache.commands.options import Json
+from featcache.terminal import Json
 
 
 def methods(

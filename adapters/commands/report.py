@@ -10,7 +10,7 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, AdapterFolder, Where
 from featcache import terminal
-from featcache.commands.options import Cache, Json
+from featcache.terminal import Cache, Json
 
 
 def report(

@@ -9,7 +9,7 @@ import typer
 
 from adapters.commands.options import RESULTS, Where
 from featcache import terminal
-from featcache.commands.options import Json
+from featcache.terminal import Json
 
 
 def results(

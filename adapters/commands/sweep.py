@@ -11,8 +11,8 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Transfer
 from featcache import terminal
-from featcache.commands.options import Cache, Json
 from featcache.errors import SweepError
+from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
     from adapters.sweeping.search import Best

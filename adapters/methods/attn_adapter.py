@@ -178,6 +178,9 @@ method = Method(
     class_vectors=class_vectors,
     reads=frozenset({"patches"}),
     source="arXiv 2509.03895",
-    status="the local-global part, in a form of ours, where patches are cached; else the memory part alone; its settings were not found and are ours",
+    status=(
+        "the local-global part, in a form of ours, where patches are cached; else the memory part"
+        " alone; its settings were not found and are ours"
+    ),
     new_classes="without a memory",
 )

@@ -7,9 +7,9 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. Wh
 know is let go the least. SGD with momentum, 300 epochs, no validation, last epoch: nothing is
 chosen. Uses of the cache: the views of each support picture, all for lambda and one at random a
 picture and epoch to train on (one will do), text. Differs from the released code: the texts are
-brought to one norm r, as raw texts of CLIP have it (see `adapters.methods._heads`); the optional outer
-step on lambda is left out. Nothing lets the constraint go as shots grow, so that zs-lp is better
-from two shots on (WHU-RS19).
+brought to one norm r, as raw texts of CLIP have it (see `adapters.methods._heads`); the optional
+outer step on lambda is left out. Nothing lets the constraint go as shots grow, so that zs-lp is
+better from two shots on (WHU-RS19).
 """
 
 from __future__ import annotations

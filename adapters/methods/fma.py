@@ -244,5 +244,8 @@ method = Method(
     criterion="cross-entropy",
     presets=PRESETS,
     source="arXiv 2510.14543",
-    status="fast recipe by default; `preset=code` and `preset=paper` keep the 200-epoch recipes; the number of steps is chosen on validation",
+    status=(
+        "fast recipe by default; `preset=code` and `preset=paper` keep the 200-epoch recipes; the"
+        " number of steps is chosen on validation"
+    ),
 )

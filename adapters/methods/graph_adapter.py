@@ -121,6 +121,9 @@ method = Method(
     class_vectors=class_vectors,
     criterion="cross-entropy",
     source="arXiv 2309.13625",
-    status="any number of classes in one graph; edges and initial weights ours, for the released code is not complete",
+    status=(
+        "any number of classes in one graph; edges and initial weights ours, for the released "
+        "code is not complete"
+    ),
     new_classes="unless `class_bias`",
 )

@@ -144,5 +144,8 @@ method = Method(
     criterion="cross-entropy",
     reads=frozenset({"negative prompts"}),
     source="arXiv 2410.07854",
-    status="**unofficial**: one reading; negative prompts of our wording where they are cached, else their nodes are made from the positive texts",
+    status=(
+        "**unofficial**: one reading; negative prompts of our wording where they are cached, else"
+        " their nodes are made from the positive texts"
+    ),
 )

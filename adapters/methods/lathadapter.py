@@ -276,5 +276,9 @@ method = Method(
     criterion="cross-entropy",
     presets={"default": {}, "plain": {"weight": 0.0}},
     source="arXiv 2508.11176",
-    status="**reconstruction**: the adapters' form, the attributes, hyperbolic model and regulariser are not known from the abstract; every such choice is a setting; `preset=plain` leaves the hierarchy out",
+    status=(
+        "**reconstruction**: the adapters' form, the attributes, hyperbolic model and regulariser"
+        " are not known from the abstract; every such choice is a setting; `preset=plain` leaves "
+        "the hierarchy out"
+    ),
 )

@@ -87,5 +87,8 @@ method = Method(
     space=space,
     criterion="cross-entropy",
     source="Huang et al. 2024, arXiv 2404.02285",
-    status="bias from zero; number of steps by least validation cross-entropy; `variant=code` keeps the released gradient of alpha",
+    status=(
+        "bias from zero; number of steps by least validation cross-entropy; `variant=code` keeps "
+        "the released gradient of alpha"
+    ),
 )

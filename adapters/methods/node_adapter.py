@@ -276,6 +276,9 @@ method = Method(
     criterion="cross-entropy",
     presets={"local": {"field": "local"}},
     source="arXiv 2407.08672",
-    status="**reconstruction**: the sources leave the network, solver and recipe open; every such choice is a setting",
+    status=(
+        "**reconstruction**: the sources leave the network, solver and recipe open; every such "
+        "choice is a setting"
+    ),
     new_classes="from their text alone",
 )

@@ -111,5 +111,8 @@ method = Method(
     logits_over=logits_over,
     presets=PRESETS,
     source="CVPR 2025",
-    status="from third parties' copies of the code; one grid of ours, the published ones are presets; one view by default, Nyström above 3,200 rows",
+    status=(
+        "from third parties' copies of the code; one grid of ours, the published ones are "
+        "presets; one view by default, Nyström above 3,200 rows"
+    ),
 )

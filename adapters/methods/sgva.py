@@ -157,6 +157,9 @@ method = Method(
     class_vectors=class_vectors,
     reads=frozenset({"pre-projection"}),
     source="SgVA-CLIP, arXiv 2211.16191",
-    status="the visual adapter with its three losses, on pre-projection features where they are cached, else on final embeddings; no prompt learner",
+    status=(
+        "the visual adapter with its three losses, on pre-projection features where they are "
+        "cached, else on final embeddings; no prompt learner"
+    ),
     new_classes="by text alone",
 )

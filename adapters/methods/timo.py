@@ -114,5 +114,7 @@ method = Method(
     logits_over=logits_over,
     presets=PRESETS,
     source="arXiv 2412.11375",
-    status="as published, `preset=s` for TIMO-S with a search of ours; classes keep all their prompts",
+    status=(
+        "as published, `preset=s` for TIMO-S with a search of ours; classes keep all their prompts"
+    ),
 )

@@ -5,7 +5,8 @@
 f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. SGD with momentum,
 300 epochs, no validation, last epoch: nothing is chosen. Uses of the cache: the views of each
 support picture, one at random a picture and epoch (one will do), text. Differs from the released
-code: the texts are brought to one norm r, as raw texts of CLIP have it (see `adapters.methods._heads`).
+code: the texts are brought to one norm r, as raw texts of CLIP have it (see
+`adapters.methods._heads`).
 """
 
 from __future__ import annotations

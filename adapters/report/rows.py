@@ -2,9 +2,9 @@
 
 Rows of different backbone, task, measure, policy or transductive flag are different sections;
 within one, each data set has its own column and figure. A measure is what a task's target is called
-where that is no data set, such as the base and the new classes, and what they add up to. Settings, prompts, views or cache entries that differ
-make different lines. Of several runs of one line at one draw (after a change of code) the newest
-counts.
+where that is no data set, such as the base and the new classes, and what they add up to. Settings,
+prompts, views or cache entries that differ make different lines. Of several runs of one line at one
+draw (after a change of code) the newest counts.
 """
 
 from __future__ import annotations

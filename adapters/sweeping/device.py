@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import torch
 
 from featcache.errors import ConfigError
-
-T = TypeVar("T")
 
 
 def device_of(name: str) -> torch.device:
@@ -25,7 +23,7 @@ def device_of(name: str) -> torch.device:
     return found
 
 
-def moved(value: T, device: torch.device) -> T:
+def moved(value: Any, device: torch.device) -> Any:
     """The value with every tensor in it moved to the device."""
     if device.type == "cpu":
         return value

@@ -1,8 +1,9 @@
 """The contract of an engine: where chunks of runs are done.
 
-An engine is one file in `adapters/sweeping/engines/` with `engine(options) -> Engine`. It hands back
-rows as they are finished, in any order and in portions of any size, those of one run together. It
-need not say what became of a run that lost its worker: a run without rows is the caller's to notice.
+An engine is one file in `adapters/sweeping/engines/` with `engine(options) -> Engine`. It hands
+back rows as they are finished, in any order and in portions of any size, those of one run together.
+It need not say what became of a run that lost its worker: a run without rows is the caller's to
+notice.
 """
 
 from __future__ import annotations

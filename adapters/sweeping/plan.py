@@ -1,4 +1,4 @@
-"""A whole sweep in one object: what was asked for in words, checked and counted before it starts."""
+"""A whole sweep in one object: what words ask for, checked and counted before it starts."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def plan(
 ) -> Plan:
     """The sweep that words describe: those of `Grid`, in place of the words of a grid file.
 
-    `part = (i, n)` is the i-th of n parts of the runs. Raises what `union` raises, and `ConfigError`
-    for a part that there is not or that the search cannot be divided into.
+    `part = (i, n)` is the i-th of n parts of the runs. Raises what `union` raises, and
+    `ConfigError` for a part that there is not, or where the search cannot be divided.
     """
     search = search or Search()
     if search.adaptive and part != WHOLE:

@@ -40,7 +40,7 @@ Make = Callable[[Combine], list[Run]]
 
 @dataclass(frozen=True)
 class Search:
-    """How settings are chosen: `grid` (all of them), `random`, or a sampler of Optuna (`tpe`, `gp`).
+    """How settings are chosen: `grid` (all), `random`, or by a sampler of Optuna (`tpe`, `gp`).
 
     `trials` are the settings a method that a search tries. Raises `UnknownNameError`.
     """

@@ -47,10 +47,10 @@ def sweep(
 ) -> Summary:
     """Do the runs that the store does not hold as done, and write a row for each.
 
-    `on_row` hears of every run once its rows are written, by the first of them. `stack` says whether runs that share shapes are
-    trained as one: where that is faster, always, or never. Without an engine the runs are done in
-    this process; without results nothing is kept but what `on_row` keeps. Raises what `check`
-    raises, before the first run.
+    `on_row` hears of every run once its rows are written, by the first of them. `stack` says
+    whether runs that share shapes are trained as one: where that is faster, always, or never.
+    Without an engine the runs are done in this process; without results nothing is kept but what
+    `on_row` keeps. Raises what `check` raises, before the first run.
     """
     began = time.perf_counter()
     waiting = left(runs, results)

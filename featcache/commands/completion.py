@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,36 +13,10 @@ from featcache.datasets.dataset import SPLITS
 from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import EXTRAS, Entry
-
-Names = Callable[[typer.Context], Iterable[str]]
-Completer = Callable[[typer.Context, str], list[str]]
+from featcache.terminal import completing, fixed
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VIEWS_FOR = ("few-shot", "all")
-
-
-def completing(names: Names, listed: bool = False) -> Completer:
-    """What Typer calls with the beginning of a word; with `listed` it may follow a comma.
-
-    Whatever goes wrong, such as a damaged cache, gives no names.
-    """
-
-    def complete(context: typer.Context, incomplete: str) -> list[str]:
-        before, comma, begun = incomplete.rpartition(",") if listed else ("", "", incomplete)
-        try:
-            known = list(names(context))
-        except Exception:  # an error would stand in the middle of the line that is being typed
-            return []
-        left = [name for name in known if name.startswith(begun) and name not in before.split(",")]
-        return [f"{before}{comma}{name}" for name in left]
-
-    return complete
-
-
-def fixed(names: Iterable[str], listed: bool = False) -> Completer:
-    """Such a callback for names that are always the same."""
-    known = tuple(names)
-    return completing(lambda context: known, listed)
 
 
 def _datasets(context: typer.Context) -> list[str]:

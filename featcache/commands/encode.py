@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featcache.commands import completion
-from featcache.commands.options import Cache, Json, Root
+from featcache.commands.options import Root
 from featcache.errors import FeatcacheError
-from featcache.terminal import document, one_of, part, people, progress
+from featcache.terminal import Cache, Json, document, one_of, part, people, progress
 
 if TYPE_CHECKING:
     from rich.console import Console

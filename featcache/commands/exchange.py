@@ -9,8 +9,8 @@ import typer
 
 from featcache.commands import completion
 from featcache.commands.look import describe
-from featcache.commands.options import Cache, Json, Key
-from featcache.terminal import document, people
+from featcache.commands.options import Key
+from featcache.terminal import Cache, Json, document, people
 
 
 def import_files(

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from featcache.commands.options import Cache, EveryKey, Json, Key
+from featcache.commands.options import EveryKey, Key
 from featcache.errors import FeatcacheError
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
-from featcache.terminal import as_mapping, document, people, table
+from featcache.terminal import Cache, Json, as_mapping, document, people, table
 
 
 def list_entries(cache: Cache = None, as_json: Json = False) -> None:

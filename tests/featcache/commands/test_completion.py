@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from featcache import terminal
 from featcache.backbones.backbone import DTYPES
 from featcache.commands import completion
 from tests.featcache.store.made import made
@@ -116,5 +117,5 @@ def test_whatever_goes_wrong_gives_no_names() -> None:
     def fail(context: object) -> list[str]:
         raise MemoryError
 
-    assert complete(completion.completing(fail), "") == []
+    assert complete(terminal.completing(fail), "") == []
     assert complete(completion.keys, "", cache=object()) == []
