@@ -40,11 +40,9 @@ def load(name_or_path: str, root: Path | None = None) -> Dataset:
 
 def _read(info: DatasetInfo, folder: Path) -> Dataset:
     layout = load_module("featcache.datasets.layouts", info.reader)
-    templates = info.templates
-    dataset: Dataset = layout.read(
-        folder, info.images, info.marker, name=info.name, templates=templates
-    )
-    return dataset
+    own = {"name": info.name, "templates": info.templates}
+    read: Dataset = layout.read(folder, info.images, info.marker, **own)
+    return read
 
 
 def _locate(info: DatasetInfo, root: Path) -> Path:

@@ -24,7 +24,10 @@ def test_records_say_what_was_given_then_size_and_hash(tmp_path: Path) -> None:
     text = entry.manifest["shards"][entry.manifest["texts"]["seven"]]
     assert list(text) == ["kind", "bank", "bytes", "sha256"]
     assert (text["kind"], text["bank"]) == ("text", "seven")
-    assert list(entry.manifest["shards"]["projection.h5"]) == ["kind", "bytes", "sha256"]
+    projection = entry.manifest["shards"]["projection.h5"]
+    assert list(projection) == ["kind", "bytes", "sha256"]
+    assert projection["kind"] == "projection"
+    assert set(shard.read(entry.folder / "projection.h5")) == {"bias", "weight"}
     assert list(entry.manifest["shards"]) == sorted(entry.manifest["shards"])
 
 
