@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -13,7 +13,7 @@ from adapters.compose import get
 from adapters.configure import configure, parse, settings
 from adapters.registry import names, summary
 from featcache.errors import CacheError, ConfigError, UnknownNameError
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 
 @pytest.mark.parametrize("method", [name for name in names() if not get(name).needs])

@@ -13,7 +13,7 @@ from adapters.compose import get
 from adapters.configure import configure
 from adapters.registry import names
 from featcache.errors import MethodError, UnknownNameError
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 
 def test_a_sum_adds_standardised_logits(tmp_path: Path) -> None:

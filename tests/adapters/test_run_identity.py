@@ -16,7 +16,7 @@ from adapters.run_identity import run_id
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, reload
 from featcache.store.writing import put_text
-from tests.adapters.entries import CLASSES, WIDTH, make_entry
+from tests.entries import CLASSES, WIDTH, make_entry
 
 BASE = Experiment("tip-adapter", shots=2, seed=1)
 

@@ -19,7 +19,7 @@ from adapters.method import Axes, ChoiceLogits, Method, Space, State
 from adapters.registry import POLICIES
 from adapters.selection import select, validation
 from featcache.errors import ConfigError, EpisodeError, UnknownNameError
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 
 @dataclass(frozen=True)

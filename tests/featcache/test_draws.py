@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections import defaultdict
+import zipfile
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache import draws
-from featcache.draws import draw_rows, drawable
+from featcache.draws import SEEDS, SHOTS, draw_rows, drawable
 
 labels_of = st.lists(st.integers(0, 5), max_size=40)
 
@@ -89,3 +92,37 @@ def test_small_lists_are_drawable_whole(rows: int) -> None:
     found = drawable([0] * rows)
     assert found == sorted(found)
     assert found == list(range(rows)) or rows > 16
+
+
+@pytest.mark.parametrize("name", ["eurosat", "dtd"])
+@pytest.mark.parametrize("shots", SHOTS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_draws_are_those_of_coop(shared_data: Path, name: str, shots: int, seed: int) -> None:
+    if name == "eurosat":
+        with zipfile.ZipFile(shared_data / "eurosat.zip") as archive:
+            lists = json.loads(archive.read("eurosat/split_zhou_EuroSAT.json"))
+    else:
+        path = shared_data / "draws" / "dtd" / "split_zhou_DescribableTextures.json"
+        lists = json.loads(path.read_text())
+    published = json.loads(
+        (shared_data / "draws" / name / f"shot_{shots}-seed_{seed}.json").read_text()
+    )
+    rng = random.Random(seed)
+    train = draw_rows([label for _, label, _ in lists["train"]], shots, rng)
+    val = draw_rows([label for _, label, _ in lists["val"]], min(shots, 4), rng)
+    assert train == published["train"]["indices"]
+    assert val == published["val"]["indices"]
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    shots=st.integers(1, 8),
+    seed=st.integers(0, 99),
+)
+def test_a_draw_takes_k_of_each_class(labels: list[int], shots: int, seed: int) -> None:
+    rows = draw_rows(labels, shots, random.Random(seed))
+    assert len(set(rows)) == len(rows)
+    drawn, sizes = Counter(labels[row] for row in rows), Counter(labels)
+    assert drawn == {label: min(shots, size) for label, size in sizes.items()}
+    if set(rows) and shots in SHOTS and seed in SEEDS:
+        assert set(rows) <= set(drawable(labels))

@@ -17,7 +17,7 @@ from featcache.errors import MethodError
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
 from tests.adapters.browser import browser, look
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 FLOWS = {
     "fma": {"steps": 20},

@@ -20,8 +20,8 @@ from adapters.report.rows import runs
 from featcache.errors import UnknownNameError
 from featcache.store.cache import FeatureCache
 from tests.adapters.browser import browser, look
-from tests.adapters.entries import make_entry
 from tests.adapters.rows import frame, row
+from tests.entries import make_entry
 
 EVIL = '</script><img src=x onerror="console.log(1)">'
 

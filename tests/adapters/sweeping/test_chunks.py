@@ -11,7 +11,7 @@ from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run
 from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 METHODS = ["zero-shot", "gda", "ncm"]
 

@@ -20,7 +20,7 @@ from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
 from featcache.errors import ConfigError, UnknownNameError
 from featcache.store.cache import FeatureCache
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 
 @pytest.fixture(scope="module")

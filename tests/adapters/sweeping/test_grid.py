@@ -11,7 +11,7 @@ from adapters.registry import names
 from adapters.sweeping.grid import grid, union
 from featcache.errors import FeatcacheError, MethodError
 from featcache.store.cache import FeatureCache
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 
 @pytest.fixture(scope="module")

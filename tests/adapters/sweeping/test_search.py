@@ -17,7 +17,7 @@ from adapters.sweeping.settings import Combine
 from adapters.sweeping.sweep import sweep
 from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 WORDS: dict[str, Any] = {
     "method": "proto-clip-f",

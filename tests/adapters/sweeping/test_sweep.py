@@ -24,7 +24,7 @@ from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
 from featcache.errors import EpisodeError, SweepError
 from featcache.store.cache import FeatureCache
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 METHODS = ["zero-shot", "gda", "ncm"]
 

@@ -17,7 +17,7 @@ from adapters.tasks.base_to_new import halves, summary, task
 from featcache import FeatureCache, import_features
 from featcache.errors import MethodError
 from featcache.store.entry import Entry
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 
 def entry_of(classes: int, folder: Path) -> Entry:

@@ -14,7 +14,7 @@ from adapters.fitting import run
 from adapters.task import Task
 from featcache.errors import UnknownNameError
 from featcache.store.entry import Entry
-from tests.adapters.entries import make_entry
+from tests.entries import make_entry
 
 TASKS = registry.task_names()
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from featcache.commands.app import app
 from featcache.errors import FeatcacheError
-from tests.featcache.entries import arrays, make_entry
+from tests.entries import arrays, make_entry
 
 NAMES = ["encode", "ls", "info", "verify", "datasets", "backbones", "import", "export"]
 

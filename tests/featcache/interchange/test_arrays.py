@@ -10,7 +10,7 @@ import pytest
 
 from featcache.errors import ImportRefusedError
 from featcache.interchange.arrays import UNKNOWN, check
-from tests.featcache.entries import arrays
+from tests.entries import arrays
 
 Change = Callable[[dict[str, np.ndarray]], Any]
 

@@ -10,7 +10,7 @@ import pytest
 from featcache import FeatureCache, export_features, import_features
 from featcache.store.entry import reload
 from featcache.store.writing import amend
-from tests.featcache.entries import make_entry
+from tests.entries import make_entry
 from tests.featcache.store.made import made
 
 

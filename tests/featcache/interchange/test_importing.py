@@ -14,7 +14,7 @@ from featcache import FeatureCache, import_features
 from featcache.errors import ImportRefusedError
 from featcache.interchange import importing
 from featcache.store import shard
-from tests.featcache.entries import arrays
+from tests.entries import arrays
 
 
 @pytest.mark.parametrize(("name", "rows"), [("RN50", 71.5), ("ViT-B-32", 81.3), ("ViT-L-14", 85.5)])
