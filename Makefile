@@ -8,7 +8,7 @@ LOWEST_PYTHON ?= python3.11
 LOWEST := .venv-lowest/bin
 LOWEST_STAMP := .venv-lowest/.installed
 
-.PHONY: demo test test-slow test-lowest mutants lint format bench results clean
+.PHONY: demo test test-slow test-lowest mutants lint format docs bench results clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -35,6 +35,10 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Tables of the documents that are made of what the code declares.
+docs: $(STAMP)
+	$(BIN)/python docs/write_tables.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/encoding.py

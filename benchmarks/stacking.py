@@ -27,9 +27,10 @@ from imagenet_size import invented
 from adapters.compose import get
 from adapters.episode import Episode, Labelled
 from adapters.evaluate import accuracy
+from adapters.registry import names
 from adapters.selection import chance
+from adapters.sweeping.device import moved
 from adapters.sweeping.stacking import Fitted, at_once, fit_all
-from adapters.sweeping.worker import _to
 
 RESULTS = Path(__file__).parent / "results" / "stacking.json"
 SEEDS = 10
@@ -41,7 +42,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--alone", type=int, default=5, help="runs timed one by one")
-    parser.add_argument("--methods", default="fma,node-adapter")
+    own = ",".join(name for name in names() if get(name).prepare)
+    parser.add_argument("--methods", default=own)
     parser.add_argument("--classes", default="19,100")
     parser.add_argument("--views", type=int, default=0, help="beside the centre crop")
     parser.add_argument("--threads", type=int, default=1)
@@ -52,7 +54,7 @@ def main() -> None:
     rows = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for classes in map(int, arguments.classes.split(",")):
         drawn = [invented(classes, arguments.views, seed) for seed in range(SEEDS)]
-        draws = [_to(each, device) for pair in drawn for each in pair]
+        draws = [moved(each, device) for pair in drawn for each in pair]
         episodes, held = draws[::2], draws[1]
         for method in arguments.methods.split(","):
             found = measured(method, episodes, held, arguments.runs, arguments.alone, device)
@@ -114,7 +116,7 @@ def stacked(name: str, runs: Runs, device: torch.device) -> dict[int, Fitted]:
     found: dict[int, Fitted] = {}
     for first in range(0, len(runs), at_once(device)):
         part = enumerate(runs[first : first + at_once(device)], first)
-        found |= fit_all({i: prepare(e, c, chance(e)) for i, (e, c) in part}, "on", known)
+        found |= fit_all({i: prepare(e, c, chance(e)) for i, (e, c) in part}, "on", known).fitted
     return found
 
 

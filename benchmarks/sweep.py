@@ -94,9 +94,9 @@ def engines(folder: Path) -> dict[str, Engine]:
     return {
         "local, 1 job": Local(1),
         "local, 2 jobs": Local(2),
-        "ray, 2 actors": engine("ray", 2, "cpu"),
+        "ray, 2 actors": engine("ray", jobs=2, device="cpu"),
         "slurm, 2 local tasks": engine(
-            "slurm", 2, "cpu", folder=folder / "slurm", slurm={"cluster": "local"}
+            "slurm", jobs=2, device="cpu", folder=folder / "slurm", slurm={"cluster": "local"}
         ),
     }
 
