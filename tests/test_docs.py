@@ -67,7 +67,7 @@ def test_commands_of_the_documents_exist() -> None:
     known = {
         option
         for app in (featcache, adapters)
-        for command in get_command(app).commands.values()
+        for command in (get_command(app), *get_command(app).commands.values())
         for parameter in command.params
         for option in parameter.opts
     }
