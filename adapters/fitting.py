@@ -19,7 +19,7 @@ from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw, Target
 from adapters.evaluate import accuracy, class_accuracy
 from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit, Method, refuse_new_classes
-from adapters.run_identity import code_version, run_id
+from adapters.run_identity import code_version, id_of
 from adapters.selection import Chosen, select, validation
 from featcache.errors import ConfigError, MethodError
 from featcache.store.entry import PATCHES, PRE_PROJECTION, Entry
@@ -95,7 +95,7 @@ def run(
     names = drawn.episode.text.classnames
     adapter = Adapter(known.experiment.method, chosen.config, chosen.state, names, about)
     shared = {
-        "run": run_id(entry, known.experiment),
+        "run": id_of(entry, known),
         **_words(entry, known, chosen, about),
         "fit_seconds": seconds,
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
 from adapters.episode import NEGATIVE_PROMPTS
-from adapters.experiment import configured
+from adapters.experiment import Configured, configured
 from adapters.expression import leaves, parts
 from adapters.registry import HERE, file, task_file
 from featcache.store.entry import POOL
@@ -31,7 +31,11 @@ def run_id(entry: Entry, experiment: Experiment) -> str:
     other run. A setting that was given and that the policy would else have chosen is: the policy
     leaves it alone. Raises `UnknownNameError` or `ConfigError` for settings the method refuses.
     """
-    known = configured(experiment)
+    return id_of(entry, configured(experiment))
+
+
+def id_of(entry: Entry, known: Configured) -> str:
+    """The same of an experiment whose words have been read."""
     experiment = known.experiment
     chosen = set(known.searched) if experiment.policy != "none" else set()
     transfer = experiment.transfer

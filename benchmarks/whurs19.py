@@ -72,11 +72,11 @@ def main() -> None:
 def wanted(cache: FeatureCache, methods: list[str], presets: bool) -> list[Run]:
     """Every run of the page; runs that two tables share are one."""
     every = {"dataset": "whurs19", "seed": SEEDS, "policy": "full-val"}
-    towers = {"backbone": BACKBONES}
+    backbones = {"backbone": BACKBONES}
     named = [m for m in methods if get(m).with_text is not None]
-    runs = grid(cache, method=methods, shots=SHOTS, **every, **towers)
-    runs += grid(cache, method=TOGETHER, shots=SHOTS, settings=CLOSED, **every, **towers)
-    runs += grid(cache, method=named, shots=NEW_SHOTS, task="base-to-new", **every, **towers)
+    runs = grid(cache, method=methods, shots=SHOTS, **every, **backbones)
+    runs += grid(cache, method=TOGETHER, shots=SHOTS, settings=CLOSED, **every, **backbones)
+    runs += grid(cache, method=named, shots=NEW_SHOTS, task="base-to-new", **every, **backbones)
     if presets:
         runs += grid(
             cache,
