@@ -1,4 +1,4 @@
-"""The page on adding things is run: its files in a copy of the project, its commands in a folder."""
+"""The page on adding things is run: its files in a copy of the project, its commands beside it."""
 
 from __future__ import annotations
 
