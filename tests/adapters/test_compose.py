@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 
 import adapters
 from adapters.compose import get
-from adapters.configure import configure
 from adapters.registry import names
 from featcache.errors import MethodError, UnknownNameError
 from tests.entries import make_entry

@@ -162,7 +162,9 @@ def test_a_pool_is_drawn_by_its_rule(tmp_path: Path) -> None:
     assert most.few_shot_val is not None
     assert len(most.episode.support.ids) == 3 * 16
     assert len(most.few_shot_val.ids) == 3 * 4
-    says = "animals has no splits, so at most 16 shots can be drawn from its pool; 17 were asked for"
+    says = (
+        "animals has no splits, so at most 16 shots can be drawn from its pool; 17 were asked for"
+    )
     with pytest.raises(EpisodeError, match=says):
         draw(entry, shots=17, seed=1)
 
