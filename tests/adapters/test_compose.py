@@ -64,7 +64,7 @@ def test_an_unknown_method_offers_the_nearest() -> None:
 
 
 def test_what_a_top_needs_must_be_in_the_space_of_its_base() -> None:
-    with pytest.raises(MethodError, match="prolip needs pre-projection.*sum:taskres[+]prolip"):
+    with pytest.raises(MethodError, match=r"prolip needs pre-projection.*sum:taskres[+]prolip"):
         get("prolip@taskres")
 
 

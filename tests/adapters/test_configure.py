@@ -63,14 +63,14 @@ def test_a_method_without_settings_has_none_to_list() -> None:
 
 
 def test_unknown_settings_offer_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="setting of tip-adapter 'alhpa'.*alpha"):
+    with pytest.raises(UnknownNameError, match=r"setting of tip-adapter 'alhpa'.*alpha"):
         configure("tip-adapter", get("tip-adapter"), {"alhpa": 1})
-    with pytest.raises(UnknownNameError, match="preset of fma 'papr'.*paper"):
+    with pytest.raises(UnknownNameError, match=r"preset of fma 'papr'.*paper"):
         configure("fma", get("fma"), {"preset": "papr"})
 
 
 def test_a_wrong_value_is_named_with_what_would_be_right() -> None:
-    with pytest.raises(ConfigError, match="^fma: blocks = -3: input should be greater than"):
+    with pytest.raises(ConfigError, match=r"^fma: blocks = -3: input should be greater than"):
         configure("fma", get("fma"), {"blocks": -3})
     with pytest.raises(ConfigError, match=r"^fma: blocks = 'many': input should be .*\.$"):
         configure("fma", get("fma"), {"fma.blocks": "many"})
