@@ -58,6 +58,22 @@ def test_accuracy_is_the_mean_of_the_classes_by_their_pictures(
     assert float(mean) == pytest.approx(accuracy(logits, labels))
 
 
+class _Elsewhere(torch.Tensor):
+    """A tensor of another device, as far as NumPy can tell."""
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("cuda")
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        raise TypeError("can't convert a cuda tensor to numpy")
+
+
+def test_hits_on_another_device_are_counted_there() -> None:
+    logits = torch.tensor([[2.0, 1], [0, 3], [5, 0]]).as_subclass(_Elsewhere)
+    assert hits(logits, torch.tensor([0, 1, 1]).as_subclass(_Elsewhere)) == 2
+
+
 def test_of_equal_logits_the_first_is_the_answer_and_gradients_do_not_matter() -> None:
     logits = torch.zeros(3, 2, requires_grad=True)
     assert hits(logits, torch.tensor([0, 1, 0])) == 2

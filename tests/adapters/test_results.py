@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ OLD = ("dataset", "method", "shots", "accuracy", "settings")  # columns of an ea
 
 
 def test_a_row_comes_back(tmp_path: Path) -> None:
-    results = Results(tmp_path / "deep" / "results.sqlite")
+    results = Results(tmp_path / "deep" / "er" / "results.sqlite")
     assert results.add(ROW) == "0123"
     frame = results.frame()
     assert "0123" in results
@@ -98,6 +100,15 @@ def test_a_failure_never_displaces_a_target_that_is_done(tmp_path: Path, target:
     results.add(*HALVES)
     results.add({**FAILED, "target": target})
     assert seen(results) == [["0123", "base", "done", 90.0], ["0123", "new", "done", 60.0]]
+
+
+def test_a_done_row_gives_way_to_a_done_one_whatever_it_remarks(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.sqlite")
+    for reason in (None, "trained alone", "as it was", None):
+        results.add({**ROW, "reason": reason})
+        assert results.frame()["reason"].tolist() == [reason]
+    results.add({**FAILED, "reason": None, "target": ""})
+    assert results.done(["0123"]) == {"0123"}
 
 
 def test_a_row_counts_as_done_unless_it_says_otherwise(tmp_path: Path) -> None:
@@ -205,19 +216,23 @@ def test_the_failed_row_of_an_earlier_version_gives_way(tmp_path: Path) -> None:
     assert [row[:3] for row in seen(results)] == [["0123", "base", "done"], ["0123", "new", "done"]]
 
 
-def _add_fifty(path: Path, first: int) -> None:
-    for i in range(first, first + 50):
-        Results(path).add({**ROW, "run": str(i), "seed": i})
+FIFTY = """
+import json, sys
+from adapters.results import Results
+path, first, row = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+for i in range(first, first + 50):
+    Results(path).add({**row, "run": str(i), "seed": i})
+"""
 
 
 def test_parallel_writers_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_add_fifty, args=(path, 50 * i)) for i in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    command = [sys.executable, "-c", FIFTY, str(path)]
+    root = Path(__file__).parents[2]
+    writers = [
+        subprocess.Popen([*command, str(50 * i), json.dumps(ROW)], cwd=root) for i in range(3)
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert sorted(Results(path).frame()["seed"]) == list(range(150))
 
 

@@ -104,7 +104,12 @@ def test_the_score_is_accuracy_in_per_cent(drawn: Draw) -> None:
     assert worse.score < chosen.score
     logits = torch.eye(3)[held_of(drawn).labels]
     assert score(TOY, logits, held_of(drawn)) == 100.0
-    assert score(TOY, -logits, held_of(drawn)) < 100.0
+    wrong = logits.clone()
+    wrong[:2] = -wrong[:2]
+    assert score(TOY, wrong, held_of(drawn)) == pytest.approx(100 * 13 / 15)
+    entropy = torch.nn.functional.cross_entropy(wrong, held_of(drawn).labels)
+    found = score(replace(TOY, criterion="cross-entropy"), wrong, held_of(drawn))
+    assert found == pytest.approx(float(entropy))
 
 
 def test_the_best_is_found_wherever_it_stands(drawn: Draw) -> None:

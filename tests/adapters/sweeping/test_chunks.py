@@ -7,24 +7,9 @@ from typing import Any
 import pytest
 
 from adapters.sweeping.chunks import chunks, cost, shard
-from adapters.sweeping.grid import grid
-from adapters.sweeping.runs import Run
 from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
-from tests.entries import make_entry
-
-METHODS = ["zero-shot", "gda", "ncm"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
-    folder = tmp_path_factory.mktemp("sweep")
-    make_entry(folder)
-    return FeatureCache(folder / "cache")
-
-
-def runs_of(cache: FeatureCache, **words: Any) -> list[Run]:
-    return grid(cache, **{"method": METHODS, "shots": [1, 2], "seed": [1, 2, 3], **words})
+from tests.adapters.sweeping.quick import runs_of
 
 
 def test_chunks_that_may_stack_hold_several_seeds(cache: FeatureCache) -> None:
