@@ -55,7 +55,7 @@ def test_a_summary_is_the_first_line_of_the_file() -> None:
 
 def test_a_name_that_is_none_offers_the_nearest() -> None:
     for ask in (registry.file, registry.plain, registry.summary, registry.settings):
-        with pytest.raises(UnknownNameError, match="unknown method 'tip-adaptor'.*tip-adapter"):
+        with pytest.raises(UnknownNameError, match=r"unknown method 'tip-adaptor'.*tip-adapter"):
             ask("tip-adaptor")
         with pytest.raises(MethodError, match="cannot be fitted here"):
             ask("coop")
@@ -71,10 +71,10 @@ def test_a_file_without_what_it_is_there_for_is_said_to_lack_it(
     import adapters.tasks.few_shot
 
     monkeypatch.delattr(adapters.methods.gda, "method")
-    with pytest.raises(MethodError, match="adapters/methods/gda.py defines no `method`"):
+    with pytest.raises(MethodError, match=r"adapters/methods/gda\.py defines no `method`"):
         registry.plain("gda")
     monkeypatch.setattr(adapters.tasks.few_shot, "task", "none")
-    with pytest.raises(MethodError, match="adapters/tasks/few_shot.py defines no `task`"):
+    with pytest.raises(MethodError, match=r"adapters/tasks/few_shot\.py defines no `task`"):
         registry.task("few-shot")
 
 
