@@ -282,7 +282,7 @@ def test_extras_without_views_are_of_the_centre_crops(tmp_path: Path) -> None:
 
 
 def test_a_pool_is_drawn_without_views(tmp_path: Path) -> None:
-    entry = enriched(make_entry(tmp_path, splits={"pool": 90}), views=0)
+    entry = enriched(make_entry(tmp_path, splits={"pool": 90}))
     e = draw(entry, 2, 1, extras=BOTH).episode
     assert e.support.views.shape == (1, 6, 8)
     assert e.holds == {*BOTH, "negative prompts"}
