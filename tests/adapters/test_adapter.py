@@ -15,6 +15,7 @@ from adapters.compose import get
 from adapters.registry import names
 from featcache.errors import CacheError, MethodError
 from tests import frozen
+from tests.adapters.short import short
 from tests.entries import make_entry
 
 
@@ -22,7 +23,7 @@ from tests.entries import make_entry
 def test_saved_and_loaded_it_scores_the_same(tmp_path: Path, method: str) -> None:
     entry = make_entry(tmp_path)
     drawn = adapters.draw(entry, 4, 1)
-    fitted = adapters.fit(entry, method, shots=4).adapter
+    fitted = adapters.fit(entry, method, shots=4, **short(method)).adapter
     again = adapters.load(fitted.save(tmp_path / "adapter"))
     torch.testing.assert_close(
         fitted.logits(drawn.test.x), again.logits(drawn.test.x), rtol=0, atol=0

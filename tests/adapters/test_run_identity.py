@@ -188,6 +188,13 @@ def test_the_features_of_a_run_by_name(entry: Entry, rich: Entry) -> None:
         assert features(entry, replace(BASE, method=method))[4:] == []
 
 
+def test_the_newest_prompts_count(entry: Entry) -> None:
+    texts = {"old": "old.h5", "new": "new.h5", "negative": "no.h5"}
+    two = Entry(entry.folder, {**entry.manifest, "texts": texts})
+    assert features(two, BASE)[1] == "new.h5"
+    assert features(two, replace(BASE, bank="old"))[1] == "old.h5"
+
+
 def test_an_entry_without_prompts_still_has_features(entry: Entry) -> None:
     bare = Entry(entry.folder, {**entry.manifest, "texts": {}})
     assert features(bare, BASE) == [entry.key, None, None, 0]

@@ -8,12 +8,14 @@ import pytest
 
 from adapters.compose import get
 from adapters.registry import names
+from tests.adapters.short import short
 from tests.typed import Type
 
 
 @pytest.mark.parametrize("method", [name for name in names() if not get(name).needs])
 def test_every_method_fits_and_evaluates(filled: Type, method: str) -> None:
-    fit = filled(f"adapters fit --method {method} --shots 4 --json")
+    words = [word for pair in short(method).items() for word in ("--set", "{}={}".format(*pair))]
+    fit = filled(f"adapters fit --method {method} --shots 4 --json", *words)
     assert fit.status == 0
     assert 0 <= fit.json["accuracy"] <= 100
     score = filled("adapters evaluate --json", fit.json["adapter"])
