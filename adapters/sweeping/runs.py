@@ -36,9 +36,9 @@ class Run:
     @property
     def cell(self) -> Cell:
         """The draw that the run needs."""
-        e = self.experiment
+        e = spelt_out(self.experiment)
         about = (str(self.entry.folder), *features(self.entry, e))
-        extras = get(spelt_out(e).method).extras
+        extras = get(e.method).extras
         return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras)
 
 

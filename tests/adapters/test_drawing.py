@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as some
 
+from adapters import drawing
 from adapters.drawing import draw, pool_indices
 from adapters.episode import Episode
-from featcache.errors import EpisodeError
+from featcache.errors import CacheError, EpisodeError, UnknownNameError
+from featcache.store.entry import Entry, reload
+from featcache.store.writing import put_text
+from tests import frozen
+from tests.enriched import VIEWS, enriched
 from tests.entries import make_entry
+
+BOTH = ("pre-projection", "patches")
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    """An entry that holds all there can be; row 0 of training could not be read."""
+    return enriched(make_entry(tmp_path_factory.mktemp("rich"), bad={"train": [0], "test": [2]}))
 
 
 def test_the_pool_split_is_the_published_one(shared_data: Path) -> None:
@@ -32,9 +49,30 @@ def test_pool_parts_are_disjoint_and_cover() -> None:
     assert (labels[train] == np.arange(5)[:, None]).all()
 
 
+@given(some.lists(some.integers(21, 30), min_size=1, max_size=4), some.integers(0, 99))
+def test_a_pool_is_divided_class_by_class(counts: list[int], seed: int) -> None:
+    """By the rule as it is written: 16 of a permutation train, the next 4 validate."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    random.Random(seed).shuffle(order := list(range(len(labels))))
+    labels = labels[order]
+    train, val, test = pool_indices(labels, seed)
+    rng, rest = np.random.default_rng(seed), []
+    for label in range(len(counts)):
+        rows = rng.permutation(np.flatnonzero(labels == label)).tolist()
+        assert train[label].tolist() == rows[:16]
+        assert val[label].tolist() == rows[16:20]
+        rest += rows[20:]
+    assert test.tolist() == rest
+
+
 def test_a_small_pool_is_refused() -> None:
-    with pytest.raises(EpisodeError, match="20"):
-        pool_indices(np.repeat(np.arange(2), 20), seed=1)
+    says = (
+        "class 1 has 20 rows; a pool without splits needs more than 20 a class (16 to train, 4 to "
+        "validate, the rest to test)."
+    )
+    with pytest.raises(EpisodeError) as refusal:
+        pool_indices(np.repeat(np.arange(2), [21, 20]), seed=1)
+    assert str(refusal.value) == says
 
 
 def test_an_episode_holds_no_test_picture(tmp_path: Path) -> None:
@@ -63,21 +101,199 @@ def test_pictures_that_could_not_be_read_are_never_drawn(tmp_path: Path) -> None
     assert "test/000002" not in drawn.test.ids
 
 
-@pytest.mark.parametrize(("shots", "words"), [(0, "at least 1"), (11, "10 training")])
+@pytest.mark.parametrize(
+    ("shots", "words"),
+    [
+        (0, "shots must be at least 1, got 0"),
+        (11, "class 'cat' of animals has 10 training pictures, fewer than the 11 shots asked for"),
+    ],
+)
 def test_impossible_shots_are_refused(tmp_path: Path, shots: int, words: str) -> None:
     with pytest.raises(EpisodeError, match=words):
         draw(make_entry(tmp_path), shots=shots, seed=1)
 
 
-def test_more_shots_than_a_pool_holds_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EpisodeError, match="16"):
-        draw(make_entry(tmp_path, splits={"pool": 90}), shots=17, seed=1)
+def test_the_class_that_is_short_is_named(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, bad={"train": [1]})
+    assert draw(entry, shots=9, seed=1).episode.shots == 9
+    with pytest.raises(EpisodeError, match="class 'dog' of animals has 9 training"):
+        draw(entry, shots=10, seed=1)
+
+
+def test_one_shot_is_enough_and_all_can_be_drawn(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    one, every = draw(entry, 1, 1), draw(entry, 10, 1)
+    assert len(one.episode.support.ids) == 3
+    assert one.few_shot_val is not None
+    assert len(one.few_shot_val.ids) == 3
+    assert sorted(every.episode.support.ids) == [f"train/{row:06d}" for row in range(30)]
+
+
+def test_a_draw_says_what_it_is_of(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    drawn = draw(entry, 3, 5)
+    e = drawn.episode
+    assert (e.shots, e.seed, e.dataset, e.task) == (3, 5, "animals", "few-shot")
+    assert (e.backbone, e.logit_scale) == (entry.backbone, entry.logit_scale)
+    assert [target.name for target in drawn.targets] == ["animals"]
+    assert drawn.targets[0].text is None
+    assert e.text.classnames == ("cat", "dog", "emu")
+    assert (e.projection, e.negative) == (None, None)
+    with pytest.raises(UnknownNameError, match="cupl"):
+        draw(entry, 3, 5, bank="cupl")
+
+
+def test_a_pool_is_drawn_by_its_rule(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, splits={"pool": 90})
+    drawn, images = draw(entry, 3, 4), entry.images("pool")
+    train, val, test = pool_indices(images.label, 4)
+    assert drawn.few_shot_val is not None
+    assert drawn.full_val is not None
+    for part, rows in (
+        (drawn.episode.support, train[:, :3].ravel()),
+        (drawn.few_shot_val, val[:, :3].ravel()),
+        (drawn.full_val, val.ravel()),
+        (drawn.test, test),
+    ):
+        assert part.ids == tuple(images.id[row] for row in rows)
+        assert part.x.tolist() == images.embedding[rows].tolist()
+        assert part.labels.tolist() == images.label[rows].tolist()
+    most = draw(entry, 16, 4)
+    assert most.few_shot_val is not None
+    assert len(most.episode.support.ids) == 3 * 16
+    assert len(most.few_shot_val.ids) == 3 * 4
+    says = (
+        "animals has no splits, so at most 16 shots can be drawn from its pool; 17 were asked for"
+    )
+    with pytest.raises(EpisodeError, match=says):
+        draw(entry, shots=17, seed=1)
+
+
+def test_few_shot_validation_is_never_more_than_four(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    for shots, held in ((1, 1), (3, 3), (4, 4), (5, 4)):
+        few = draw(entry, shots, 1).few_shot_val
+        assert few is not None
+        assert torch.bincount(few.labels).tolist() == [held] * 3
 
 
 def test_without_a_val_list_validation_is_held_out(tmp_path: Path) -> None:
-    drawn = draw(make_entry(tmp_path, splits={"train": 30, "test": 9}), shots=4, seed=1)
+    entry = make_entry(tmp_path, splits={"train": 30, "test": 9})
+    drawn = draw(entry, shots=4, seed=1)
     assert drawn.full_val is None
     assert drawn.few_shot_val is not None
     assert not {*drawn.few_shot_val.ids} & {*drawn.episode.support.ids}
-    none_left = draw(make_entry(tmp_path / "b", splits={"train": 30, "test": 9}), shots=10, seed=1)
-    assert none_left.few_shot_val is None
+    assert torch.bincount(drawn.few_shot_val.labels).tolist() == [4, 4, 4]
+    nine = draw(entry, shots=9, seed=1).few_shot_val
+    assert nine is not None
+    assert {*nine.ids} == {f"train/{row:06d}" for row in range(30)} - {
+        *draw(entry, shots=9, seed=1).episode.support.ids
+    }
+    assert draw(entry, shots=10, seed=1).few_shot_val is None
+
+
+def test_validation_that_lacks_a_class_is_none(tmp_path: Path) -> None:
+    """One class has no picture left over, the others have one."""
+    entry = make_entry(tmp_path, splits={"train": 30, "test": 9}, bad={"train": [0]})
+    assert draw(entry, shots=9, seed=1).few_shot_val is None
+    assert draw(entry, shots=8, seed=1).few_shot_val is not None
+
+
+def row_of(name: str) -> int:
+    return int(name.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("views", [None, 0, 1, 2, VIEWS, 9])
+def test_a_draw_brings_as_many_views_as_asked_for(rich: Entry, views: int | None) -> None:
+    support = draw(rich, 2, 1, views=views).episode.support
+    asked = VIEWS if views is None else min(views, VIEWS)
+    assert len(support.views) == 1 + asked
+    images = rich.images("train").embedding[[row_of(name) for name in support.ids]]
+    for number, view in enumerate(support.views):
+        expected = torch.from_numpy((images + number).astype(np.float16)).float()
+        torch.testing.assert_close(view, expected)
+    assert (support.pre, support.patches) == (None, None)
+
+
+@pytest.mark.parametrize("views", [None, 0, 2])
+def test_extras_are_of_the_pictures_drawn(rich: Entry, views: int | None) -> None:
+    drawn = draw(rich, 2, 1, views=views, extras=BOTH)
+    support, projection = drawn.episode.support, drawn.episode.projection
+    assert projection is not None
+    assert support.pre is not None
+    assert support.pre.shape[:2] == support.views.shape[:2]
+    torch.testing.assert_close(projection(support.pre), support.views, rtol=0, atol=0.01)
+    assert drawn.few_shot_val is not None
+    assert drawn.full_val is not None
+    for part in (support, drawn.few_shot_val, drawn.full_val, drawn.test):
+        rows = torch.tensor([row_of(name) for name in part.ids]).float()
+        assert part.pre is not None
+        assert part.patches is not None
+        assert torch.equal(part.pre[..., -1], rows.expand(part.pre.shape[:-1]))
+        assert torch.equal(part.patches[:, 0, 0].float(), rows)
+        assert part.patches.dtype == torch.float16
+    negative = drawn.episode.negative
+    assert negative is not None
+    assert torch.equal(negative.prompts[:, 0], torch.eye(3, 8))
+
+
+def test_the_newest_negative_prompts_count(tmp_path: Path) -> None:
+    entry = enriched(make_entry(tmp_path))
+    put_text(entry, "negative-mine", -np.eye(3, 8), [["a"], ["b"], ["c"]])
+    e = draw(reload(entry), 2, 1).episode
+    assert e.negative is not None
+    assert torch.equal(e.negative.prompts[:, 0], -torch.eye(3, 8))
+    assert torch.equal(e.text.prompts, torch.from_numpy(entry.text().embedding))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_one_extra_comes_without_the_other(rich: Entry, name: str) -> None:
+    drawn = draw(rich, 2, 1, views=0, extras=[name])
+    assert drawn.episode.holds == {name, "negative prompts"}
+    for part in (drawn.few_shot_val, drawn.full_val, drawn.test):
+        assert part is not None
+        assert (part.pre is not None, part.patches is not None) == (
+            name == "pre-projection", name == "patches",
+        )  # fmt: skip
+    assert (drawn.episode.projection is not None) == (name == "pre-projection")
+
+
+def test_what_is_not_of_every_split_or_view_is_left(tmp_path: Path) -> None:
+    part = enriched(make_entry(tmp_path / "a"), ["train", "test"])
+    assert draw(part, 2, 1, extras=BOTH).episode.holds == {"views", "negative prompts"}
+    centre = enriched(make_entry(tmp_path / "b"), of_views=False)
+    drawn = draw(centre, 2, 1, extras=BOTH)
+    assert drawn.episode.holds == {"views", "patches", "negative prompts"}
+    assert drawn.episode.projection is None
+    for held in (drawn.few_shot_val, drawn.full_val, drawn.test):
+        assert held is not None
+        assert held.pre is None
+        assert held.patches is not None
+    without = draw(centre, 2, 1, views=0, extras=BOTH).episode
+    assert without.holds == {*BOTH, "negative prompts"}
+
+
+def test_extras_without_views_are_of_the_centre_crops(tmp_path: Path) -> None:
+    entry = enriched(make_entry(tmp_path), views=0)
+    support = draw(entry, 2, 1, extras=BOTH).episode.support
+    assert support.pre is not None
+    assert support.pre.shape == (1, 6, 9)
+    assert support.views.shape == (1, 6, 8)
+
+
+def test_a_pool_is_drawn_without_views(tmp_path: Path) -> None:
+    entry = enriched(make_entry(tmp_path, splits={"pool": 90}))
+    e = draw(entry, 2, 1, extras=BOTH).episode
+    assert e.support.views.shape == (1, 6, 8)
+    assert e.holds == {*BOTH, "negative prompts"}
+
+
+def test_a_split_that_is_not_encoded_is_refused(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    shards = {k: v for k, v in entry.manifest["shards"].items() if "test" not in k}
+    with pytest.raises(CacheError, match="0 of 21 rows of split 'test'"):
+        draw(Entry(entry.folder, {**entry.manifest, "shards": shards}), 2, 1)
+
+
+def test_its_own_records_stay_as_they_were_made() -> None:
+    assert frozen.thawed(drawing) == []

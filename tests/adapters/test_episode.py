@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from adapters.episode import Draw, Episode, Labelled, Query, Support, Target, Text
+from adapters import episode
+from adapters.episode import Draw, Episode, Labelled, Projection, Query, Support, Target, Text
+from tests import frozen
 from tests.adapters import synthetic
 
 
@@ -101,3 +104,49 @@ def test_the_test_split_of_a_draw_is_its_first_target() -> None:
     drawn = Draw(plain, None, None, (Target("own", test), Target("new", other)))
     assert drawn.test is test
     assert isinstance(drawn.episode, Episode)
+
+
+def test_each_prompt_counts_the_same_however_long() -> None:
+    """By the definition, class by class; every length differs, so a sum over another axis shows."""
+    g = torch.Generator().manual_seed(3)
+    prompts, counts = torch.randn(3, 4, 2, generator=g), (4, 1, 3)
+    mask = torch.arange(4) < torch.tensor(counts)[:, None]
+    text = Text(prompts, mask, ("a", "b", "c"))
+    for c, count in enumerate(counts):
+        own = prompts[c, :count]
+        torch.testing.assert_close(text.raw()[c], own.mean(0))
+        mean = (own / own.norm(dim=1, keepdim=True)).mean(0)
+        torch.testing.assert_close(text.unit()[c], mean / mean.norm())
+
+
+def test_a_projection_is_an_affine_map() -> None:
+    weight, bias = torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), torch.tensor([10.0, 20.0])
+    found = Projection(weight, bias)(torch.tensor([[[1.0, 1.0, 2.0]], [[0.0, 0.0, 0.0]]]))
+    assert found.tolist() == [[[17.0, 23.0]], [[10.0, 20.0]]]
+
+
+def test_views_of_a_support_are_normalised_each_and_once() -> None:
+    support = Support(torch.randn(3, 4, 5), torch.zeros(4, dtype=torch.long), tuple("abcd"))
+    torch.testing.assert_close(support.unit_views.norm(dim=-1), torch.ones(3, 4))
+    torch.testing.assert_close(
+        support.unit_views * support.views.norm(dim=-1, keepdim=True), support.views
+    )
+    assert support.unit_views is support.unit_views
+    assert torch.equal(support.x, support.views[0])
+
+
+def test_every_picture_has_an_id() -> None:
+    _, test = synthetic.episode()
+    lacking = Labelled(test.x, test.labels, test.ids[:-1])
+    with pytest.raises(ValueError, match="zip"):
+        lacking.of(range(5))
+
+
+def test_where_an_episode_comes_from_is_told_or_empty() -> None:
+    plain, _ = synthetic.episode()
+    assert (plain.dataset, plain.backbone, plain.task) == ("", "", "few-shot")
+    assert (plain.projection, plain.negative) == (None, None)
+
+
+def test_nothing_that_flows_can_be_changed() -> None:
+    assert frozen.thawed(episode) == []

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import strategies as some
 
-from adapters.evaluate import accuracy, class_accuracy, harmonic_mean, spread
+from adapters import evaluate
+from adapters.evaluate import Spread, accuracy, class_accuracy, harmonic_mean, hits, spread
+from tests import frozen
 
 
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=9))
+@given(some.lists(some.floats(0, 100), min_size=1, max_size=9))
 def test_spread_is_numpys(values: list[float]) -> None:
     found = spread(values)
     assert found.mean == pytest.approx(np.mean(values))
@@ -27,6 +29,74 @@ def test_accuracies() -> None:
     logits = torch.tensor([[2.0, 1, 0], [0, 3, 1], [5, 0, 1], [0, 0, 1]])
     labels = torch.tensor([0, 1, 1, 2])
     assert accuracy(logits, labels) == 75.0
+    assert hits(logits, labels) == 3
     assert class_accuracy(logits, labels).tolist() == [100.0, 50.0, 100.0]
+    assert math.isnan(accuracy(logits[:0], labels[:0]))
+
+
+def test_a_class_without_pictures_has_no_accuracy() -> None:
+    logits = torch.tensor([[2.0, 1, 0, 0], [0, 3, 1, 0]])
+    found = class_accuracy(logits, torch.tensor([0, 0]))
+    assert found[0] == 50.0
+    assert found[1:].isnan().all()
+    assert found.shape == (4,)
+
+
+@given(some.integers(0, 99), some.integers(1, 40), some.integers(1, 5))
+def test_accuracy_is_the_mean_of_the_classes_by_their_pictures(
+    seed: int, rows: int, classes: int
+) -> None:
+    g = torch.Generator().manual_seed(seed)
+    logits = torch.randn(rows, classes, generator=g)
+    labels = torch.randint(classes, (rows,), generator=g)
+    right = [max(range(classes), key=row.__getitem__) for row in logits.tolist()]
+    count = sum(a == b for a, b in zip(right, labels.tolist(), strict=True))
+    assert hits(logits, labels) == count
+    assert accuracy(logits, labels) == pytest.approx(100 * count / rows)
+    shares = torch.bincount(labels, minlength=classes) / rows
+    mean = (class_accuracy(logits, labels).nan_to_num() * shares).sum()
+    assert float(mean) == pytest.approx(accuracy(logits, labels))
+
+
+class _Elsewhere(torch.Tensor):
+    """A tensor of another device, as far as NumPy can tell."""
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("cuda")
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        raise TypeError("can't convert a cuda tensor to numpy")
+
+
+def test_hits_on_another_device_are_counted_there() -> None:
+    logits = torch.tensor([[2.0, 1], [0, 3], [5, 0]]).as_subclass(_Elsewhere)
+    assert hits(logits, torch.tensor([0, 1, 1]).as_subclass(_Elsewhere)) == 2
+
+
+def test_of_equal_logits_the_first_is_the_answer_and_gradients_do_not_matter() -> None:
+    logits = torch.zeros(3, 2, requires_grad=True)
+    assert hits(logits, torch.tensor([0, 1, 0])) == 2
+
+
+@given(some.floats(0.01, 100), some.floats(0.01, 100))
+def test_the_harmonic_mean_is_below_the_others(base: float, new: float) -> None:
+    found = harmonic_mean(base, new)
+    assert found == pytest.approx(2 / (1 / base + 1 / new))
+    assert found == pytest.approx(harmonic_mean(new, base))
+    assert min(base, new) - 1e-9 <= found <= (base * new) ** 0.5 + 1e-9
+
+
+def test_the_harmonic_mean_of_nothing_is_nothing() -> None:
     assert harmonic_mean(80, 60) == pytest.approx(2 * 80 * 60 / 140)
-    assert harmonic_mean(0, 0) == 0.0
+    assert [harmonic_mean(0, 0), harmonic_mean(50, 0), harmonic_mean(0, 50)] == [0.0, 0.0, 0.0]
+
+
+def test_a_spread_in_words() -> None:
+    assert str(spread([80.0, 82.0])) == "81.0 ± 1.4"
+    assert str(spread([80.06])) == "80.1"
+    assert spread([1.0, 2.0, 6.0]) == Spread(3.0, math.sqrt(7), 3)
+
+
+def test_a_spread_stays_as_it_was_made() -> None:
+    assert frozen.thawed(evaluate) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 
 from adapters import registry, run_identity
+from adapters.compose import get
 from adapters.experiment import Experiment
 from adapters.fitting import run
-from adapters.run_identity import run_id
+from adapters.run_identity import _imports, code_version, features, run_id
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, reload
 from featcache.store.writing import put_text
+from tests.enriched import enriched
 from tests.entries import CLASSES, WIDTH, make_entry
 
 BASE = Experiment("tip-adapter", shots=2, seed=1)
@@ -155,3 +158,126 @@ def test_an_id_is_the_same_in_another_process(entry: Entry) -> None:
     command = [sys.executable, "-c", script, str(root)]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert found == run_id(entry, BASE)
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    """An entry with three views a training picture, extras and negative prompts."""
+    return enriched(make_entry(tmp_path_factory.mktemp("rich")))
+
+
+def test_an_id_is_sixteen_digits_of_a_hash(entry: Entry) -> None:
+    assert re.fullmatch("[0-9a-f]{16}", run_id(entry, BASE))
+
+
+def test_the_features_of_a_run_by_name(entry: Entry, rich: Entry) -> None:
+    text = entry.manifest["texts"][entry.banks[-1]]
+    assert features(entry, BASE) == [entry.key, text, None, 0]
+    assert features(entry, replace(BASE, bank="nowhere")) == [entry.key, None, None, 0]
+    bank = rich.manifest["texts"][rich.banks[-1]]
+    assert features(rich, BASE) == [rich.key, bank, "made", None]
+    negative = rich.manifest["texts"]["negative"]
+    reads = {
+        "prolip": ["pre-projection"],
+        "attn-adapter": ["patches"],
+        "hegraph-adapter": [negative],
+        "sum:prolip+attn-adapter": ["patches", "pre-projection"],
+    }
+    for method, more in reads.items():
+        assert features(rich, replace(BASE, method=method))[4:] == more
+        assert features(entry, replace(BASE, method=method))[4:] == []
+
+
+def test_the_newest_prompts_count(entry: Entry) -> None:
+    texts = {"old": "old.h5", "new": "new.h5", "negative": "no.h5"}
+    two = Entry(entry.folder, {**entry.manifest, "texts": texts})
+    assert features(two, BASE)[1] == "new.h5"
+    assert features(two, replace(BASE, bank="old"))[1] == "old.h5"
+
+
+def test_an_entry_without_prompts_still_has_features(entry: Entry) -> None:
+    bare = Entry(entry.folder, {**entry.manifest, "texts": {}})
+    assert features(bare, BASE) == [entry.key, None, None, 0]
+
+
+@pytest.mark.parametrize(("views", "used"), [(None, None), (3, None), (9, None), (2, 2), (1, 1)])
+def test_as_many_views_as_there_are_is_all_of_them(
+    rich: Entry, views: int | None, used: int | None
+) -> None:
+    assert features(rich, replace(BASE, views=views))[2:] == ["made", used]
+
+
+def test_views_that_are_not_used_are_no_matter(rich: Entry) -> None:
+    assert features(rich, replace(BASE, views=0))[2:] == [None, 0]
+    found = {run_id(rich, replace(BASE, views=views)) for views in (None, 0, 1, 2, 3, 4)}
+    assert len(found) == 4
+
+
+def test_the_newest_views_count(rich: Entry) -> None:
+    sets = {"train": {"made": {"count": 3}, "more": {"count": 5}}, "test": {"no": {"count": 9}}}
+    entry = Entry(rich.folder, {**rich.manifest, "view_sets": sets})
+    assert features(entry, replace(BASE, views=4))[2:] == ["more", 4]
+    assert features(entry, replace(BASE, views=5))[2:] == ["more", None]
+
+
+def test_the_newest_negative_prompts_count(rich: Entry) -> None:
+    texts = {**rich.manifest["texts"], "negative-mine": "mine.h5"}
+    entry = Entry(rich.folder, {**rich.manifest, "texts": texts})
+    assert features(entry, replace(BASE, method="hegraph-adapter"))[4:] == ["mine.h5"]
+
+
+def test_a_pool_has_no_views(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, splits={"pool": 90})
+    sets = {"train": {"made": {"count": 3}}}
+    assert features(Entry(entry.folder, {**entry.manifest, "view_sets": sets}), BASE)[2:] == [
+        None, 0,
+    ]  # fmt: skip
+
+
+def test_settings_count_whatever_their_order(entry: Entry) -> None:
+    one, two = {"alpha": 2.0, "beta": 3.0}, {"beta": 3.0, "alpha": 2.0}
+    assert run_id(entry, replace(BASE, settings=one)) == run_id(entry, replace(BASE, settings=two))
+    spelt = replace(BASE, method="fma", settings={"base": "taskres"})
+    assert run_id(entry, spelt) == run_id(entry, replace(BASE, method="fma@taskres"))
+    # What is fixed is the policy's loss alone: without one a default that is given is none.
+    none = replace(BASE, policy="none")
+    given = replace(none, settings={"alpha": 2.0})
+    assert (run_id(entry, given) == run_id(entry, none)) == (_default("alpha") == 2.0)
+
+
+def _default(name: str) -> Any:
+    return getattr(get("tip-adapter").config(), name)
+
+
+def test_an_expression_covers_its_parts_and_how_they_are_put_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    versions = [code_version(m, "few-shot") for m in ("gda", "ncm", "sum:gda+ncm", "ncm@taskres")]
+    assert len(set(versions)) == 4
+    assert code_version("gda", "few-shot") != code_version("gda", "base-to-new")
+    read: list[str] = []
+    real = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    _forget()
+    code_version("gda", "few-shot")
+    assert "compose.py" not in read
+    assert {"gda.py", "few_shot.py", "drawing.py", "method.py", "task.py"} <= {*read}
+    assert len({*read}) == len(read)
+    read.clear()
+    code_version("sum:gda+ncm", "few-shot")
+    assert {"gda.py", "ncm.py", "compose.py", "few_shot.py"} <= {*read}
+
+
+def test_a_packages_own_file_and_other_packages_are_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(
+        "import adapters\nimport torch.nn, adapters.method\nfrom . import near\n"
+        "from adapters.maths import flows, nothing\nfrom featcache import draws\nx = 1\n"
+    )
+    found = {each.relative_to(run_identity.HERE).as_posix() for each in _imports(path)}
+    assert found == {"method.py", "maths/flows.py"}

@@ -11,14 +11,16 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from adapters import selection
 from adapters.drawing import draw
 from adapters.episode import Draw, Episode, Labelled, Target
 from adapters.experiment import Experiment
 from adapters.fitting import run
 from adapters.method import Axes, ChoiceLogits, Method, Space, State
 from adapters.registry import POLICIES
-from adapters.selection import select, validation
+from adapters.selection import Chosen, candidates, chance, score, select, validation
 from featcache.errors import ConfigError, EpisodeError, UnknownNameError
+from tests import frozen
 from tests.entries import make_entry
 
 
@@ -63,8 +65,16 @@ def test_each_policy_sees_its_own_list(drawn: Draw) -> None:
 
 
 def test_a_missing_list_is_refused(drawn: Draw) -> None:
-    with pytest.raises(EpisodeError, match="--policy none"):
-        validation(replace(drawn, full_val=None), "full-val")
+    says = (
+        "animals has no pictures for policy full-val; take --policy none, or few-shot-val where "
+        "training pictures are left over."
+    )
+    assert drawn.full_val is not None
+    for held in (None, drawn.full_val.of(range(0))):
+        with pytest.raises(EpisodeError) as refusal:
+            validation(replace(drawn, full_val=held), "full-val")
+        assert str(refusal.value) == says
+    assert validation(replace(drawn, full_val=None), "few-shot-val") is drawn.few_shot_val
 
 
 def test_the_first_best_wins(drawn: Draw) -> None:
@@ -72,6 +82,128 @@ def test_the_first_best_wins(drawn: Draw) -> None:
     assert chosen.config == Config(bias=0.0, depth=1)
     assert chosen.tried == 8
     assert chosen.score is not None
+
+
+def held_of(drawn: Draw) -> Labelled:
+    assert drawn.full_val is not None
+    return drawn.full_val
+
+
+def right(drawn: Draw, bias: float) -> float:
+    """Per cent of the held-out pictures that are right, counted here."""
+    held = held_of(drawn)
+    scores = held.x @ drawn.episode.text.unit().T + torch.tensor([bias, 0, 0])
+    return 100 * float((scores.argmax(1) == held.labels).double().mean())
+
+
+def test_the_score_is_accuracy_in_per_cent(drawn: Draw) -> None:
+    chosen = select(TOY, drawn.episode, Config(), held_of(drawn))
+    assert chosen.score == pytest.approx(right(drawn, 0.0))
+    worse = select(TOY, drawn.episode, Config(bias=9.0), held_of(drawn), frozenset({"bias"}))
+    assert worse.score == pytest.approx(right(drawn, 9.0))
+    assert worse.score < chosen.score
+    logits = torch.eye(3)[held_of(drawn).labels]
+    assert score(TOY, logits, held_of(drawn)) == 100.0
+    wrong = logits.clone()
+    wrong[:2] = -wrong[:2]
+    assert score(TOY, wrong, held_of(drawn)) == pytest.approx(100 * 13 / 15)
+    entropy = torch.nn.functional.cross_entropy(wrong, held_of(drawn).labels)
+    found = score(replace(TOY, criterion="cross-entropy"), wrong, held_of(drawn))
+    assert found == pytest.approx(float(entropy))
+
+
+def test_the_best_is_found_wherever_it_stands(drawn: Draw) -> None:
+    """Of biases in any order the one that decides nothing wins, with the state of its fit."""
+    for order in ([0.0, 9.0, -9.0], [9.0, 0.0, -9.0], [9.0, -9.0, 0.0]):
+        method = replace(TOY, space=lambda _, order=order: Space(fit={"bias": order}))
+        chosen = select(method, drawn.episode, Config(), held_of(drawn))
+        assert (chosen.config, chosen.tried) == (Config(bias=0.0), 3)
+
+
+def test_settings_are_tried_in_the_order_of_the_space(drawn: Draw) -> None:
+    fitted: list[Config] = []
+
+    def noted(episode: Episode, config: Config, generator: Generator) -> State:
+        fitted.append(config)
+        return fit(episode, config, generator)
+
+    def wide(config: Config) -> Space:
+        return Space(fit={"depth": [3, 1], "bias": [1.0, 0.0]})
+
+    method = replace(TOY, fit=noted, space=wide)
+    select(method, drawn.episode, Config(), held_of(drawn))
+    assert fitted == [Config(1.0, 3), Config(0.0, 3), Config(1.0, 1), Config(0.0, 1)]
+    assert fitted == candidates(method, Config(), held_of(drawn))
+    assert candidates(method, Config(), held_of(drawn), {"depth"}) == [Config(1.0), Config(0.0)]
+    assert candidates(method, Config(5.0, 7), None) == [Config(5.0, 7)]
+
+
+@pytest.mark.parametrize("criterion", ["accuracy", "cross-entropy"])
+def test_a_portion_at_a_time_is_all_at_once(
+    drawn: Draw, monkeypatch: pytest.MonkeyPatch, criterion: Any
+) -> None:
+    method = replace(TOY, criterion=criterion)
+    whole = select(method, drawn.episode, Config(), held_of(drawn))
+    monkeypatch.setattr("adapters.method.portion", lambda x: 12)  # rows x classes: 4 of 15
+    parts = select(method, drawn.episode, Config(), held_of(drawn))
+    assert (parts.config, parts.tried) == (whole.config, whole.tried)
+    assert parts.score == pytest.approx(whole.score)
+
+
+def test_a_portion_with_other_choices_is_an_error(
+    drawn: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.method.portion", lambda x: 24)
+
+    def fewer(state: State, config: Any, x: Tensor, axes: Axes) -> ChoiceLogits:
+        for bias in axes["bias"][: 4 if len(x) == 8 else 2]:
+            yield {"bias": bias}, logits(state, config, x)
+
+    with pytest.raises(ValueError, match="zip"):
+        select(replace(TOY, logits_over=fewer), drawn.episode, Config(), held_of(drawn))
+
+
+def test_a_method_of_parts_chooses_by_itself(drawn: Draw) -> None:
+    seen: list[Any] = []
+    own = Chosen(Config(), {}, 1.0, 5)
+
+    def choose(*asked: Any) -> Chosen:
+        seen.extend(asked)
+        return own
+
+    held = held_of(drawn)
+    found = select(replace(TOY, choose=choose), drawn.episode, Config(), held, {"depth"})
+    assert found is own
+    assert seen == [drawn.episode, Config(), held, {"depth"}]
+
+
+def test_a_space_that_is_fixed_as_a_whole_is_not_judged(drawn: Draw) -> None:
+    chosen = select(TOY, drawn.episode, Config(2.0, 2), held_of(drawn), {"bias", "depth"})
+    assert (chosen.config, chosen.score, chosen.tried) == (Config(2.0, 2), None, 0)
+
+
+def test_chance_is_the_episodes_seed_anew(drawn: Draw) -> None:
+    wanted = torch.rand(3, generator=Generator().manual_seed(drawn.episode.seed))
+    for _ in range(2):
+        assert torch.equal(torch.rand(3, generator=chance(drawn.episode)), wanted)
+    other = chance(replace(drawn.episode, seed=2))
+    assert not torch.equal(torch.rand(3, generator=other), wanted)
+
+
+def test_nothing_is_learned_from_held_out_pictures(drawn: Draw) -> None:
+    """They are scored where torch keeps no graph."""
+    seen: list[bool] = []
+
+    def noted(state: State, config: Config, x: Tensor) -> Tensor:
+        seen.append(torch.is_inference_mode_enabled())
+        return logits(state, config, x)
+
+    select(replace(TOY, logits=noted), drawn.episode, Config(), held_of(drawn))
+    assert seen == [True] * 8
+
+
+def test_what_was_chosen_stays_as_it_was() -> None:
+    assert frozen.thawed(selection) == []
 
 
 def test_fixed_fields_are_left_alone(drawn: Draw) -> None:

@@ -8,6 +8,7 @@ from adapters import compose, registry, unavailable
 from adapters.experiment import Experiment
 from adapters.fitting import run
 from featcache.errors import MethodError
+from tests import frozen
 
 
 def test_none_of_them_is_also_here() -> None:
@@ -31,3 +32,23 @@ def test_asking_for_one_is_refused_with_its_reason(name: str) -> None:
             ask(name)
     with pytest.raises(MethodError, match=reason):
         run(None, Experiment(method=name))  # type: ignore[arg-type]
+
+
+def test_numbers_are_a_line_each_with_their_protocol() -> None:
+    kgcoop = unavailable.METHODS["kgcoop"]
+    by_shots, base_to_new = unavailable.numbers(kgcoop).splitlines()
+    assert by_shots.startswith("69.51 / 71.57 / 74.48 / 75.82 / 77.26 (1/2/4/8/16 shots, ViT-B/16")
+    assert base_to_new.startswith("H 77.00 (base-to-new, ViT-B/16, 16 shots")
+    assert unavailable.numbers(unavailable.METHODS["2sfs"]).count("\n") == 0
+    assert unavailable.numbers(unavailable.METHODS["mf-adapter"]) == "none found"
+
+
+def test_a_refusal_says_where_the_numbers_are() -> None:
+    assert unavailable.refusal("coop") == (
+        "coop cannot be fitted here: it learns prompts, so each step runs the text tower, and this "
+        "project fits on cached embeddings; `adapters methods --all` shows its published numbers."
+    )
+
+
+def test_what_is_published_stays_as_it_was() -> None:
+    assert frozen.thawed(unavailable) == []

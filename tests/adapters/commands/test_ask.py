@@ -81,3 +81,30 @@ def test_extras_from_encode_to_predict(type_in: Type, pictures: Path, tiny_folde
         assert score.json["accuracy"] == row["accuracy"]
         guess = type_in("adapters predict --json", row["adapter"], picture)
         assert guess.json[0]["classes"][0] in ("red", "blue")
+
+
+def test_each_target_of_an_adapter_is_scored(filled: Type) -> None:
+    line = "adapters fit --method zero-shot --shots 2 --json --task"
+    fitted = filled(line, "base-to-new").json
+    score = filled("adapters evaluate --json", fitted["adapter"]).json
+    assert score["targets"] == fitted["targets"]
+    assert (score["accuracy"], score["n_test"]) == (fitted["targets"]["base"], 14)
+    assert [*score["by_class"]] == ["cat", "dog"]
+    lines = filled("adapters evaluate", fitted["adapter"]).out.splitlines()
+    assert lines[0] == (
+        f"{fitted['targets']['base']:.2f} % of 14 test pictures of {fitted['entry']} (base)"
+    )
+    assert any(
+        each == f"{fitted['targets']['new']:.2f} % of 7 test pictures of {fitted['entry']} (new)"
+        for each in lines
+    )
+    assert any("emu" in each for each in lines)
+
+
+def test_one_target_is_scored_without_a_name(filled: Type) -> None:
+    fitted = filled("adapters fit --method gda --shots 2 --json").json
+    score = filled("adapters evaluate --json", fitted["adapter"]).json
+    assert "targets" not in score
+    assert (score["method"], score["shots"]) == ("gda", 2)
+    lines = filled("adapters evaluate", fitted["adapter"]).out.splitlines()
+    assert lines[0] == f"{score['accuracy']:.2f} % of 21 test pictures of {fitted['entry']}"

@@ -8,12 +8,14 @@ import pytest
 
 from adapters.compose import get
 from adapters.registry import names
+from tests.adapters.short import short
 from tests.typed import Type
 
 
 @pytest.mark.parametrize("method", [name for name in names() if not get(name).needs])
 def test_every_method_fits_and_evaluates(filled: Type, method: str) -> None:
-    fit = filled(f"adapters fit --method {method} --shots 4 --json")
+    words = [word for pair in short(method).items() for word in ("--set", "{}={}".format(*pair))]
+    fit = filled(f"adapters fit --method {method} --shots 4 --json", *words)
     assert fit.status == 0
     assert 0 <= fit.json["accuracy"] <= 100
     score = filled("adapters evaluate --json", fit.json["adapter"])
@@ -22,7 +24,11 @@ def test_every_method_fits_and_evaluates(filled: Type, method: str) -> None:
 
 def test_the_same_command_gives_the_same_adapter(filled: Type) -> None:
     folders = [
-        Path(filled(f"adapters fit --method fma --shots 2 --out {out} --json").json["adapter"])
+        Path(
+            filled(f"adapters fit --method fma --shots 2 --set steps=20 --out {out} --json").json[
+                "adapter"
+            ]
+        )
         for out in ("a", "b")
     ]
     first, second = ((f / "adapter.safetensors").read_bytes() for f in folders)
@@ -38,3 +44,60 @@ def test_an_empty_cache_says_how_to_fill_it(type_in: Type) -> None:
     assert answer.status == 1
     assert "featcache encode" in answer.err
     assert type_in("featcache ls").status == 0
+
+
+def test_base_to_new_says_a_line_a_half_and_their_harmonic_mean(filled: Type) -> None:
+    line = "adapters fit --method zero-shot --shots 2 --task base-to-new"
+    found = filled(f"{line} --json").json
+    base, new = found["targets"]["base"], found["targets"]["new"]
+    assert found["accuracy"] == base
+    assert found["harmonic_mean"] == pytest.approx(2 * base * new / (base + new))
+    lines = filled(line).out.splitlines()
+    assert lines[0].startswith(f"{base:.2f} % of 14 test pictures of the base classes, fitted in ")
+    assert lines[1] == f"{new:.2f} % of 7 test pictures of the new classes"
+    assert lines[2] == f"{found['harmonic_mean']:.2f} % harmonic mean"
+    assert lines[3].startswith("zero-shot on animals, RN50")
+    rows = filled("adapters results --json").json
+    assert [row["target"] for row in rows] == ["base", "new"]
+    assert [row["accuracy"] for row in rows] == [pytest.approx(base), pytest.approx(new)]
+
+
+def test_few_shot_says_one_line_of_its_own_test_split(filled: Type) -> None:
+    lines = filled("adapters fit --method gda --shots 2 --set alpha=0.5").out.splitlines()
+    assert " % of 21 test pictures, fitted in " in lines[0]
+    assert "harmonic" not in "".join(lines)
+    assert "2 shots, seed 1, 0 views, policy few-shot-val (" in lines[1]
+    assert '"alpha": 0.5' in lines[2]
+    assert lines[3].startswith("saved in runs/animals-gda-2shot-seed1-")
+    document = filled("adapters fit --method gda --shots 2 --json").json
+    assert "targets" not in document
+    assert document["hyperparameters"] == document["config"]
+
+
+def test_rows_and_adapters_go_where_they_are_told(filled: Type, tmp_path: Path) -> None:
+    line = "adapters fit --method ncm --shots 1 --json"
+    first = filled(line, "--out", "mine").json
+    assert first["adapter"].startswith("mine/animals-ncm-1shot-seed1-")
+    assert (tmp_path / "mine" / "results.sqlite").is_file()
+    second = filled(line, "--results", "rows/all.sqlite").json
+    assert second["adapter"].startswith("runs/")
+    assert not (tmp_path / "runs" / "results.sqlite").exists()
+    third = filled(line, "--results", "rows/all.sqlite", "--out", "mine", "--seed", "2").json
+    assert third["adapter"].startswith("mine/")
+    rows = filled("adapters results --results rows/all.sqlite --json").json
+    assert [row["run"] for row in rows] == [second["run"], third["run"]]
+    assert first["run"] == second["run"]
+
+
+def test_words_reach_the_experiment(filled: Type) -> None:
+    line = "adapters fit --shots 2 --json --method"
+    more = ("--set", "base=taskres", "--set", "taskres.epochs=2", "--policy", "none")
+    row = filled(line, "tip-adapter", *more).json
+    assert (row["method"], row["policy"]) == ("tip-adapter@taskres", "none")
+    row = filled(line, "tip-adapter", "--policy", "transfer", "--transfer", "animals").json
+    assert row["transfer"] == row["entry"]
+    row = filled(line, "tip-adapter", "--views", "0", "--seed", "3", "--prompts", "imported").json
+    assert (row["views"], row["seed"], row["bank"]) == (0, 3, "imported")
+    refused = filled(line, "gda", "--task", "base-to-new")
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err.startswith("error: gda has parameters for the classes")

@@ -7,24 +7,9 @@ from typing import Any
 import pytest
 
 from adapters.sweeping.chunks import chunks, cost, shard
-from adapters.sweeping.grid import grid
-from adapters.sweeping.runs import Run
 from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
-from tests.entries import make_entry
-
-METHODS = ["zero-shot", "gda", "ncm"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
-    folder = tmp_path_factory.mktemp("sweep")
-    make_entry(folder)
-    return FeatureCache(folder / "cache")
-
-
-def runs_of(cache: FeatureCache, **words: Any) -> list[Run]:
-    return grid(cache, **{"method": METHODS, "shots": [1, 2], "seed": [1, 2, 3], **words})
+from tests.adapters.sweeping.quick import runs_of
 
 
 def test_chunks_that_may_stack_hold_several_seeds(cache: FeatureCache) -> None:
@@ -69,3 +54,37 @@ def test_shards_are_a_partition(cache: FeatureCache, of: int) -> None:
     assert [r.id for r in shard(runs[::-1], 1, of)][::-1] == [r.id for r in parts[0]]
     with pytest.raises(ConfigError):
         shard(runs, of + 1, of)
+
+
+def test_a_chunk_is_no_dearer_than_its_share_unless_it_is_one_run(cache: FeatureCache) -> None:
+    runs = runs_of(cache, method=["fma", "gda"], shots=1, seed=1,
+                   settings={"fma.steps": [10, 20, 40, 80, 160]})  # fmt: skip
+    whole = sum(map(cost, runs))
+    for parts in (1, 2, 4):
+        for chunk in chunks(runs, parts):
+            assert sum(map(cost, chunk.runs)) <= whole / parts or len(chunk.runs) == 1
+            prices = [cost(run) for run in chunk.runs]
+            assert prices == sorted(prices, reverse=True)
+    [all_of_them] = chunks(runs, 1)
+    assert len(all_of_them.runs) == 6
+    assert {chunk.stack for chunk in chunks(runs, 2)} == {"off"}
+    assert {chunk.stack for chunk in chunks(runs, 2, "on")} == {"on"}
+
+
+def test_the_cost_is_that_of_training_steps(cache: FeatureCache) -> None:
+    def price(method: str, **words: Any) -> float:
+        words = {"shots": 2, "seed": 1, "policy": "none", **words}
+        return cost(runs_of(cache, method=method, **words)[0])
+
+    assert price("zero-shot") == 1
+    assert price("fma", settings={"steps": 7}) == 1 + 7
+    both = price("fma", settings={"steps": 7}) + price("zero-shot")
+    assert price("sum:fma+zero-shot", settings={"fma.steps": 7}) == both
+    assert price("taskres", settings={"epochs": 5}) > price("taskres", settings={"epochs": 4})
+
+
+@pytest.mark.parametrize(("part", "of"), [(0, 3), (4, 3), (1, 0), (-1, 3)])
+def test_a_part_that_there_is_not_is_refused(cache: FeatureCache, part: int, of: int) -> None:
+    says = f"there is no part {part} of {of}; parts count from 1 to {of}"
+    with pytest.raises(ConfigError, match=says):
+        shard(runs_of(cache), part, of)

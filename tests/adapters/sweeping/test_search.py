@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from adapters.sweeping.settings import Combine
 from adapters.sweeping.sweep import sweep
 from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
-from tests.entries import make_entry
 
 WORDS: dict[str, Any] = {
     "method": "proto-clip-f",
@@ -25,18 +23,6 @@ WORDS: dict[str, Any] = {
     "seed": [1, 2],
     "settings": {"learning_rate": "1e-4..1e-1:log", "steps": 5},
 }
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
-    folder = tmp_path_factory.mktemp("search")
-    make_entry(folder)
-    return FeatureCache(folder / "cache")
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return Results(tmp_path / "results.sqlite")
 
 
 def making(cache: FeatureCache, **words: Any) -> Any:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.sweeping.settings import spread
+import pytest
+
+from adapters.sweeping.settings import every, spread
+from featcache.errors import ConfigError, UnknownNameError
 
 
 def settings_of(methods: list[str], **settings: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -43,3 +46,48 @@ def test_presets_are_settings_and_default_is_none_of_them() -> None:
         ("fma", {"preset": "paper"}),
         ("gda", {}),
     ]
+
+
+def test_every_combination_the_first_setting_outermost() -> None:
+    assert [*every("fma", {"a": [1, 2], "b": [3, 4]})] == [
+        {"a": 1, "b": 3}, {"a": 1, "b": 4}, {"a": 2, "b": 3}, {"a": 2, "b": 4},
+    ]  # fmt: skip
+    assert [*every("fma", {})] == [{}]
+    with pytest.raises(ConfigError, match=r"^fma: b is a range; add --search random or tpe"):
+        every("fma", {"a": [1], "b": [2, "1..3"]})
+
+
+def test_how_settings_are_combined_can_be_told() -> None:
+    asked: list[Any] = []
+
+    def note(name: str, axes: Any) -> list[dict[str, Any]]:
+        asked.append((name, dict(axes)))
+        return [{"blocks": 9, "preset": None}]
+
+    found = [*spread(["fma"], {"blocks": [2, 3], "preset": ["default", "paper"]}, note)]
+    assert asked == [("fma", {"blocks": [2, 3], "preset": [None, "paper"]})]
+    assert found == [("fma", {"blocks": 9})]
+
+
+@pytest.mark.parametrize(
+    ("methods", "settings", "says"),
+    [
+        (["gda"], {"blocks": [2]}, "setting 'blocks'"),
+        (["gda"], {"fma.blocks": [2]}, "setting 'fma.blocks'"),
+        (["gda", "ncm"], {"preset": ["paper"]}, "preset 'paper'; known are: default, half, mixed"),
+        (["fma"], {"preset": ["papr"]}, "preset 'papr'"),
+        (["fma"], {"fma.preset": ["papr"]}, "preset 'papr'"),
+    ],
+)
+def test_a_setting_that_no_method_has_is_refused(
+    methods: list[str], settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=says):
+        [*spread(methods, settings)]
+
+
+def test_a_base_goes_to_the_method_it_names() -> None:
+    assert settings_of(["fma", "gda"], fma__base=["taskres"]) == [("fma@taskres", {}), ("gda", {})]
+    assert settings_of(["sum:gda+fma"], fma__base=["none", "taskres"]) == [
+        ("sum:gda+fma", {}), ("sum:gda+fma@taskres", {}),
+    ]  # fmt: skip

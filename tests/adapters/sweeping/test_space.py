@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from adapters.sweeping.search import dimensions
-from adapters.sweeping.space import Range, span
+from adapters.sweeping import space
+from adapters.sweeping.space import Range, dimensions, span
 from featcache.errors import ConfigError
+from tests import frozen
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,27 @@ def test_declared_fields_that_need_a_fit_are_searched() -> None:
             dimensions("fma", nothing)
     with pytest.raises(ConfigError, match="not both"):
         dimensions("fma", {"blocks": ["1..3", 7]})
+
+
+def test_both_ends_are_in_a_range() -> None:
+    assert all(value in Range(1, 6) for value in (1, 6, 2.5))
+    assert not any(value in Range(1, 6) for value in (0.99, 6.01, "3", None))
+    rng = random.Random(0)
+    assert {Range(1, 3).sample(rng) for _ in range(60)} == {1, 2, 3}
+    assert {Range(1, 3, True).sample(rng) for _ in range(60)} == {1, 2, 3}
+    assert Range(1, 3).whole
+    assert not Range(1, 3.0).whole
+    assert not Range(1.0, 3).whole
+
+
+def test_values_a_setting_and_a_default_are_told_apart() -> None:
+    axes = {"steps": [3], "blocks": [2, 3], "preset": [None], "learning_rate": ["1e-4..1e-2"]}
+    assert dimensions("fma", axes) == (
+        {"blocks": [2, 3], "learning_rate": Range(1e-4, 1e-2)}, {"steps": 3},
+    )  # fmt: skip
+    found, fixed = dimensions("lp++", {"steps": [10, 20]})
+    assert (found, fixed) == ({"steps": [10, 20]}, {})
+
+
+def test_a_range_stays_as_it_was_typed() -> None:
+    assert frozen.thawed(space) == []

@@ -22,33 +22,9 @@ from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
-from featcache.errors import EpisodeError, SweepError
+from featcache.errors import EpisodeError
 from featcache.store.cache import FeatureCache
-from tests.entries import make_entry
-
-METHODS = ["zero-shot", "gda", "ncm"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
-    folder = tmp_path_factory.mktemp("sweep")
-    make_entry(folder)
-    return FeatureCache(folder / "cache")
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return Results(tmp_path / "results.sqlite")
-
-
-def runs_of(cache: FeatureCache, **words: Any) -> list[Run]:
-    return grid(cache, **{"method": METHODS, "shots": [1, 2], "seed": [1, 2, 3], **words})
-
-
-def accuracies(results: Results) -> dict[str, float]:
-    frame = results.frame()
-    assert frame["run"].is_unique
-    return dict(zip(frame["run"], frame["accuracy"], strict=True))
+from tests.adapters.sweeping.quick import accuracies, runs_of
 
 
 def test_a_sweep_is_its_runs_one_by_one(cache: FeatureCache, results: Results) -> None:
@@ -112,22 +88,6 @@ def test_what_is_done_is_not_done_again(cache: FeatureCache, results: Results) -
     assert sorted(row["run"] for row in heard) == sorted(run.id for run in runs)
 
 
-def test_processes_give_the_rows_of_this_process(cache: FeatureCache, results: Results) -> None:
-    runs = runs_of(cache)
-    rows: dict[str, float] = {}
-    sweep(runs, on_row=lambda row: rows.update({row["run"]: row["accuracy"]}))
-    engine = Local(jobs=2)
-    try:
-        assert sweep(runs, engine, results).done == len(runs)
-        assert accuracies(results) == rows
-        dead = next(iter(engine._pool.values()))
-        os.kill(dead.pid or 0, signal.SIGKILL)
-        again = runs_of(cache, seed=[4, 5])
-        assert sweep(again, engine, results).done == len(again)
-    finally:
-        engine.close()
-
-
 def test_a_failed_run_is_a_row_and_the_rest_goes_on(
     cache: FeatureCache, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,22 +135,6 @@ def test_a_run_that_kills_its_worker_takes_no_other_along(
     assert set(zip(lost["method"], lost["seed"], strict=True)) == {("ncm", 2)}
     assert lost["reason"].str.contains("worker died").all()
     assert (summary.done, summary.failed) == (len(runs) - 2, 2)
-
-
-class Stillborn(Worker):
-    """A worker whose process ends before it does anything."""
-
-    def __init__(self, device: str) -> None:
-        os._exit(3)
-
-
-def test_processes_that_cannot_start_are_one_sentence(
-    cache: FeatureCache, results: Results
-) -> None:
-    engine = Local(jobs=2, worker=Stillborn)
-    with pytest.raises(SweepError, match="__main__"):
-        sweep(runs_of(cache), engine, results)
-    assert results.frame().empty
 
 
 def test_a_draw_that_cannot_be_is_refused_before_the_first_fit(

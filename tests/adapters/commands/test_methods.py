@@ -1,0 +1,59 @@
+"""`adapters methods`: what there is to fit, and what each method can be set to."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.compose import get
+from adapters.configure import settings
+from adapters.registry import names, summary
+from adapters.unavailable import METHODS
+from tests.typed import Type
+
+
+def test_every_method_has_a_line(type_in: Type) -> None:
+    found = type_in("adapters methods --json").json
+    assert found == [{"name": name, "summary": summary(name)} for name in names()]
+    lines = type_in("adapters methods").out
+    assert all(name in lines for name in names())
+    assert "maple" not in lines
+
+
+def test_all_of_them_with_those_that_cannot_be_fitted(type_in: Type) -> None:
+    found = {each["name"]: each for each in type_in("adapters methods --all --json").json}
+    assert [*found] == [*names(), *METHODS]
+    assert found["maple"]["reason"] == METHODS["maple"].reason
+    assert found["coop"]["numbers"][0].keys() == {"value", "protocol"}
+    said = type_in("adapters methods --all").out
+    assert "reported elsewhere" in said
+    assert all(name in said for name in METHODS)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_method_with_its_settings(type_in: Type, name: str) -> None:
+    answer = type_in(f"adapters methods {name} --json")
+    document = answer.json
+    assert (document["name"], document["summary"]) == (name, summary(name))
+    told = [(each["name"], each["description"]) for each in document["settings"]]
+    assert told == [(each.name, each.description) for each in settings(get(name))]
+    assert [*document["presets"]] == [*get(name).presets]
+    assert summary(name) in answer.err  # for people, beside the document
+
+
+def test_settings_and_presets_for_people(type_in: Type) -> None:
+    said = type_in("adapters methods fma").out
+    assert said.startswith(summary("fma"))
+    assert "preset=paper: {" in said
+    for setting in settings(get("fma")):
+        assert setting.name in said
+
+
+def test_the_table_of_the_documentation(type_in: Type) -> None:
+    said = type_in("adapters methods --format markdown").out
+    assert said.count("\n") >= 2 + len(names())
+    assert all(name in said for name in names())
+    wrong = type_in("adapters methods --format html")
+    assert (wrong.status, wrong.err) == (
+        1,
+        "error: --format takes table or markdown, got 'html'.\n",
+    )

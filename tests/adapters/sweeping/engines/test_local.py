@@ -1,0 +1,131 @@
+"""Runs in this process or in processes of this machine: the same rows, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from adapters.results import Results
+from adapters.sweeping.chunks import chunks
+from adapters.sweeping.engine import EngineOptions, cores
+from adapters.sweeping.engines import local
+from adapters.sweeping.engines.local import THREADS, Local, engine
+from adapters.sweeping.runs import Chunk
+from adapters.sweeping.sweep import sweep
+from adapters.sweeping.worker import Worker
+from featcache.errors import ConfigError, SweepError
+from featcache.store.cache import FeatureCache
+from tests.adapters.sweeping.quick import accuracies, here, runs_of
+
+
+def test_processes_give_the_rows_of_this_process(cache: FeatureCache, results: Results) -> None:
+    runs = runs_of(cache)
+    made = Local(jobs=2)
+    try:
+        assert sweep(runs, made, results).done == len(runs)
+        assert accuracies(results) == here(runs)
+        assert len(made._pool) == 2
+        dead = next(iter(made._pool.values()))
+        os.kill(dead.pid or 0, signal.SIGKILL)
+        again = runs_of(cache, seed=[4, 5])
+        assert sweep(again, made, results).done == len(again)
+        processes = [*made._pool.values()]
+    finally:
+        made.close()
+    assert made._pool == {}
+    for process in processes:
+        process.join(10)
+        assert not process.is_alive()
+
+
+def test_one_job_is_done_here_in_the_order_of_the_chunks(cache: FeatureCache) -> None:
+    made = Local()
+    assert made.workers == 1
+    work = chunks(runs_of(cache))
+    found = [row["run"] for rows in made.run(work) for row in rows]
+    assert found == [run.id for chunk in work for run in chunk.runs]
+    kept = made._here
+    assert [*made.run([])] == []
+    next(made.run(work))
+    assert made._here is kept  # with the entries that it holds in memory
+    made.close()
+
+
+class Stillborn(Worker):
+    """A worker whose process ends before it does anything."""
+
+    def __init__(self, device: str) -> None:
+        os._exit(3)
+
+
+def test_processes_that_cannot_start_are_one_sentence(
+    cache: FeatureCache, results: Results
+) -> None:
+    made = Local(jobs=2, worker=Stillborn)
+    try:
+        with pytest.raises(SweepError, match="__main__"):
+            sweep(runs_of(cache), made, results)
+    finally:
+        made.close()
+    assert results.frame().empty
+
+
+class Telling(Worker):
+    """A worker that says what its process was started with."""
+
+    def rows(self, chunk: Chunk) -> Any:
+        import torch
+
+        threads = {name: os.environ.get(name) for name in THREADS}
+        yield [{"run": run.id, "threads": threads, "torch": torch.get_num_threads(),
+                "ctrl-c": str(signal.getsignal(signal.SIGINT))} for run in chunk.runs]  # fmt: skip
+
+
+def test_a_process_has_one_thread_and_leaves_ctrl_c_to_its_driver(
+    cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    made = Local(2, worker=Telling)
+    try:
+        [rows] = made.run([Chunk((runs_of(cache)[0],))])
+    finally:
+        made.close()
+    [row] = rows
+    assert row["torch"] == 1
+    assert row["ctrl-c"] == str(signal.SIG_IGN)
+    assert {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} == {
+        "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": None,
+    }  # fmt: skip
+
+
+def test_threads_are_limited_only_while_a_process_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with suppress(OSError), local._one_thread():
+        assert {os.environ[name] for name in THREADS} == {"1"}
+        raise OSError("no more processes")
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_a_core_or_a_gpu_has_a_process_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert engine(EngineOptions()).workers == cores()
+    assert engine(EngineOptions(jobs=3)).workers == 3
+    monkeypatch.setattr(local, "device_of", lambda name: None)
+    for gpus, workers in ((0, 1), (4, 4)):
+        monkeypatch.setattr(local.torch.cuda, "device_count", lambda gpus=gpus: gpus)
+        made = engine(EngineOptions(device="cuda"))
+        assert (made.workers, made.device) == (workers, "cuda")
+    assert engine(EngineOptions(jobs=2, device="cuda:1")).workers == 2
+
+
+def test_a_device_that_there_is_not_is_refused_before_a_process_starts() -> None:
+    with pytest.raises(ConfigError, match="device 'tpu'"):
+        Local(2, "tpu")

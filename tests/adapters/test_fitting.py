@@ -1,0 +1,214 @@
+"""One experiment from an entry to an adapter and its rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import adapters
+from adapters import fitting
+from adapters.compose import get
+from adapters.drawing import draw
+from adapters.episode import Episode
+from adapters.evaluate import accuracy
+from adapters.experiment import Experiment
+from adapters.fitting import ADDED_BY, draw_for, fit, run, score
+from adapters.registry import names
+from adapters.results import COLUMNS
+from adapters.run_identity import code_version, run_id
+from featcache.errors import ConfigError, EpisodeError, MethodError, UnknownNameError
+from featcache.store.entry import Entry
+from tests import frozen
+from tests.enriched import enriched
+from tests.entries import make_entry
+
+HALVES = Experiment("zero-shot", shots=2, task="base-to-new")
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    return make_entry(tmp_path_factory.mktemp("fitting"))
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    return enriched(make_entry(tmp_path_factory.mktemp("rich")))
+
+
+def test_fit_says_the_words_of_an_experiment(entry: Entry) -> None:
+    asked: dict[str, Any] = {"shots": 2, "seed": 3, "policy": "full-val", "views": 0}
+    outcome = fit(entry, "tip-adapter", **asked, bank="imported", beta=2.0)
+    words = Experiment("tip-adapter", **asked, bank="imported", settings={"beta": 2.0})
+    same = run(entry, words)
+    changing = {"time", "fit_seconds", "predict_seconds"}
+    assert {k: v for k, v in outcome.row.items() if k not in changing} == {
+        k: v for k, v in same.row.items() if k not in changing
+    }
+    other = make_entry(entry.folder.parents[3] / "other", name="beasts")
+    moved = fit(entry, "tip-adapter", shots=2, policy="transfer", transfer=other)
+    assert moved.row["transfer"] == other.key
+    assert fit(entry, "zero-shot", shots=2, task="base-to-new").row["task"] == "base-to-new"
+
+
+def test_a_row_says_all_that_a_number_depends_on(entry: Entry) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=2)
+    words = Experiment("tip-adapter", 4, 2, settings={"beta": 2.0})
+    outcome = run(entry, words)
+    row = outcome.row
+    assert {*row} - {"run"} <= {*COLUMNS}
+    told = {
+        "run": run_id(entry, words), "dataset": "animals", "target": "animals", "shots": 4,
+        "seed": 2, "task": "few-shot", "method": "tip-adapter", "policy": "few-shot-val",
+        "backbone": entry.backbone, "entry": entry.key, "bank": "imported", "views": 0,
+        "fingerprint": entry.manifest["backbone"]["fingerprint"], "settings": {"beta": 2.0},
+        "config": asdict(outcome.adapter.config), "transductive": False, "n_test": 21,
+        "code": code_version("tip-adapter", "few-shot"), "transfer": None, "extras": [],
+    }  # fmt: skip
+    assert {key: row[key] for key in told} == told
+    assert row["config"]["beta"] == 2.0
+    assert row["tried"] > 1
+    assert row["fit_seconds"] > 0
+    assert row["predict_seconds"] > 0
+    assert began <= datetime.fromisoformat(row["time"]) <= datetime.now(UTC)
+    assert row["versions"]["torch"] == version("torch")
+    assert {*row["versions"]} == {"featcache", "torch", "python"}
+    json.dumps(row)
+
+
+def test_the_adapter_knows_where_it_comes_from(entry: Entry) -> None:
+    outcome = run(entry, Experiment("ncm", 3, 1, "none"))
+    about = outcome.adapter.about
+    assert about["support"] == list(draw(entry, 3, 1).episode.support.ids)
+    assert (about["width"], about["logit_scale"]) == (8, entry.logit_scale)
+    beside = {"support", "width", "logit_scale"}
+    assert {key: outcome.row[key] for key in about if key not in beside} == {
+        key: value for key, value in about.items() if key not in beside
+    }
+    assert not beside & {*outcome.row}
+    assert outcome.adapter.classnames == entry.classnames
+
+
+def test_the_accuracy_is_a_count_of_the_test_split(entry: Entry) -> None:
+    outcome = run(entry, Experiment("gda", 4))
+    test = draw(entry, 4, 1).test
+    assert outcome.row["accuracy"] == accuracy(outcome.adapter.logits(test.x), test.labels)
+    assert outcome.row is outcome.rows[0]
+    assert len(outcome.rows) == 1
+
+
+def test_a_wrong_word_is_told_before_anything_is_read() -> None:
+    nothing: Any = None
+    for words, error in (
+        (Experiment("fmaa"), UnknownNameError),
+        (Experiment("fma", settings={"blocks": -1}), ConfigError),
+        (Experiment("fma", task="few-shots"), UnknownNameError),
+        (replace(HALVES, method="gda"), MethodError),
+    ):
+        with pytest.raises(error):
+            run(nothing, words)
+
+
+def test_what_the_draw_or_policy_cannot_do_is_refused(entry: Entry) -> None:
+    with pytest.raises(EpisodeError, match="10 training"):
+        fit(entry, "ncm", shots=11)
+    with pytest.raises(UnknownNameError, match="few-shot-val"):
+        fit(entry, "tip-adapter", shots=1, policy="best")
+    says = "policy transfer needs the data set to take settings from [(]--transfer[)]"
+    with pytest.raises(ConfigError, match=says):
+        fit(entry, "tip-adapter", shots=1, policy="transfer")
+
+
+def test_a_draw_that_is_given_is_taken(entry: Entry) -> None:
+    other = draw(entry, 2, 7)
+    outcome = run(entry, Experiment("ncm", 2, 1, "none"), other)
+    assert outcome.adapter.about["support"] == list(other.episode.support.ids)
+
+
+def test_a_draw_without_what_the_method_reads_is_made_anew(rich: Entry) -> None:
+    words = Experiment("prolip", 2, settings={"steps": 2})
+    assert draw_for(rich, words).episode.holds == {"views", "pre-projection", "negative prompts"}
+    lacking = draw(rich, 2, 1, views=0)
+    row = run(rich, words, lacking).row
+    assert (row["extras"], row["views"]) == (["pre-projection"], 3)
+    kept = run(rich, Experiment("ncm", 2), lacking).row
+    assert (kept["extras"], kept["views"]) == ([], 0)
+
+
+def test_a_fit_that_is_given_stands_for_the_methods_own(entry: Entry) -> None:
+    asked: list[Any] = []
+
+    def known(episode: Episode, config: Any, generator: torch.Generator) -> Any:
+        asked.append(config)
+        return get("ncm").fit(episode, config, generator)
+
+    outcome = run(entry, Experiment("ncm", 2, 1, "none"), fit=known)
+    assert asked == [outcome.adapter.config]
+    assert outcome.row["accuracy"] == run(entry, Experiment("ncm", 2, 1, "none")).row["accuracy"]
+
+
+def test_settings_of_another_set_are_taken_over_and_fitted_here(
+    entry: Entry, tmp_path: Path
+) -> None:
+    other = make_entry(tmp_path, name="beasts")
+    own = run(other, Experiment("tip-adapter", 2, 1))
+    moved = run(entry, Experiment("tip-adapter", 2, 1, "transfer", transfer=other))
+    assert moved.row["config"] == own.row["config"]
+    assert (moved.row["val_score"], moved.row["tried"]) == (
+        own.row["val_score"], own.row["tried"],
+    )  # fmt: skip
+    assert moved.row["dataset"] == "animals"
+    # Base-to-new may take them from all classes of the other set.
+    halves = replace(HALVES, policy="transfer", transfer=other)
+    assert [row["policy"] for row in run(entry, halves).rows] == ["transfer", "transfer"]
+
+
+def test_a_saved_adapter_scores_what_its_rows_say(entry: Entry, tmp_path: Path) -> None:
+    for words in (Experiment("gda", 3, 2), HALVES):
+        outcome = run(entry, words)
+        again = adapters.load(outcome.adapter.save(tmp_path / words.task))
+        scores = score(again, entry)
+        assert [(s.target, s.accuracy, s.n_test) for s in scores] == [
+            (row["target"], row["accuracy"], row["n_test"]) for row in outcome.rows
+        ]
+        for each in scores:
+            mean = sum(each.by_class.values()) / len(each.by_class)  # classes are of one size
+            assert mean == pytest.approx(each.accuracy)
+    assert [[*each.by_class] for each in scores] == [["cat", "dog"], ["emu"]]
+
+
+def test_an_adapter_that_reads_more_is_scored_with_it(rich: Entry, tmp_path: Path) -> None:
+    outcome = run(rich, Experiment("prolip", 2, settings={"steps": 2}))
+    again = adapters.load(outcome.adapter.save(tmp_path / "prolip"))
+    assert score(again, rich)[0].accuracy == outcome.row["accuracy"]
+
+
+NEEDING = [name for name in names() if get(name).needs]
+
+
+@pytest.mark.parametrize("name", NEEDING)
+def test_what_a_method_needs_and_is_not_cached_is_named(entry: Entry, name: str) -> None:
+    with pytest.raises(MethodError) as refusal:
+        fit(entry, name, shots=1)
+    missing = [need for need in ADDED_BY if need in get(name).needs]
+    said = str(refusal.value)
+    assert said.startswith(f"{name} needs {' and '.join(missing)}, which animals has not cached")
+    options = " ".join(ADDED_BY[need] for need in missing)
+    assert said.endswith(
+        f"`featcache encode --dataset animals --backbone {entry.backbone} {options}`."
+    )
+
+
+def test_every_need_has_an_option_that_fills_it() -> None:
+    assert {need for name in names() for need in get(name).needs} <= {*ADDED_BY}
+    assert ADDED_BY["patches"] == "--extra patches"
+
+
+def test_outcomes_stay_as_they_were() -> None:
+    assert frozen.thawed(fitting) == []
