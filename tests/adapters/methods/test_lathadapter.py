@@ -276,7 +276,7 @@ def trained_by_hand(config: Config) -> dict[str, Tensor]:
         {"learn_curvature": True, "curvature": 0.7, "start": "random"},
         {"one_sided": True, "neighbours": 2, "last_relu": True},
         {"attention": True, "steps": 4},
-        {"sides": "image", "scale": 4.0, "radius": 3.0},
+        {"sides": "image", "scale": 2.99, "radius": 3.0},
         {"sides": "text", "temperature": 0.5, "triplets": 2, "margin": 0.0},
         {"neighbours": 99, "scale": 0.5},
     ],
