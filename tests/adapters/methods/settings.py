@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
@@ -416,6 +416,8 @@ def check(name: str) -> None:
         field: value for field, (value, _) in wanted.items()
     }
     assert dict(method.presets) == PRESETS.get(name, {})
+    with pytest.raises(FrozenInstanceError):
+        setattr(default, next(iter(wanted)), 1)
     for field, (value, allowed) in wanted.items():
         taken, refused = _taken(value, allowed), _refused(value, allowed)
         for one in taken:

@@ -125,7 +125,7 @@ def trained_by_hand(episode: Episode, config: Any, an_epoch: int) -> dict[str, T
         adam.param_groups[0]["lr"] = rate
         adam.zero_grad()
         errors = (flows.velocity(net, x, t.squeeze(1)) - u).square()
-        (weight * errors).sum(1).mean().backward()  # type: ignore[no-untyped-call]
+        (weight * errors).sum(1).mean().backward()
         adam.step()
     return {name: p.detach() for name, p in net.items()}
 
@@ -180,7 +180,7 @@ def test_euler_takes_m_steps_of_a_tenth_and_forgets_no_length(m: int) -> None:
 def test_one_euler_step_is_bit_for_bit_a_tenth_of_the_velocity() -> None:
     config, state = fit()
     x0, net = normalize(TEST.x, dim=-1), net_of(state)
-    x1 = FMA.trajectory(state, config, TEST.x)[1]  # type: ignore[misc]
+    x1 = FMA.trajectory(state, config, TEST.x)[1]
     assert torch.equal(x1, x0 + 0.1 * flows.velocity(net, x0, torch.tensor(0.0)))
     assert not torch.equal(x1, x0)
 

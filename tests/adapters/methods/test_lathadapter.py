@@ -263,7 +263,7 @@ def trained_by_hand(config: Config) -> dict[str, Tensor]:
             config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
         )
         adam.zero_grad()
-        (loss + config.weight * (below + above)).backward()  # type: ignore[no-untyped-call]
+        (loss + config.weight * (below + above)).backward()
         adam.step()
     return {name: value.detach() for name, value in p.items()}
 

@@ -144,7 +144,7 @@ def trained_by_hand(config: Any, warm: int) -> tuple[dict[str, Tensor], Tensor]:
         factor = (i + 1) / warm if i < warm else (1 + math.cos(math.pi * fall)) / 2
         adam.param_groups[0]["lr"] = config.learning_rate * factor
         adam.zero_grad()
-        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        torch.stack(losses).mean().backward()
         adam.step()
     with torch.no_grad():
         prototypes = flown(views.mean(0), torch.ones(12, dtype=torch.bool), net, config)
