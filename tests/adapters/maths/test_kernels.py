@@ -73,9 +73,7 @@ def test_ridge_is_scikit_learns(lambda_: float) -> None:
 def test_whitening_makes_the_kernel_the_identity() -> None:
     kernel = kernels.affinity(units(10), units(10), 3.0)
     whitening = kernels._whitening(kernel)
-    torch.testing.assert_close(
-        whitening.T @ kernel @ whitening, torch.eye(10), atol=1e-3, rtol=0
-    )
+    torch.testing.assert_close(whitening.T @ kernel @ whitening, torch.eye(10), atol=1e-3, rtol=0)
 
 
 def test_whitening_leaves_out_what_is_rounding() -> None:

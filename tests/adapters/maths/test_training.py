@@ -54,9 +54,7 @@ def test_a_share_of_each_class_is_held_out(shots: int, wanted: int) -> None:
     share=st.floats(0.01, 0.99),
     seed=st.integers(0, 99),
 )
-def test_one_at_least_is_held_out_and_one_stays(
-    labels: list[int], share: float, seed: int
-) -> None:
+def test_one_at_least_is_held_out_and_one_stays(labels: list[int], share: float, seed: int) -> None:
     of = torch.tensor(labels)
     out = training.held_out(of, 6, share, seeded(seed))
     for c in range(5):
@@ -242,7 +240,7 @@ def test_a_training_does_alone_what_the_loop_does() -> None:
 
 
 def test_a_schedule_and_batches_of_other_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         training.sgd(START, squares, torch.arange(20).split(5), 0.1, [1.0])
 
 

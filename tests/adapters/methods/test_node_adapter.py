@@ -174,6 +174,7 @@ def test_training_is_the_episodes_written_out(overrides: dict[str, Any]) -> None
             torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(state["prototypes"], prototypes, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(state["text"], RAGGED.text.unit())
+    assert torch.equal(state["prototypes"][0, 1], RAGGED.text.unit()[1])  # no pictures: its text
     assert state["logit_scale"] == 100
     assert not torch.allclose(prototypes[-1], prototypes[0], atol=1e-4)  # it does move
 
