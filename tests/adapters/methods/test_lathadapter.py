@@ -373,6 +373,15 @@ def test_logits_are_cosines_of_what_the_adapters_make(sides: str, attention: boo
     torch.testing.assert_close(unit, normalize(g, dim=1))
 
 
+@pytest.mark.parametrize("attention", [False, True])
+def test_features_of_several_views_are_those_of_each(attention: bool) -> None:
+    state, config = fit(attention=attention, ratio=0.3)
+    views = torch.stack([TEST.x[:6], TEST.x[6:12], TEST.x[12:18]])  # [v, n, d]
+    found = lathadapter.features(state, config, views)
+    for one, x in zip(found, views, strict=True):
+        torch.testing.assert_close(one, lathadapter.features(state, config, x))
+
+
 @hypotheses(deadline=None)
 @given(
     n=st.integers(1, 12),
