@@ -41,7 +41,7 @@ def discriminant(blocks: Sequence[Block], classes: int) -> tuple[Tensor, Tensor]
     n = sum(float(block.weight.sum()) for block in blocks)
     scatter = sum((_scatter(block, means) for block in blocks), torch.zeros(()).to(means))
     if float(scatter.trace()) < ROUNDING * n:
-        scatter = (n - 1) * _isotropic(means)
+        scatter = max(n - 1, 1) * _isotropic(means)
     weights = means @ _precision(scatter, n)
     return weights, -math.log(classes) - (weights * means).sum(1) / 2
 

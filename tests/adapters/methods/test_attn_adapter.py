@@ -15,6 +15,7 @@ from adapters.episode import Episode, Query, Support
 from adapters.method import State
 from adapters.methods import attn_adapter
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 ATTN, ZERO = compose.get("attn-adapter"), compose.get("zero-shot")
 
@@ -22,6 +23,10 @@ ATTN, ZERO = compose.get("attn-adapter"), compose.get("zero-shot")
 def fit(episode: Episode, **settings: Any) -> tuple[Any, State]:
     config = ATTN.config(**settings)
     return config, ATTN.fit(episode, config, Generator().manual_seed(0))
+
+
+def test_settings() -> None:
+    settings.check("attn-adapter")
 
 
 def test_reading_is_attention_to_the_own_class() -> None:

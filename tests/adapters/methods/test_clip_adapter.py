@@ -11,12 +11,17 @@ from torch import Generator
 
 from adapters import compose
 from tests.adapters import synthetic, whurs19
+from tests.adapters.methods import settings
 
 CLIP, ZERO = compose.get("clip-adapter"), compose.get("zero-shot")
 
 
 def unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def test_settings() -> None:
+    settings.check("clip-adapter")
 
 
 @pytest.mark.parametrize("side", ["visual", "text", "both"])

@@ -11,8 +11,13 @@ from torch.nn.functional import normalize
 from adapters import compose
 from adapters.methods.cross_modal import Config, _batches, method
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 EPISODE, TEST = synthetic.episode()
+
+
+def test_settings() -> None:
+    settings.check("cross-modal")
 
 
 def test_half_of_a_batch_are_prompts_of_the_classes_they_are_labelled_with() -> None:

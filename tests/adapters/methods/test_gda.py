@@ -9,6 +9,11 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from adapters.methods import gda
 from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.methods import settings
+
+
+def test_settings() -> None:
+    settings.check("gda")
 
 
 def test_equals_its_closed_form() -> None:

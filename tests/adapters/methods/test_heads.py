@@ -1,84 +1,71 @@
-"""ZS-LP, CLAP and TaskRes: where they start, what holds them there, and that they are kin."""
+"""What linear heads from the class texts share: their start, scores, batches, schedule."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Generator
+from torch.nn.functional import normalize
 
 from adapters import compose
+from adapters.methods import _heads as heads
 from tests.adapters import synthetic
 
-EPISODE, TEST = synthetic.episode()
-ZERO = compose.get("zero-shot")
+EPISODE, TEST = synthetic.episode(shots=4, views=3)
+CONFIG = heads.HeadConfig(text_norm=7.0, batch=8, warm_up=1e-3)
 
 
-def scores(name: str, **settings: Any) -> Tensor:
-    method = compose.get(name)
-    config = method.config(**settings)
-    return method.logits(method.fit(EPISODE, config, Generator().manual_seed(0)), config, TEST.x)
+def test_it_starts_at_texts_of_one_norm() -> None:
+    start = heads.start(EPISODE, CONFIG)
+    torch.testing.assert_close(start.norm(dim=1), torch.full((5,), 7.0))
+    torch.testing.assert_close(normalize(start, dim=1), EPISODE.text.unit())
 
 
-def zero_shot() -> Tensor:
-    return ZERO.logits(ZERO.fit(EPISODE, ZERO.config(), Generator()), ZERO.config(), TEST.x)
+def test_scores_are_cosines_times_the_scale() -> None:
+    weights = torch.randn(5, 16, generator=Generator().manual_seed(0))
+    state = heads.state(EPISODE, weights)
+    wanted = 100 * torch.cosine_similarity(TEST.x[:, None], weights, dim=2)
+    found = heads.logits(state, CONFIG, TEST.x)
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-5)
+    torch.testing.assert_close(heads.logits(state, CONFIG, 3 * TEST.x), found)
+    torch.testing.assert_close(heads.class_vectors(state, CONFIG), normalize(weights, dim=1))
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [("zs-lp", {"epochs": 0}), ("clap", {"epochs": 0}), ("taskres", {"alpha": 0})],
-)
-def test_untrained_it_is_zero_shot(name: str, settings: dict[str, Any]) -> None:
-    torch.testing.assert_close(scores(name, **settings), zero_shot(), atol=1e-3, rtol=1e-4)
+def test_an_epoch_shows_one_view_of_each_picture() -> None:
+    found = list(heads.batches(EPISODE.support, CONFIG, 2, Generator().manual_seed(0)))
+    assert [len(batch["rows"]) for batch in found] == [8, 8, 4] * 2
+    assert torch.cat([batch["rows"] for batch in found[:3]]).sort().values.tolist() == [*range(20)]
+    views = torch.cat([batch["views"] for batch in found])
+    assert {*views.tolist()} == {0, 1, 2}
+    data = heads.data(EPISODE.support)
+    f, labels = heads.chosen(data, found[0])
+    for i, (row, view) in enumerate(zip(found[0]["rows"], found[0]["views"], strict=True)):
+        torch.testing.assert_close(f[i], normalize(EPISODE.support.views[view, row], dim=0))
+        assert labels[i] == EPISODE.support.labels[row]
 
 
-def test_clap_ends_where_its_objective_is_flat() -> None:
-    """CE + mean_c |w_c - r t_c|^2, written again here, has next to no gradient at the answer."""
-    clap = compose.get("clap")
-    state = clap.fit(EPISODE, clap.config(multipliers="one"), Generator().manual_seed(0))
-    start = 10 * EPISODE.text.unit()
-    f = torch.nn.functional.normalize(EPISODE.support.x, dim=-1)
-
-    def gradient(w: Tensor) -> Tensor:
-        w = w.clone().requires_grad_()
-        scores = 100 * f @ (w / w.norm(dim=1, keepdim=True)).T
-        loss = torch.nn.functional.cross_entropy(scores, EPISODE.support.labels)
-        (found,) = torch.autograd.grad(loss + (w - start).square().sum(1).mean(), w)
-        return found.norm()
-
-    assert gradient(state["weights"]) < 0.01 * gradient(start)
+def test_the_rate_is_the_warm_ups_for_an_epoch_and_then_falls_once_an_epoch() -> None:
+    """Three batches an epoch; factors are on the rate, the warm-up is a rate itself."""
+    found = heads.schedule(EPISODE.support, CONFIG, 4, rate=0.1)
+    fall = [1, (1 + math.cos(math.pi / 4)) / 2, 0.5]
+    wanted = [factor for factor in (0.01, *fall) for _ in range(3)]
+    assert found == pytest.approx(wanted)
 
 
-def test_clap_stays_nearer_to_the_text() -> None:
-    free, held = scores("zs-lp") - zero_shot(), scores("clap") - zero_shot()
-    assert held.norm() < free.norm()
-
-
-def test_claps_multipliers_are_the_texts_certainty() -> None:
-    from adapters.methods.clap import Config, _multipliers
-
-    episode, _ = synthetic.episode(views=3)
-    x, y = episode.support.views.numpy().astype(float), episode.support.labels.numpy()
-    f = x / np.linalg.norm(x, axis=-1, keepdims=True)
-    z = np.exp(episode.logit_scale * (f @ episode.text.unit().numpy().T.astype(float) - 1))
-    p = z / z.sum(-1, keepdims=True)  # [v, n, c]
-    expected = [p[:, y == c, c].mean() for c in range(episode.classes)]
-    np.testing.assert_allclose(_multipliers(episode, Config()), expected, rtol=1e-3, atol=1e-6)
+def test_settings_of_heads_are_those_of_the_family() -> None:
+    defaults = heads.HeadConfig()
+    assert (defaults.text_norm, defaults.batch, defaults.warm_up) == (10.0, 256, 1e-5)
 
 
 @pytest.mark.parametrize("name", ["zs-lp", "clap", "taskres"])
 def test_targets_are_what_logits_compare_with(name: str) -> None:
     method = compose.get(name)
-    config = method.config()
+    config: Any = method.config(epochs=20)
     state = method.fit(EPISODE, config, Generator().manual_seed(0))
     assert method.class_vectors is not None
-    f = torch.nn.functional.normalize(TEST.x, dim=-1)
+    f = normalize(TEST.x, dim=-1)
     expected = EPISODE.logit_scale * f @ method.class_vectors(state, config).T
     torch.testing.assert_close(method.logits(state, config, TEST.x), expected)
-
-
-def test_a_longer_text_is_turned_less() -> None:
-    moved = [(scores("zs-lp", text_norm=r) - zero_shot()).norm() for r in (1.0, 10.0, 100.0)]
-    assert moved[0] > moved[1] > moved[2]

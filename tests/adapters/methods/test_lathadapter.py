@@ -1,30 +1,49 @@
-"""LatHAdapter-R: the identities of its parts, and the mining of triplets."""
+"""LatHAdapter-R: the identities of its parts, its mining and its hierarchy written out."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, normalize, relu
 
 from adapters.compose import get
-from adapters.maths import training
+from adapters.episode import Episode, Text
+from adapters.maths import hyperbolic, training
 from adapters.method import State
 from adapters.methods import lathadapter
 from adapters.methods.lathadapter import Config
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 EPISODE, TEST = synthetic.episode()
+# So many views that a batch hardly has one twice, which would tie distances.
+VIEWS, _ = synthetic.episode(shots=4, views=300)
 QUICK: dict[str, Any] = {"steps": 15, "attributes": 8, "batch": 20, "reduction": 1}
+# The hierarchy loud enough to be heard, the bottleneck not square (5 by 16).
+LOUD: dict[str, Any] = {
+    "steps": 5,
+    "attributes": 6,
+    "batch": 12,
+    "reduction": 3,
+    "neighbours": 3,
+    "triplets": 3,
+    "weight": 0.8,
+    "training_ratio": 0.4,
+    "learning_rate": 0.01,
+    "margin": 0.3,
+}
 
 
-def fit(**overrides: Any) -> tuple[State, Config]:
+def fit(episode: Episode = EPISODE, **overrides: Any) -> tuple[State, Config]:
     config = Config(**(QUICK | overrides))
-    return lathadapter.fit(EPISODE, config, Generator().manual_seed(0)), config
+    return lathadapter.fit(episode, config, Generator().manual_seed(0)), config
 
 
 def logits(**overrides: Any) -> Tensor:
@@ -35,6 +54,13 @@ def logits(**overrides: Any) -> Tensor:
 def zero_shot() -> Tensor:
     zero = get("zero-shot")
     return zero.logits(zero.fit(EPISODE, zero.config(), Generator()), zero.config(), TEST.x)
+
+
+def test_settings() -> None:
+    settings.check("lathadapter")
+    assert lathadapter.space(Config()).logits == {"ratio": (0.0, 0.05, 0.1)}
+    assert lathadapter.space(Config()).fit == {}
+    assert lathadapter.method.criterion == "cross-entropy"
 
 
 def two_branches(config: Config) -> Tensor:
@@ -96,6 +122,212 @@ def test_attention_starts_from_nothing() -> None:
     assert not torch.allclose(logits(attention=True), logits(attention=False))
 
 
+# The whole training, written out.
+
+
+def moved_by_hand(p: Any, side: str, x: Tensor, r: float, config: Config) -> Tensor:
+    """f' or t' of one unit vector `x [d]`."""
+    if config.sides not in ("both", side):
+        return x
+    seen = x
+    if config.attention:
+        attributes = p["attributes"]
+        shares = torch.stack([16**0.5 * (x @ a) for a in attributes]).softmax(0)
+        heard = sum(share * a for share, a in zip(shares, attributes, strict=True))
+        seen = x + p[f"{side}.attention"] @ heard
+    made = p[f"{side}.1"] @ relu(p[f"{side}.0"] @ seen)
+    return (1 - r) * x + r * (relu(made) if config.last_relu else made)
+
+
+def nodes_by_hand(p: Any, x: Tensor, config: Config) -> Tensor:
+    """Points of the ball or of the Lorentz model, one after the other."""
+    c, points = p["curvature"].exp(), []
+    c = c if config.learn_curvature else c.detach()
+    for row in x:
+        v = p["scale"].exp() * row
+        if v.norm() > config.radius:
+            v = config.radius * v / v.norm()
+        r = c.sqrt() * v.norm()
+        points.append(v * (r.tanh() if config.model == "poincare" else r.sinh()) / r)
+    return torch.stack(points)
+
+
+def triplets_by_hand(
+    d: Tensor, labels: Tensor, config: Config, g: Generator
+) -> list[tuple[int, int, int]]:
+    """Near are the mutual neighbours, far those that are neighbours neither way."""
+    n = len(d)
+    k = min(config.neighbours, (n - 1) // 2)
+
+    def closeness(i: int, j: int) -> float:
+        return math.exp(-float(d[i, j])) + float(labels[i] == labels[j])
+
+    top = []
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        top.append(set(sorted(others, key=lambda j, i=i: -closeness(i, j))[:k]))
+    near = [[j for j in range(n) if j in top[i] and i in top[j]] for i in range(n)]
+    far = []
+    for i in range(n):
+        others = [j for j in range(n) if j != i and j not in near[i]]
+        if not config.one_sided:
+            others = [j for j in others if j not in top[i] and i not in top[j]]
+        far.append(others)
+    anchors = [i for i in range(n) if near[i] and far[i]]
+    nears, fars = (torch.rand(len(anchors), config.triplets, generator=g) for _ in range(2))
+    found = []
+    for row, i in enumerate(anchors):
+        for a, b in zip(nears[row].tolist(), fars[row].tolist(), strict=True):
+            found.append((i, near[i][int(a * len(near[i]))], far[i][int(b * len(far[i]))]))
+    return found
+
+
+def level_by_hand(
+    x: Tensor, ancestors: Tensor, labels: Tensor, c: Tensor, config: Config, g: Generator
+) -> Tensor:
+    """The mean over triplets; 0 where the two ancestors are one."""
+    apart = hyperbolic.distances(x, x, c, config.model).detach()
+    to = hyperbolic.distances(x, ancestors, c, config.model)
+    found = triplets_by_hand(apart, labels, config, g)
+    noise = [-(-torch.rand(len(found), len(ancestors), generator=g).log()).log() for _ in range(2)]
+    terms = []
+    for row, (i, j, k) in enumerate(found):
+        choices = []
+        for gumbel, three in zip(noise, (False, True), strict=True):
+            farthest = to[i].maximum(to[j])
+            farthest = farthest.maximum(to[k]) if three else farthest
+            soft = (gumbel[row] - farthest / config.temperature).softmax(0)
+            hard = torch.zeros(len(ancestors))
+            hard[soft.argmax()] = 1
+            choices.append((int(soft.argmax()), hard + soft - soft.detach()))
+        (pair, of_pair), (three, of_all) = choices
+        if pair == three:
+            terms.append(torch.zeros(()))
+            continue
+        terms.append(
+            relu(of_pair @ to[i] - of_all @ to[i] + config.margin)
+            + relu(of_pair @ to[j] - of_all @ to[j] + config.margin)
+            + relu(of_all @ to[k] - of_pair @ to[k] + config.margin)
+        )
+    return torch.stack(terms).mean()
+
+
+def start_by_hand(f: Tensor, config: Config, g: Generator) -> dict[str, Tensor]:
+    """The adapters as linear layers start, the attributes by twenty rounds of k-means."""
+    width = 16 // config.reduction
+    p: dict[str, Tensor] = {}
+    for side in ("image", "text"):
+        for name, rows, columns in ((f"{side}.0", width, 16), (f"{side}.1", 16, width)):
+            p[name] = (2 * torch.rand(rows, columns, generator=g) - 1) / columns**0.5
+    noise = normalize(torch.randn(config.attributes, 16, generator=g), dim=1)
+    p["attributes"] = noise
+    if config.start == "k-means":
+        centres = f[torch.randint(len(f), (config.attributes,), generator=g)] + noise / 10
+        for _ in range(20):
+            own = [int((centres - row).norm(dim=1).argmin()) for row in f]
+            for a in range(config.attributes):
+                if a in own:  # a centre that nobody is near stays
+                    centres[a] = f[[i for i, at in enumerate(own) if at == a]].mean(0)
+        p["attributes"] = normalize(centres, dim=1)
+    p["scale"], p["curvature"] = (torch.tensor(x).log() for x in (config.scale, config.curvature))
+    if config.attention:
+        p |= {f"{side}.attention": torch.zeros(16, 16) for side in ("image", "text")}
+    return p
+
+
+def trained_by_hand(config: Config) -> dict[str, Tensor]:
+    """The loss of a plain loop, picture by picture and triplet by triplet."""
+    g = Generator().manual_seed(0)
+    views = normalize(VIEWS.support.views, dim=-1)
+    text, labels, n = VIEWS.text.unit(), VIEWS.support.labels, len(VIEWS.support.labels)
+    batches = [torch.randint(n, (config.batch,), generator=g) for _ in range(config.steps)]
+    p = {k: v.requires_grad_() for k, v in start_by_hand(views.mean(0), config, g).items()}
+    adam = torch.optim.AdamW(p.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    r = config.training_ratio
+    for step, rows in enumerate(batches):
+        x = views[torch.randint(300, rows.shape, generator=g), rows]
+        f = torch.stack([moved_by_hand(p, "image", row, r, config) for row in x])
+        t = torch.stack([moved_by_hand(p, "text", row, r, config) for row in text])
+        f1, t1 = normalize(f, dim=1), normalize(t, dim=1)
+        loss = cross_entropy(100 * f1 @ t1.T, labels[rows])
+        moves = [(new - old).square().sum(1).mean() for new, old in ((f, x), (t, text))]
+        loss = loss + config.keep * (moves[0] + moves[1])
+        c = p["curvature"].exp() if config.learn_curvature else p["curvature"].exp().detach()
+        pictures, attributes, classes = (
+            nodes_by_hand(p, each, config) for each in (f1, p["attributes"], t1)
+        )
+        alone = torch.arange(config.attributes)
+        below = level_by_hand(pictures, attributes, labels[rows], c, config, g)
+        above = level_by_hand(attributes, classes, alone, c, config, g)
+        adam.param_groups[0]["lr"] = (
+            config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
+        )
+        adam.zero_grad()
+        (loss + config.weight * (below + above)).backward()
+        adam.step()
+    return {name: value.detach() for name, value in p.items()}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"model": "lorentz", "keep": 0.0, "weight_decay": 0.4},
+        {"learn_curvature": True, "curvature": 0.7, "start": "random"},
+        {"one_sided": True, "neighbours": 2, "last_relu": True},
+        {"attention": True, "steps": 4},
+        {"sides": "image", "scale": 2.99, "radius": 3.0},
+        {"sides": "text", "temperature": 0.5, "triplets": 2, "margin": 0.0},
+        {"neighbours": 99, "scale": 0.5},
+    ],
+)
+def test_training_is_the_hierarchy_written_out(overrides: dict[str, Any]) -> None:
+    state, config = fit(VIEWS, **(LOUD | overrides))
+    wanted = trained_by_hand(config)
+    assert state.keys() == {*wanted, "class", "logit_scale"}
+    for name, value in wanted.items():
+        torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
+    assert torch.equal(state["class"], VIEWS.text.unit())
+    assert state["logit_scale"] == 100
+
+
+def test_without_a_part_its_parameters_are_not_there() -> None:
+    layers = {f"{side}.{i}" for side in ("image", "text") for i in (0, 1)}
+    attention = {"image.attention", "text.attention"}
+
+    def names(**overrides: Any) -> set[str]:
+        config = Config(**overrides)
+        return {*lathadapter.new_parameters(EPISODE.support.keys(), config, Generator())}
+
+    assert names(weight=0) == layers
+    assert names() == layers | {"attributes", "scale", "curvature"}
+    assert names(weight=0, attention=True) == layers | {"attributes"} | attention
+
+
+@pytest.mark.parametrize(("reduction", "width"), [(4, 4), (16, 1), (99, 1), (3, 5)])
+def test_the_bottleneck_is_a_part_of_the_width_and_one_at_least(reduction: int, width: int) -> None:
+    config = Config(reduction=reduction)
+    found = lathadapter.new_parameters(EPISODE.support.keys(), config, Generator())
+    assert found["image.0"].shape == (width, 16)
+    assert found["text.1"].shape == (16, width)
+
+
+def test_k_means_finds_the_groups_that_are_there() -> None:
+    corners = torch.eye(3, 7)
+    f = normalize(corners.repeat_interleave(20, 0) + 0.01, dim=1)
+    found = lathadapter._attributes(f, Config(attributes=30), Generator().manual_seed(0))
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(30))
+    apart = torch.cdist(f, found)
+    assert apart.min(1).values.max() < 1e-3
+
+
+def test_classes_are_numbered_as_pictures_show_them() -> None:
+    text, labels = torch.eye(5), torch.tensor([3, 1, 3, 0, 1])
+    moved, numbers = lathadapter._by_appearance(text, labels)
+    assert numbers.tolist() == [0, 1, 0, 2, 1]
+    assert moved.argmax(1).tolist() == [3, 1, 0, 2, 4]  # those without pictures last
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -127,7 +359,30 @@ def test_keeping_moves_less() -> None:
     assert moved(100.0) < moved(0.0)
 
 
-@settings(deadline=None)
+@pytest.mark.parametrize("sides", ["both", "image", "text"])
+@pytest.mark.parametrize("attention", [False, True])
+def test_logits_are_cosines_of_what_the_adapters_make(sides: str, attention: bool) -> None:
+    state, config = fit(sides=sides, attention=attention, ratio=0.3, reduction=3)
+    f = normalize(TEST.x[:7], dim=-1)
+    g = torch.stack([moved_by_hand(state, "image", x, 0.3, config) for x in f])
+    t = torch.stack([moved_by_hand(state, "text", x, 0.3, config) for x in EPISODE.text.unit()])
+    wanted = 100 * normalize(g, dim=1) @ normalize(t, dim=1).T
+    found = lathadapter.logits(state, config, TEST.x[:7])
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-5)
+    unit = lathadapter.features(state, config, TEST.x[:7])
+    torch.testing.assert_close(unit, normalize(g, dim=1))
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_features_of_several_views_are_those_of_each(attention: bool) -> None:
+    state, config = fit(attention=attention, ratio=0.3)
+    views = torch.stack([TEST.x[:6], TEST.x[6:12], TEST.x[12:18]])  # [v, n, d]
+    found = lathadapter.features(state, config, views)
+    for one, x in zip(found, views, strict=True):
+        torch.testing.assert_close(one, lathadapter.features(state, config, x))
+
+
+@hypotheses(deadline=None)
 @given(
     n=st.integers(1, 12),
     k=st.integers(1, 30),
@@ -142,18 +397,80 @@ def test_triplets_are_near_and_far_and_never_the_anchor(
     labels = torch.randint(3, (n,), generator=generator)
     d = torch.cdist(x, x)
     config = Config(neighbours=k, triplets=3, one_sided=one_sided)
-    i, j, far = lathadapter.triplets(d, labels, config, generator)
+    i, j, far = lathadapter.triplets(d, labels, config, generator.manual_seed(seed))
     assert len(i) == len(j) == len(far)
     assert not (i == j).any()
     assert not (i == far).any()
     assert not (j == far).any()
     # A near point of the anchor's class never gives way to a far one of another class.
     assert not ((labels[i] == labels[far]) & (labels[i] != labels[j])).any()
+    wanted = triplets_by_hand(d, labels, config, generator.manual_seed(seed))
+    assert [*zip(i.tolist(), j.tolist(), far.tolist(), strict=True)] == wanted
+
+
+def test_triplets_of_five_points_on_a_line() -> None:
+    """At 0, 1, 3, 7 and 15, with a neighbour each: 0 and 1 have each other, the rest nobody."""
+    at = torch.tensor([0.0, 1.0, 3.0, 7.0, 15.0])
+    d, labels = (at[:, None] - at).abs(), torch.arange(5)
+    found = lathadapter.triplets(d, labels, Config(neighbours=1, triplets=60), Generator())
+    near_and_far: dict[int, tuple[set[int], set[int]]] = {}
+    for i, j, k in zip(*(x.tolist() for x in found), strict=True):
+        near, far = near_and_far.setdefault(i, (set(), set()))
+        near.add(j)
+        far.add(k)
+    # 2 looks up to 1, so it is neither near nor far from it.
+    assert near_and_far == {0: ({1}, {2, 3, 4}), 1: ({0}, {3, 4})}
+    config = Config(neighbours=1, triplets=60, one_sided=True)
+    i, _, k = lathadapter.triplets(d, labels, config, Generator())
+    assert {*k[i == 1].tolist()} == {2, 3, 4}
+
+
+def test_points_of_a_class_are_nearer_than_any_others() -> None:
+    at = torch.tensor([0.0, 0.1, 5.0, 5.1, 9.0])
+    labels = torch.tensor([0, 1, 0, 1, 2])
+    d = (at[:, None] - at).abs()
+    i, j, _ = lathadapter.triplets(d, labels, Config(neighbours=1, triplets=5), Generator())
+    assert {*zip(i.tolist(), j.tolist(), strict=True)} == {(0, 2), (2, 0), (1, 3), (3, 1)}
+
+
+def test_draws_are_of_the_true_columns_alike() -> None:
+    mask = torch.tensor([[False, True, False, True, True], [True, False, False, False, False]])
+    drawn = lathadapter._draw(mask, 6000, Generator().manual_seed(0))
+    shares = torch.bincount(drawn[0], minlength=5) / 6000
+    torch.testing.assert_close(shares, torch.tensor([0, 1, 0, 1, 1]) / 3, atol=0.03, rtol=0)
+    assert not drawn[1].any()
+
+
+def test_ancestors_are_drawn_by_their_softmax_and_have_its_gradient() -> None:
+    """The Gumbel-max theorem: P(a) is the softmax of -d / tau."""
+    config = Config(temperature=0.5)
+    d = torch.tensor([0.2, 0.7, 0.4]).expand(20000, 3).clone().requires_grad_()
+    found = lathadapter._choose(d, config, Generator().manual_seed(0))
+    assert {*found.detach().round(decimals=4).unique().tolist()} == {0.0, 1.0}
+    shares, wanted = found.detach().mean(0), (-d[0] / 0.5).softmax(0).detach()
+    torch.testing.assert_close(shares, wanted, atol=0.015, rtol=0)
+    gumbel = -(-torch.rand(20000, 3, generator=Generator().manual_seed(0)).log()).log()
+    weights = torch.tensor([1.0, -2.0, 0.5])
+    [slope] = torch.autograd.grad((found @ weights).sum(), d)
+    soft = (gumbel - d / 0.5).softmax(1)
+    [same] = torch.autograd.grad((soft @ weights).sum(), d)
+    torch.testing.assert_close(slope, same)
+
+
+def test_where_there_are_no_triplets_the_level_is_nothing() -> None:
+    config, x = Config(), torch.eye(2)
+
+    def apart(x: Tensor, y: Tensor) -> Tensor:
+        return torch.cdist(x, y)
+
+    found = lathadapter._level(x, torch.eye(2), torch.arange(2), apart, config, Generator())
+    assert found == 0
 
 
 def test_new_classes_go_through_the_text_adapter() -> None:
     state, config = fit()
-    renamed = lathadapter.with_text(state, config, EPISODE.text)
-    assert torch.equal(
-        lathadapter.logits(renamed, config, TEST.x), lathadapter.logits(state, config, TEST.x)
-    )
+    one = EPISODE.text
+    text = Text(one.prompts[[3, 1]], one.mask[[3, 1]], ("d", "b"))
+    renamed = lathadapter.with_text(state, config, text)
+    found = lathadapter.logits(renamed, config, TEST.x)
+    torch.testing.assert_close(found, lathadapter.logits(state, config, TEST.x)[:, [3, 1]])

@@ -12,6 +12,7 @@ from torch import Generator
 from adapters.episode import Episode, Text
 from adapters.methods.linear_probe import method
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 
 def two_classes(e: Episode) -> Episode:
@@ -19,6 +20,10 @@ def two_classes(e: Episode) -> Episode:
     support = replace(e.support, views=e.support.views[:, few], labels=e.support.labels[few])
     text = Text(e.text.prompts[:2], e.text.mask[:2], e.text.classnames[:2])
     return replace(e, support=support, text=text)
+
+
+def test_settings() -> None:
+    settings.check("linear-probe")
 
 
 def test_probabilities_are_scikit_learns() -> None:

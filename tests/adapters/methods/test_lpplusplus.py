@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from adapters.methods.lpplusplus import Config, fit, logits
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 EPISODE, TEST = synthetic.episode()
 
@@ -35,6 +36,10 @@ def reference(steps: int, clear: bool) -> Tensor:
                 alpha -= alpha_rate * alpha.grad
     x = normalize(TEST.x, dim=-1)
     return (x @ (w + alpha[:, None] * text).T + b).detach()
+
+
+def test_settings() -> None:
+    settings.check("lp++")
 
 
 def test_both_variants_are_what_autograd_gives() -> None:

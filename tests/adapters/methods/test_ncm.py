@@ -8,6 +8,11 @@ from sklearn.neighbors import NearestCentroid
 from adapters.configure import configure
 from adapters.methods import ncm, zero_shot
 from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.methods import settings
+
+
+def test_settings() -> None:
+    settings.check("ncm")
 
 
 def test_equals_the_nearest_centroid_of_unit_means() -> None:

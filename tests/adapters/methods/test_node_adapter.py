@@ -1,78 +1,53 @@
-"""The ODE solvers' orders of convergence, and the identities of NODE-Adapter-R."""
+"""NODE-Adapter-R: its identities, and its training written out an episode at a time."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 from torchdiffeq import odeint
 
 from adapters import compose
-from adapters.maths import odes, training
+from adapters.episode import Episode, Text
+from adapters.maths import local_flow, odes, training
 from tests.adapters import synthetic, whurs19
+from tests.adapters.episodes import make_episode
+from tests.adapters.methods import settings
 
 NODE = compose.get("node-adapter")
 EPISODE, TEST = synthetic.episode()
+# Classes of unequal size, one of them without pictures; 3 views, 4 classes in 16 dimensions.
+RAGGED = make_episode((5, 0, 3, 4), views=3)
+SMALL: dict[str, Any] = {"iterations": 6, "heads": 2, "head_width": 4, "learning_rate": 0.01}
 
 
-def fit(**settings: Any) -> tuple[Any, dict[str, Tensor]]:
+def fit(episode: Episode = EPISODE, **settings: Any) -> tuple[Any, dict[str, Tensor]]:
     config = NODE.config(**{"iterations": 10, **settings})
-    return config, NODE.fit(EPISODE, config, Generator().manual_seed(0))
+    return config, NODE.fit(episode, config, Generator().manual_seed(0))
 
 
-def decay(t: Tensor, p: Tensor) -> Tensor:
-    return -p
+def prepared(episode: Episode = EPISODE, **settings: Any) -> training.Training:
+    assert NODE.prepare is not None
+    found = NODE.prepare(episode, NODE.config(**settings), Generator().manual_seed(0))
+    assert found is not None
+    return found
 
 
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 2), ("rk4", 4)])
-def test_order_of_convergence(solver: odes.Solver, order: int) -> None:
-    start = torch.ones(3, dtype=torch.float64)
-
-    def error(steps: int) -> float:
-        end = odes.integrate(decay, start, steps, solver)[-1]
-        return (end - math.exp(-1)).abs().max().item()
-
-    assert math.log2(error(8) / error(16)) == pytest.approx(order, abs=0.15)
+def test_settings() -> None:
+    settings.check("node-adapter")
+    assert NODE.criterion == "cross-entropy"
 
 
-@pytest.mark.parametrize("solver", ["euler", "midpoint", "rk4"])
-def test_fixed_steps_are_those_of_torchdiffeq_to_the_bit(solver: odes.Solver) -> None:
-    def field(t: Tensor, p: Tensor) -> Tensor:
-        return (p + t).sin() * p
-
-    start, times = (
-        torch.randn(5, 7, generator=Generator().manual_seed(0)),
-        torch.linspace(0, 0.7, 4),
-    )
-    assert torch.equal(
-        odes.integrate(field, start, 3, solver, end=0.7), odeint(field, start, times, method=solver)
-    )
-
-
-def test_no_steps_is_the_start_and_the_end_is_where_it_is_asked() -> None:
-    start = torch.ones(3, dtype=torch.float64)
-    assert torch.equal(odes.integrate(decay, start, 0, "rk4"), start[None])
-    end = odes.integrate(decay, start, 10, "dopri5", end=0.5, tolerance=1e-8)[-1]
-    torch.testing.assert_close(end, start * math.exp(-0.5), rtol=1e-6, atol=0)
-
-
-def test_adjoint_gradient_is_the_gradient() -> None:
-    rate = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    start = torch.ones(1, dtype=torch.float64)
-    end = odes.integrate(lambda _, p: -rate * p, start, 20, "rk4", adjoint=(rate,))[-1]
-    end.sum().backward()
-    assert rate.grad is not None
-    assert rate.grad.item() == pytest.approx(-math.exp(-1), rel=1e-4)
-
-
-@pytest.mark.parametrize("field", ["attention", "mlp"])
+@pytest.mark.parametrize("field", ["attention", "mlp", "local"])
 def test_untrained_the_prototypes_stay(field: str) -> None:
-    _, state = fit(iterations=0, field=field)
+    _, state = fit(iterations=0, field=field, steps=3)
+    assert state["prototypes"].shape == (4, 5, 16)
     for p in state["prototypes"]:
         assert torch.equal(p, state["prototypes"][0])
 
@@ -92,10 +67,126 @@ def test_lambda_1_is_the_nearest_class_mean() -> None:
     torch.testing.assert_close(NODE.logits(state, config, TEST.x), wanted)
 
 
-@pytest.mark.parametrize("mix", ["feature", "class", "fixed"])
-def test_training_moves_the_prototypes(mix: str) -> None:
-    _, state = fit(mix=mix)
-    assert not torch.allclose(state["prototypes"][-1], state["prototypes"][0])
+def starts(f: Tensor, rest: Tensor, parameters: Any, config: Any) -> tuple[Tensor, Tensor]:
+    """p(0) and v of the ragged episode, class by class, from the pictures of the mask `rest`."""
+    text, labels = RAGGED.text.unit(), RAGGED.support.labels
+    p, v = [], []
+    for c, t in enumerate(text):
+        own = f[rest & (labels == c)]
+        if not len(own):  # nothing but the text is known
+            p.append(t)
+            v.append(t)
+            continue
+        mean = own.mean(0)
+        if config.renormalise:
+            mean = mean / mean.norm()
+        share = {
+            "fixed": lambda mean: torch.tensor(config.mix_value),
+            "class": lambda mean, c=c: parameters["mix"][c].sigmoid(),
+            "feature": lambda mean: (mean @ parameters["mix"]).sigmoid(),
+        }[config.mix](mean)
+        p.append(share * mean + (1 - share) * t)
+        v.append(mean)
+    return torch.stack(p), torch.stack(v)
+
+
+def flown(f: Tensor, rest: Tensor, parameters: Any, config: Any) -> Tensor:
+    """The prototypes along the flow `[steps + 1, c, d]`, by torchdiffeq."""
+    p, v = starts(f, rest, parameters, config)
+    text, labels = RAGGED.text.unit(), RAGGED.support.labels
+    # Each class's pictures after its text; what is missing or asked is zero and not there.
+    own, there = torch.zeros(4, 6, 16), torch.zeros(4, 6, dtype=torch.bool)
+    for c in range(4):
+        samples = torch.cat([text[c : c + 1], f[rest & (labels == c)]])
+        own[c, : len(samples)], there[c, : len(samples)] = samples, True
+    near = local_flow.Neighbours(own, there, local_flow.nearest(p, config.rivals))
+
+    def field(t: Tensor, p: Tensor) -> Tensor:
+        if config.field == "local":
+            heads = config.heads if config.talk else 0
+            fused = config.fusion == "variance"
+            return local_flow.velocity(parameters, p, near, t, heads, fused, config.pull)
+        weight, bias = parameters["support.weight"], parameters["support.bias"]
+        return odes.velocity(parameters, p, v @ weight.T + bias, t, config.heads)
+
+    times, limit = torch.linspace(0, 1, config.steps + 1), config.tolerance
+    found: Tensor = odeint(field, p, times, method=config.solver, rtol=limit, atol=limit)
+    return found
+
+
+def trained_by_hand(config: Any, warm: int) -> tuple[dict[str, Tensor], Tensor]:
+    """Parameters and prototypes of the ragged episode after a plain loop of AdamW."""
+    g = Generator().manual_seed(0)
+    views, labels = normalize(RAGGED.support.views, dim=-1), RAGGED.support.labels
+    width = config.heads * config.head_width
+    if config.field == "local":
+        net = local_flow.new(16, width, config.estimates, g)
+    else:
+        net = odes.new_velocity(16, width, config.field == "attention", g)
+    if config.mix == "feature":
+        net["mix"] = torch.randn(16, generator=g) / 100
+    if config.mix == "class":
+        net["mix"] = torch.zeros(4)
+    net = {name: p.requires_grad_() for name, p in net.items()}
+    adam = torch.optim.AdamW(
+        net.values(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    for i in range(config.iterations):
+        masks = [training.held_out(labels, 4, config.queries, g) for _ in range(config.episodes)]
+        view = torch.randint(3, (config.episodes, 12), generator=g)
+        losses = []
+        for e, asked in enumerate(masks):
+            f = views[view[e], torch.arange(12)]
+            p = flown(f, ~asked, net, config)[-1]
+            scores = 100 * f[asked] @ normalize(p, dim=-1).T
+            losses.append(cross_entropy(scores, labels[asked]))
+        fall = (i - warm) / (config.iterations - warm)
+        factor = (i + 1) / warm if i < warm else (1 + math.cos(math.pi * fall)) / 2
+        adam.param_groups[0]["lr"] = config.learning_rate * factor
+        adam.zero_grad()
+        torch.stack(losses).mean().backward()
+        adam.step()
+    with torch.no_grad():
+        prototypes = flown(views.mean(0), torch.ones(12, dtype=torch.bool), net, config)
+    return {name: p.detach() for name, p in net.items()}, prototypes
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"mix": "class", "episodes": 1, "steps": 3, "solver": "midpoint"},
+        {"mix": "fixed", "mix_value": 0.2, "queries": 0.4, "solver": "euler"},
+        {"renormalise": False, "field": "mlp", "weight_decay": 0.5},
+        {"iterations": 21, "heads": 1},  # two steps of warm-up
+        {"field": "local", "heads": 2, "rivals": 2},
+        {"field": "local", "estimates": 2, "fusion": "mean", "rivals": 1},
+        {"field": "local", "talk": False, "rivals": 0},
+        {"field": "local", "pull": False, "solver": "euler", "steps": 4},
+    ],
+)
+def test_training_is_the_episodes_written_out(overrides: dict[str, Any]) -> None:
+    config, state = fit(RAGGED, **(SMALL | overrides))
+    net, prototypes = trained_by_hand(config, warm=2 if config.iterations > 20 else 1)
+    assert state.keys() == {*net, "prototypes", "text", "logit_scale"}
+    for name, value in net.items():
+        if name != "attention.in.bias":  # of keys: attention does not see it, rounding moves it
+            torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(state["prototypes"], prototypes, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(state["text"], RAGGED.text.unit())
+    assert torch.equal(state["prototypes"][0, 1], RAGGED.text.unit()[1])  # no pictures: its text
+    assert state["logit_scale"] == 100
+    assert not torch.allclose(prototypes[-1], prototypes[0], atol=1e-4)  # it does move
+
+
+def test_dopri5_keeps_to_the_tolerance_it_is_given() -> None:
+    rest, f = torch.ones(12, dtype=torch.bool), normalize(RAGGED.support.views, dim=-1).mean(0)
+    for tolerance in (0.1, 1e-6):
+        config = NODE.config(**(SMALL | {"solver": "dopri5", "tolerance": tolerance}))
+        _, trained = fit(RAGGED, **(SMALL | {"solver": "dopri5", "tolerance": tolerance}))
+        with torch.no_grad():
+            wanted = flown(f, rest, trained, config)
+        torch.testing.assert_close(trained["prototypes"], wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_rk4_and_dopri5_agree() -> None:
@@ -103,17 +194,37 @@ def test_rk4_and_dopri5_agree() -> None:
     torch.testing.assert_close(*ends, atol=1e-3, rtol=0)
 
 
-def test_adjoint_trains_as_back_propagation_does() -> None:
-    states = [fit(adjoint=adjoint, steps=8, iterations=3)[1] for adjoint in (False, True)]
-    ends = [state["prototypes"][-1] for state in states]
+@pytest.mark.parametrize("field", ["attention", "local"])
+def test_adjoint_trains_as_back_propagation_does(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[bool] = []
+    whole = odes.odeint_adjoint
+    monkeypatch.setattr(odes, "odeint_adjoint", lambda *a, **k: used.append(True) or whole(*a, **k))
+    ends = []
+    for adjoint in (False, True):
+        assert not used
+        _, state = fit(adjoint=adjoint, steps=8, iterations=3, field=field)
+        ends.append(state["prototypes"][-1])
+    assert used
     torch.testing.assert_close(*ends, atol=1e-2, rtol=0)
 
 
-@pytest.mark.parametrize(("shots", "wanted"), [(1, 0), (2, 1), (3, 2), (8, 4), (16, 8)])
-def test_a_share_of_each_class_is_held_out(shots: int, wanted: int) -> None:
-    labels = torch.arange(5).repeat(shots)
-    out = training.held_out(labels, 5, 0.5, Generator().manual_seed(0))
-    assert torch.bincount(labels[out], minlength=5).tolist() == [wanted] * 5
+def test_what_stacks_are_fixed_steps_without_the_adjoint_equation() -> None:
+    fixed: list[odes.Solver] = ["euler", "midpoint", "rk4"]
+    assert all(prepared(solver=solver).stacks for solver in fixed)
+    assert not prepared(solver="dopri5").stacks
+    assert not prepared(adjoint=True).stacks
+    assert not prepared(solver="dopri5", adjoint=True).stacks
+
+
+def test_runs_that_differ_in_what_the_loss_does_not_read_can_be_stacked() -> None:
+    loss = prepared().loss.keywords
+    unread = {"horizon": 0.5, "queries": 0.3, "weight_decay": 0.3, "text_weight": 0.5}
+    for field, value in {**unread, "learning_rate": 0.5}.items():
+        assert prepared(**{field: value}).loss.keywords == loss, field
+    for field, value in {"steps": 3, "renormalise": False, "solver": "euler"}.items():
+        assert prepared(**{field: value}).loss.keywords != loss, field
 
 
 @pytest.mark.parametrize("shots", [1, 2])
@@ -121,6 +232,91 @@ def test_too_few_pictures_keep_their_prototypes(shots: int) -> None:
     episode, _ = synthetic.episode(shots)
     state = NODE.fit(episode, NODE.config(), Generator().manual_seed(0))
     assert torch.equal(state["prototypes"][-1], state["prototypes"][0])
+
+
+@pytest.mark.parametrize(("least", "steps"), [(4, 7), (5, 7), (6, 0)])
+def test_the_largest_class_says_whether_there_are_enough(least: int, steps: int) -> None:
+    found = prepared(RAGGED, least_shots=least, iterations=7)
+    assert len(found.schedule) == len(list(found.batches)) == steps
+
+
+def test_the_mix_starts_near_a_half() -> None:
+    wide, _ = synthetic.episode()
+    start = prepared(wide).start["mix"]
+    assert start.shape == (16,)
+    assert 0.005 < start.std() < 0.02
+    by_class = prepared(wide, mix="class").start["mix"]
+    assert by_class.shape == (5,)
+    assert not by_class.any()
+    assert "mix" not in prepared(wide, mix="fixed").start
+
+
+def test_the_network_is_as_wide_as_its_heads_together() -> None:
+    start = prepared(heads=3, head_width=5).start
+    assert start["prototype.weight"].shape == (15, 16)
+    assert start["attention.in.weight"].shape == (45, 15)
+    assert "attention.in.weight" not in prepared(field="mlp").start
+    local = prepared(field="local", heads=3, head_width=5, estimates=2).start
+    assert local["local.prototype"].shape == (15, 16)
+    assert local["local.weight"].shape == (2, 15)
+
+
+@pytest.mark.parametrize(("horizon", "step"), [(0, 0), (0.25, 1), (0.5, 2), (0.7, 3), (1, 4)])
+def test_logits_are_cosines_at_the_horizon_and_the_text_beside_them(
+    horizon: float, step: int
+) -> None:
+    config, state = fit(steps=4, horizon=horizon, text_weight=0.3)
+    f = normalize(TEST.x, dim=-1)
+    wanted = 100 * f @ normalize(state["prototypes"][step], dim=-1).T
+    wanted = wanted + 0.3 * 100 * f @ EPISODE.text.unit().T
+    torch.testing.assert_close(NODE.logits(state, config, TEST.x), wanted, atol=1e-3, rtol=1e-5)
+
+
+def test_the_search_is_over_every_step_of_the_flow() -> None:
+    found = NODE.space(NODE.config(steps=4))
+    assert found.logits == {"horizon": (0.0, 0.25, 0.5, 0.75, 1.0)}
+    assert found.fit == {}
+
+
+def test_the_trajectory_is_that_of_the_prototypes() -> None:
+    config, state = fit(steps=3)
+    assert NODE.trajectory is not None
+    assert torch.equal(NODE.trajectory(state, config, TEST.x), state["prototypes"])
+
+
+@pytest.mark.parametrize("field", ["attention", "mlp", "local"])
+def test_new_classes_start_from_their_text_and_move_by_the_same_field(field: str) -> None:
+    config, state = fit(field=field, rivals=2)
+    assert NODE.with_text is not None
+    one = EPISODE.text
+    text = Text(one.prompts[:3], one.mask[:3], one.classnames[:3])
+    found = NODE.with_text(state, config, text)
+    start = text.unit()
+    near = local_flow.Neighbours(
+        start[:, None], torch.ones(3, 1, dtype=torch.bool), local_flow.nearest(start, 2)
+    )
+
+    def velocity(t: Tensor, p: Tensor) -> Tensor:
+        if field == "local":
+            return local_flow.velocity(state, p, near, t, 8, True, True)
+        support = start @ state["support.weight"].T + state["support.bias"]
+        return odes.velocity(state, p, support, t, 8)
+
+    wanted = odeint(velocity, start, torch.linspace(0, 1, 3), method="rk4")
+    torch.testing.assert_close(found["prototypes"], wanted, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(found["prototypes"][-1], start)
+    assert not found["prototypes"].requires_grad
+    torch.testing.assert_close(found["text"], start)
+    same = {name for name in state if torch.equal(state[name], found[name])}
+    assert same == {*state} - {"prototypes", "text"}
+
+
+def test_permuting_the_classes_permutes_the_logits() -> None:
+    order = torch.tensor([3, 0, 4, 1, 2])
+    config, state = fit(iterations=0)
+    again = NODE.fit(synthetic.permuted(EPISODE, order), config, Generator().manual_seed(0))
+    found = NODE.logits(again, replace(config, horizon=1.0), TEST.x)[:, order]
+    torch.testing.assert_close(found, NODE.logits(state, config, TEST.x), atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.slow

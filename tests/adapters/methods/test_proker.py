@@ -8,6 +8,11 @@ from sklearn.kernel_ridge import KernelRidge
 
 from adapters.methods import proker
 from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.methods import settings
+
+
+def test_settings() -> None:
+    settings.check("proker")
 
 
 @pytest.mark.parametrize("views", [1, 3])

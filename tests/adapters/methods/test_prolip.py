@@ -16,6 +16,7 @@ from adapters.episode import Episode, Query
 from adapters.method import State
 from featcache.errors import MethodError
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 PROLIP, ZERO = compose.get("prolip"), compose.get("zero-shot")
 EPISODE, TEST = synthetic.extended(*synthetic.episode(views=3))
@@ -33,6 +34,10 @@ def zero_shot(x: Tensor) -> Tensor:
 def moved(state: State) -> float:
     assert EPISODE.projection is not None
     return float((state["weight"] - EPISODE.projection.weight).norm())
+
+
+def test_settings() -> None:
+    settings.check("prolip")
 
 
 def test_untrained_it_is_zero_shot() -> None:

@@ -1,4 +1,4 @@
-"""Proto-CLIP against its equation in NumPy; the trained version starts from it."""
+"""Proto-CLIP against its equation in NumPy, and against measured numbers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import Generator
 
 from adapters import compose
 from tests.adapters import synthetic, whurs19
+from tests.adapters.methods import settings
 
-PROTO, F = compose.get("proto-clip"), compose.get("proto-clip-f")
+PROTO = compose.get("proto-clip")
+
+
+def test_settings() -> None:
+    settings.check("proto-clip")
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -35,31 +39,6 @@ def test_logits_are_the_log_of_the_equation(share: float) -> None:
 
     wanted = share * near(means) + (1 - share) * near(text)
     np.testing.assert_allclose(found.exp(), wanted, atol=1e-5)
-
-
-def test_the_search_is_the_released_one() -> None:
-    axes = PROTO.space(PROTO.config()).logits
-    assert axes["share"] == tuple(i / 10 for i in range(11))
-    assert axes["sharpness"] == (*(i / 10 for i in range(1, 10)), *range(1, 21))
-
-
-def test_f_without_training_is_proto_clip() -> None:
-    episode, test = synthetic.episode(views=3)
-    f, proto = F.config(adapter="none", steps=0), PROTO.config()
-    found = F.logits(F.fit(episode, f, Generator()), f, test.x)
-    wanted = PROTO.logits(PROTO.fit(episode, proto, Generator()), proto, test.x)
-    torch.testing.assert_close(found, wanted)
-
-
-@pytest.mark.parametrize("adapter", ["fc", "none"])
-@pytest.mark.parametrize("shots", [1, 2, 8])
-def test_f_learns_the_support(adapter: str, shots: int) -> None:
-    episode, test = synthetic.episode(shots, views=3)
-    config = F.config(adapter=adapter, steps=100)
-    state = F.fit(episode, config, Generator().manual_seed(0))
-    right = F.logits(state, config, episode.support.x).argmax(1) == episode.support.labels
-    assert right.all()
-    assert F.logits(state, config, test.x).isfinite().all()
 
 
 def test_measured(shared_data: Path) -> None:

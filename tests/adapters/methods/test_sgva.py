@@ -9,8 +9,13 @@ from torch.nn.functional import normalize
 
 from adapters import compose
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
 SGVA, ZERO = compose.get("sgva"), compose.get("zero-shot")
+
+
+def test_settings() -> None:
+    settings.check("sgva")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])

@@ -8,8 +8,13 @@ import torch
 
 from adapters.methods import ss_text
 from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.methods import settings
 
 COUNTS = (4, 2, 3, 5)
+
+
+def test_settings() -> None:
+    settings.check("ss-text")
 
 
 @pytest.mark.parametrize("variant", ["text", "text+"])

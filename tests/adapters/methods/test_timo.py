@@ -11,6 +11,7 @@ from torch import Tensor
 from adapters import Episode
 from adapters.methods import gda, timo
 from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.methods import settings
 
 
 def by_hand(episode: Episode, config: timo.Config, f: Tensor) -> Tensor:
@@ -32,6 +33,10 @@ def by_hand(episode: Episode, config: timo.Config, f: Tensor) -> Tensor:
     p = d * torch.linalg.pinv(scatter + scatter.trace() / (len(x) - 1) * torch.eye(d))
     bias = -math.log(episode.classes) - (mu @ p * mu).sum(1) / 2
     return config.alpha * f @ torch.stack(texts).T + (f.double() @ p @ mu.T + bias).float()
+
+
+def test_settings() -> None:
+    settings.check("timo")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0, 1.5, 2.0])

@@ -7,6 +7,11 @@ import torch
 
 from adapters.methods import transclip
 from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.methods import settings
+
+
+def test_settings() -> None:
+    settings.check("transclip")
 
 
 def test_one_round_equals_the_sums() -> None:

@@ -1,4 +1,4 @@
-"""GraphAdapter and HeGraphAdapter: messages in NumPy, and where they are other methods."""
+"""HeGraphAdapter: messages in NumPy, and where it is Tip-Adapter."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from torch import Generator
 from torch.nn.functional import normalize
 
 from adapters import compose
-from adapters.maths import graphs
 from adapters.methods import _cache_model as cache_model
-from featcache.errors import MethodError
 from tests.adapters import synthetic
+from tests.adapters.methods import settings
 
-GRAPH, HEGRAPH = compose.get("graph-adapter"), compose.get("hegraph-adapter")
-ZERO, TIP = compose.get("zero-shot"), compose.get("tip-adapter")
+HEGRAPH, TIP = compose.get("hegraph-adapter"), compose.get("tip-adapter")
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -26,6 +24,15 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return unit(a - a.mean(0)) @ unit(b - b.mean(0)).T
+
+
+def test_settings() -> None:
+    settings.check("hegraph-adapter")
+    found = HEGRAPH.space(HEGRAPH.config(steps=9))
+    assert found.fit == {"steps": (0, 9)}
+    assert HEGRAPH.space(HEGRAPH.config(steps=0)).fit == {"steps": (0,)}
+    assert found.logits == TIP.space(TIP.config()).logits
+    assert HEGRAPH.criterion == "cross-entropy"
 
 
 def test_own_edges_join_a_class_with_itself() -> None:
@@ -39,56 +46,6 @@ def test_own_edges_join_a_class_with_itself() -> None:
     means = torch.stack([normalize(keys[labels == c].mean(0), dim=0) for c in range(len(text))])
     moved = keys + (normalize(text + means, dim=-1) - text)[labels]
     torch.testing.assert_close(state["keys"], normalize(moved, dim=-1))
-
-
-def test_edges_sum_to_one() -> None:
-    cosines = torch.rand(4, 6) - 0.5
-    torch.testing.assert_close(graphs.soft_edges(cosines, 3.0).sum(1), torch.ones(4))
-    signed = graphs.signed_edges(cosines)
-    torch.testing.assert_close(signed.abs().sum(1), torch.ones(4))
-    assert torch.equal(signed.sign(), cosines.sign())
-
-
-@pytest.mark.parametrize("class_bias", [False, True])
-def test_class_vectors_are_the_equation(class_bias: bool) -> None:
-    episode, _ = synthetic.episode()
-    config = GRAPH.config(beta=0.3, share=0.6, sharpness=4.0, class_bias=class_bias, steps=10)
-    state = GRAPH.fit(episode, config, Generator().manual_seed(0))
-    assert GRAPH.class_vectors is not None
-    found = GRAPH.class_vectors(state, config).double().numpy()
-
-    text, images = (state[f"nodes.{kind}"].double().numpy() for kind in ("text", "image"))
-
-    def message(kind: str, nodes: np.ndarray) -> np.ndarray:
-        e = np.exp(4.0 * likeness(text, nodes))
-        w = state[f"weight.{kind}"].double().numpy() + np.eye(nodes.shape[1])
-        b = state[f"bias.{kind}"].double().numpy() if class_bias else 0
-        return np.tanh(e / e.sum(1, keepdims=True) @ nodes @ w + b)
-
-    wanted = 0.7 * text + 0.3 * (0.4 * message("text", text) + 0.6 * message("image", images))
-    np.testing.assert_allclose(found, unit(wanted), atol=1e-5)
-
-
-def test_without_messages_it_is_zero_shot() -> None:
-    episode, test = synthetic.episode()
-    config = GRAPH.config(beta=0.0)
-    found = GRAPH.logits(GRAPH.fit(episode, config, Generator()), config, test.x)
-    wanted = ZERO.logits(ZERO.fit(episode, ZERO.config(), Generator()), ZERO.config(), test.x)
-    torch.testing.assert_close(found, wanted)
-
-
-def test_biases_belong_to_classes() -> None:
-    episode, test = synthetic.episode()
-    assert GRAPH.with_text is not None
-    for class_bias in (False, True):
-        config = GRAPH.config(class_bias=class_bias, steps=10)
-        state = GRAPH.fit(episode, config, Generator())
-        if class_bias:
-            with pytest.raises(MethodError, match="class_bias"):
-                GRAPH.with_text(state, config, episode.text)
-            continue
-        again = GRAPH.with_text(state, config, episode.text)
-        assert torch.equal(GRAPH.logits(again, config, test.x), GRAPH.logits(state, config, test.x))
 
 
 @pytest.mark.parametrize("negatives", ["reflected", "others", "prompts"])
@@ -140,3 +97,26 @@ def test_without_negative_prompts_it_reflects() -> None:
         for kind in ("prompts", "reflected")
     ]
     assert torch.equal(states[0]["text"], states[1]["text"])
+
+
+def test_all_messages_together_are_the_equation() -> None:
+    """Own edges, -1 from the negative of a class to what is of it; cubed; unequal weights."""
+    episode, _ = synthetic.extended(*synthetic.episode())
+    assert episode.negative is not None
+    config = HEGRAPH.config(from_text=0.2, from_image=0.3, negative=0.4, contrast=0.7, steps=0)
+    state = HEGRAPH.fit(episode, config, Generator())
+    p, n = (x.unit().double().numpy() for x in (episode.text, episode.negative))
+    keys, labels = episode.support.keys().double().numpy(), episode.support.labels.numpy()
+    v = unit(np.stack([keys[labels == c].mean(0) for c in range(5)]))
+
+    def heard(to: np.ndarray, of: np.ndarray, own: float) -> np.ndarray:
+        edges = likeness(to, of)
+        np.fill_diagonal(edges, own)
+        edges = np.sign(edges) * np.abs(edges) ** 3
+        return edges / np.abs(edges).sum(1, keepdims=True) @ of
+
+    negative = unit(n / 2 + (heard(n, p, -1) + heard(n, v, -1) + heard(n, n, 1)) / 6)
+    positive = p + 0.2 * heard(p, p, 1) + 0.3 * heard(p, v, 1) + 0.4 * heard(p, negative, -1)
+    positive = unit(positive)
+    np.testing.assert_allclose(state["text"], 0.7 * (positive - negative), atol=1e-5)
+    np.testing.assert_allclose(state["keys"], unit(keys + (positive - p)[labels]), atol=1e-5)
