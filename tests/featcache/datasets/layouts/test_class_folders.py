@@ -23,7 +23,7 @@ def test_no_folders_say_what_to_do(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{tmp_path} holds no class folders; put each class into its own folder."
     )
-    with pytest.raises(DatasetError, match="cannot list .*nowhere"):
+    with pytest.raises(DatasetError, match=r"cannot list .*nowhere"):
         class_folders(tmp_path / "nowhere", tmp_path)
 
 

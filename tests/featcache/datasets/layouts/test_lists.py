@@ -45,7 +45,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
         f"cannot read {path} (No such file or directory); put the file there."
     )
     path.write_bytes(b"\xff")
-    with pytest.raises(DatasetError, match="cannot read .* codec can't decode"):
+    with pytest.raises(DatasetError, match=r"cannot read .* codec can't decode"):
         read_lines(path)
 
 

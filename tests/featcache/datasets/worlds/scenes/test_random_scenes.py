@@ -126,7 +126,7 @@ def _kind(scene: Scene) -> str:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind must be one of digit, letter, .*, not picture"):
+    with pytest.raises(ValueError, match=r"kind must be one of digit, letter, .*, not picture"):
         random_scene(np.random.default_rng(0), "picture")
 
 
