@@ -1,4 +1,4 @@
-"""A whole report: files, the page in a real browser, tables in real LaTeX, one run refitted."""
+"""A whole report: what stands in it, the page in a real browser, tables in real LaTeX."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pandas
 import pytest
-import torch
 from markdown_it import MarkdownIt
 from PIL import Image
 
 from adapters import Experiment, run
-from adapters.report import classes
 from adapters.report.build import report
 from adapters.report.rows import runs
 from featcache.errors import UnknownNameError
@@ -130,55 +128,3 @@ def test_an_unknown_baseline_is_refused(rows: pandas.DataFrame, tmp_path: Path) 
     with pytest.raises(UnknownNameError, match=r"baseline 'tipadapter'.*tip-adapter"):
         report(runs(rows), tmp_path, "results.sqlite", baseline="tipadapter")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_is_repeated(rows: pandas.DataFrame, cache: FeatureCache) -> None:
-    done = runs(rows).done
-    chosen = done[(done["dataset"] == "animals") & (done["method"] == "tip-adapter")].iloc[-1]
-    refitted, accuracy = classes.refit(chosen, "zero-shot", cache)
-    assert accuracy == chosen["accuracy"]
-    hits = (refitted.predicted == refitted.labels).double()
-    assert 100 * float(hits.mean()) == pytest.approx(accuracy)
-
-
-@pytest.mark.parametrize("count", [3, 60])
-def test_gains_and_confusions_add_up(count: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(count).repeat_interleave(5)
-    guess = torch.randint(count, labels.shape, generator=generator)
-    predicted = torch.where(torch.rand(labels.shape, generator=generator) < 0.7, labels, guess)
-    names = tuple(f"class {i}" for i in range(count))
-    refitted = classes.Refitted(names, labels, predicted, guess)
-    bars = classes.gains(refitted)["data"]["values"]
-    assert len(bars) == min(count, classes.MOST_CLASSES)
-    assert [b["gain"] for b in bars] == sorted((b["gain"] for b in bars), reverse=True)
-    for bar in bars:
-        own = labels == names.index(bar["class"])
-        right = (predicted[own] == labels[own]).double().mean() - (
-            guess[own] == labels[own]
-        ).double().mean()
-        assert bar["gain"] == pytest.approx(100 * float(right), abs=1e-4)
-    cells = classes.confusion(refitted)["data"]["values"]
-    if count <= classes.MOST_CLASSES:
-        assert sum(cell["pictures"] for cell in cells) == len(labels)
-    else:
-        assert all(cell["true"] != cell["predicted"] for cell in cells)
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"task": "base-to-new"}, "only few-shot runs"),
-        ({"policy": "transfer"}, "transferred from"),
-        ({"entry": "animals/RN50_openai/gone"}, "could not be fitted again"),
-        ({"fit_seconds": 1000.0}, "it took 1000 s; name it with --run"),
-    ],
-)
-def test_what_cannot_be_repeated_says_why(
-    changes: dict[str, object], reason: str, cache: FeatureCache
-) -> None:
-    done = runs(pandas.DataFrame([row(**changes)])).done
-    chapter = classes.part(done, None, "zero-shot", cache)
-    assert reason in chapter.text
-    assert chapter.figures == ()
-    assert "no finished run has the id 12" in classes.part(done, "12", "zero-shot", cache).text
