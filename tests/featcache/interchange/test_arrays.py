@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ def test_splits_are_those_that_are_named() -> None:
     assert list(found.splits) == ["train", "val", "test"]
     assert found.classnames == ("cat", "dog", "emu")
     assert found.width == 8
+    with pytest.raises(FrozenInstanceError):
+        found.classnames = ()  # type: ignore[misc]
     for name, split in found.splits.items():
         assert split.features is given[f"{name}_features"]
         assert split.labels.dtype == np.int64

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -307,6 +308,15 @@ def test_an_entry_is_opened_as_it_stands_or_begun(entry: Entry, tmp_path: Path) 
     assert not fresh.folder.exists()
     assert reload(fresh).manifest == fresh.manifest
     assert fresh.extras == ()
+
+
+def test_what_was_read_does_not_change(entry: Entry) -> None:
+    projection = entry.projection()
+    assert projection is not None
+    for read in (entry, entry.images("test"), entry.text(), projection):
+        for name in vars(read):
+            with pytest.raises(FrozenInstanceError):
+                setattr(read, name, None)
 
 
 def test_reload_sees_what_others_wrote(entry: Entry) -> None:
