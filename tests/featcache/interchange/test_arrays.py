@@ -67,6 +67,12 @@ def test_ids_are_taken_where_they_are_given() -> None:
     assert str(error.value) == "1 ids for the 3 rows of image_features."
 
 
+def test_there_may_be_one_class() -> None:
+    given = pool(labels=np.zeros(3, int), classnames=np.array(["cat"]))
+    found = check({**given, "text_features": np.ones((1, 3, 4), np.float32)})
+    assert (found.width, len(found.text)) == (4, 1)
+
+
 def test_whole_labels_may_be_floating() -> None:
     assert check(pool(labels=np.array([0.0, 1.0, 1.0]))).splits["pool"].labels.tolist() == [0, 1, 1]
     labels = np.array([0, 1, 1], np.uint8)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from featcache import FeatureCache, export_features, import_features
-from featcache.store.entry import reload
+from featcache.store.entry import Entry, reload
 from featcache.store.writing import amend
 from tests.entries import make_entry
 from tests.featcache.store.made import made
@@ -71,3 +72,16 @@ def test_only_splits_that_were_asked_for_are_exported(tmp_path: Path) -> None:
     path = export_features(reload(entry), tmp_path / "out.npz")
     with np.load(path) as file:
         assert "train_features" not in file.files
+
+
+def test_a_split_with_fewer_ids_than_rows_is_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = made(tmp_path)
+    images = Entry.images
+    monkeypatch.setattr(
+        Entry, "images", lambda self, split: replace(images(self, split), id=("train/ä0",))
+    )
+    with pytest.raises(ValueError, match="longer"):
+        export_features(entry, tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()

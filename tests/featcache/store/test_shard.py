@@ -169,7 +169,13 @@ def test_a_locked_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "back", [{"x": np.arange(4, dtype=np.int32)}, {"x": np.arange(1, 5)}, {"x": np.arange(3)}]
+    "back",
+    [
+        {"x": np.arange(4, dtype=np.int32)},
+        {"x": np.arange(4, dtype=np.uint64)},  # the same bytes
+        {"x": np.arange(1, 5)},
+        {"x": np.arange(3)},
+    ],
 )
 def test_what_reads_back_differently_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: dict[str, np.ndarray]
