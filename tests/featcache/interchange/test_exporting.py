@@ -31,6 +31,13 @@ def test_export_and_import_are_inverse(tmp_path: Path, suffix: str, splits: dict
         assert (ours.id, ours.label.tolist()) == (theirs.id, theirs.label.tolist())
 
 
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_an_entry_is_exported_to_the_same_bytes_each_time(tmp_path: Path, suffix: str) -> None:
+    entry = made(tmp_path)
+    paths = [export_features(entry, tmp_path / f"{name}.{suffix}") for name in ("one", "other")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_bad_rows_are_not_exported(tmp_path: Path) -> None:
     entry = make_entry(tmp_path, bad={"train": [3]})
     path = export_features(entry, tmp_path / "out.npz")
