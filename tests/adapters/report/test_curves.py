@@ -98,7 +98,26 @@ def test_a_line_is_named_once_at_its_end() -> None:
     named = pandas.DataFrame(text["data"]["values"]).set_index("line")
     assert named["shots"].to_dict() == {"gda": 4, "zero-shot": 16}
     assert set(named["edge"]) == {2.4}
+    assert named["y"].to_dict() == named["mean"].to_dict()  # 64 and 77: there is room
     assert dashes["data"] == text["data"]
+
+
+def test_names_at_ends_that_are_close_are_moved_apart_by_the_height_of_a_name() -> None:
+    points = shots_points().assign(mean=lambda p: p["mean"].where(p["shots"] < 16, 76.0))
+    text = curves.over_shots(points, looks(["gda"]))["layer"][-1]
+    low, high = sorted(point["y"] for point in text["data"]["values"])
+    # From 61 to 78 is nine tenths of the height.
+    assert high - low == pytest.approx((78 - 61) * curves.LABEL / (0.9 * curves.HEIGHT), abs=1e-4)
+    assert (low + high) / 2 == pytest.approx(76, abs=1e-4)
+
+
+def test_the_other_lines_fade_under_the_pointer() -> None:
+    dot = curves.over_shots(shots_points(), looks(["gda"]))["layer"][2]
+    param = dot["params"][0]
+    opacity = dot["encoding"]["opacity"]
+    assert opacity["condition"] == {"param": param["name"], "value": 1}
+    assert 0 < opacity["value"] < 0.5
+    assert param["select"]["fields"] == ["line"]
 
 
 def seconds_points(**more: Any) -> pandas.DataFrame:
@@ -122,6 +141,8 @@ def test_points_against_seconds_tell_the_front_and_those_without_a_colour() -> N
     assert points["interval"]["fast"] == "70.00"
     assert points["y"].to_dict() == pytest.approx(points["mean"].to_dict())  # all far apart
     assert spec["layer"][1]["encoding"]["x"]["scale"]["type"] == "log"
+    filled = spec["layer"][1]["encoding"]["fillOpacity"]
+    assert filled == {"condition": {"test": "datum.front", "value": 1}, "value": 0}
 
 
 def test_names_of_points_in_one_place_do_not_hide_each_other() -> None:

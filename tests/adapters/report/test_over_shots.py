@@ -60,7 +60,7 @@ def test_methods_stand_beside_each_other_and_zero_shot_at_nought(
     monkeypatch.setattr(
         Figure, "savefig", lambda self, *a, **k: drawn.append(self) or save(self, *a, **k)
     )
-    path = over_shots(frame, tmp_path / "deep" / "a.svg", "animals")
+    path = over_shots(frame, tmp_path / "a" / "b" / "a.svg", "animals")
     assert "<svg" in path.read_text()
     (axes,) = drawn[0].axes
     assert axes.get_title() == "animals"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pandas
@@ -160,6 +161,8 @@ def test_a_section_names_itself() -> None:
     assert held.name == "rn50-openai-none-transductive"
     assert held.datasets == ["a", "b"]
     assert held.shots == [2, 16]
+    with pytest.raises(FrozenInstanceError):
+        held.policy = "full-val"  # type: ignore[misc]
 
 
 def alphas(many: int, score: bool = True, **changes: object) -> list[dict[str, object]]:
