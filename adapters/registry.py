@@ -31,7 +31,8 @@ def summary(name: str) -> str:
     Raises `UnknownNameError` with the nearest names, `MethodError` for one in `unavailable`.
     """
     with file(name).open(encoding="utf-8") as source:  # to parse all of them would take a while
-        return source.readline().strip().removeprefix("r").strip('"')
+        quotes, head = source.readline().strip().removeprefix("r").partition('"""')[1:]
+    return head.removesuffix(quotes) if quotes else ""
 
 
 def settings(name: str) -> list[str]:

@@ -26,7 +26,8 @@ def _settings(context: typer.Context) -> Iterable[str]:
     asked = str(context.params.get("method") or "fma")
     known = registry.names() if asked == ALL else [m for e in asked.split(",") for m in leaves(e)]
     for name in known:
-        for field in [*registry.settings(name), "preset"]:
+        presets = ["preset"] if "presets=" in registry.file(name).read_text("utf-8") else []
+        for field in [*registry.settings(name), *presets]:
             yield f"{name}.{field}="
             if len(known) == 1:
                 yield f"{field}="

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 
+from adapters.report.rows import Section, runs
 from adapters.results import COLUMNS
 
 
@@ -45,3 +46,18 @@ def frame(
             for s in seeds
         ]
     )  # fmt: skip
+
+
+def halves(
+    base: float, new: float, mean: float, method: str = "gda", **changes: Any
+) -> list[dict[str, Any]]:
+    """The two rows of a base-to-new run: one run id, and what the halves add up to in both."""
+    accuracies = {"base": base, "new": new}
+    same = {"method": method, "task": "base-to-new", "harmonic_mean": mean} | changes
+    return [row(**same, target=half, accuracy=score) for half, score in accuracies.items()]
+
+
+def section_of(made: pandas.DataFrame) -> Section:
+    """The only section of these rows."""
+    (found,) = runs(made).sections()
+    return found

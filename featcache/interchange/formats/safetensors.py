@@ -13,15 +13,23 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 SUFFIXES = (".safetensors",)
+TEXT = "featcache"  # the only entry of the metadata, as the library writes several in any order
 
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of the file and of its metadata."""
     with safe_open(path, "numpy") as file:
-        named = {key: np.array(json.loads(text)) for key, text in (file.metadata() or {}).items()}
+        named = {key: np.array(value) for key, value in _texts(file.metadata() or {}).items()}
         return {**named, **{key: file.get_tensor(key) for key in file.keys()}}  # noqa: SIM118
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:
-    """Write arrays, and text as metadata."""
-    save_file(dict(arrays), path, {key: json.dumps(value) for key, value in named.items()})
+    """Write arrays, and text as metadata; equal content gives equal bytes."""
+    save_file(dict(arrays), path, {TEXT: json.dumps(dict(named))})
+
+
+def _texts(metadata: Mapping[str, str]) -> dict[str, list[Any]]:
+    if TEXT in metadata:
+        return dict(json.loads(metadata[TEXT]))
+    # Files of earlier versions have an entry for each list; what others say there is none.
+    return {key: json.loads(text) for key, text in metadata.items() if text.startswith("[")}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters import registry
+from adapters.compose import get
 from adapters.commands import completion
 from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
@@ -92,22 +93,27 @@ def test_names_that_are_always_the_same() -> None:
     assert complete(completion.columns) == [f"{name}=" for name in ("run", *COLUMNS)]
 
 
+def words_of(name: str) -> list[str]:
+    """The fields of its config, and `preset` where it has some."""
+    return [*registry.settings(name), *["preset"][: len(get(name).presets)]]
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_a_method_is_offered_its_own_settings(name: str) -> None:
-    own = registry.settings(name)
+    own = words_of(name)
     assert complete(completion.settings, method=name) == [
         word for field in own for word in (f"{name}.{field}=", f"{field}=")
     ]
 
 
 def test_settings_of_several_methods_carry_their_names() -> None:
-    gda, ncm = registry.settings("gda"), registry.settings("ncm")
+    gda, ncm = words_of("gda"), words_of("ncm")
     both = [*(f"gda.{field}=" for field in gda), *(f"ncm.{field}=" for field in ncm)]
     assert complete(completion.settings, method="gda,ncm") == both
     assert complete(completion.settings, method="sum:gda+ncm") == both
     assert complete(completion.settings, method="gda@ncm") == both
     every = complete(completion.settings, method="all")
-    assert len(every) == sum(len(registry.settings(name)) for name in registry.names())
+    assert len(every) == sum(len(words_of(name)) for name in registry.names())
     assert all("." in word for word in every)
 
 

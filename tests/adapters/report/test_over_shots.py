@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
+from matplotlib.figure import Figure
 
 from adapters.report.over_shots import cells, over_shots, shots_table
 from adapters.report.tables import markdown
@@ -30,11 +32,56 @@ def test_cells_hold_mean_and_sample_deviation(frame: pandas.DataFrame) -> None:
     assert str(cell) == "75.0 ± 1.0"
 
 
-@pytest.mark.parametrize("column", ["dataset", "policy", "backbone"])
+@pytest.mark.parametrize("column", ["dataset", "policy", "backbone", "task", "target"])
 def test_rows_that_differ_share_no_table(frame: pandas.DataFrame, column: str) -> None:
+    frame[column] = "one"
     frame.loc[0, column] = "other"
-    with pytest.raises(ValueError, match=column):
+    with pytest.raises(ValueError, match=rf"rows of different {column} \(one, other\) do not"):
         cells(frame)
+
+
+def test_transductive_rows_share_no_table_with_others(frame: pandas.DataFrame) -> None:
+    frame.loc[0, "transductive"] = 1
+    with pytest.raises(ValueError, match=r"rows of different transductive \(0, 1\)"):
+        cells(frame)
+
+
+def test_any_column_can_be_summed_up(frame: pandas.DataFrame) -> None:
+    cell = cells(frame, "fit_seconds")["zero-shot", 1]
+    assert (cell.mean, cell.std, cell.n) == (0.5, 0.0, 3)
+    assert list(cells(frame)) == [("zero-shot", 1), ("zero-shot", 4), ("fma", 1), ("fma", 4)]
+
+
+def test_methods_stand_beside_each_other_and_zero_shot_at_nought(
+    frame: pandas.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **k: drawn.append(self) or save(self, *a, **k)
+    )
+    path = over_shots(frame, tmp_path / "a" / "b" / "a.svg", "animals")
+    assert "<svg" in path.read_text()
+    (axes,) = drawn[0].axes
+    assert axes.get_title() == "animals"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "1", "4"]
+    assert axes.get_xticks().tolist() == [0, 1, 2]
+    star, dotted, *lines = axes.get_lines()
+    # The star is zero-shot at the most shots there are, and a dotted line goes on from it.
+    assert (star.get_xdata().tolist(), star.get_ydata().tolist()) == ([0], [66])
+    assert (dotted.get_xdata().tolist(), dotted.get_ydata().tolist()) == ([0, 2], [66, 66])
+    assert lines[0].get_xdata().tolist() == pytest.approx([1.025, 2.025])
+    assert lines[0].get_ydata().tolist() == [72, 75]
+
+
+def test_a_method_without_some_shots_has_a_dash(frame: pandas.DataFrame) -> None:
+    rest = frame[(frame["method"] != "fma") | (frame["shots"] > 1)]
+    heads, rows = shots_table(rest)
+    assert heads == ["method", "1 shot", "4 shots", "s a fit"]
+    assert rows == [
+        ["zero-shot", "63.0 ± 1.0", "66.0 ± 1.0", "0.50"],
+        ["fma", "–", "75.0 ± 1.0", "0.50"],
+    ]
 
 
 def test_the_picture_is_drawn_the_same_each_time(frame: pandas.DataFrame, tmp_path: Path) -> None:

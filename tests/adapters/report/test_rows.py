@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pandas
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.report import comparison, published, rows, sweeps
-from adapters.report.build import rank
-from adapters.results import Results
+from adapters.compose import get
+from adapters.registry import names
+from adapters.report import rows
+from adapters.results import COLUMNS, Results
 from featcache.errors import CacheError, ConfigError, UnknownNameError
-from tests.adapters.rows import frame, row
+from tests.adapters.rows import frame, halves, row, section_of
 
 
 @settings(max_examples=30, deadline=None)
@@ -89,104 +91,128 @@ def test_where(tmp_path: Path) -> None:
     assert not (tmp_path / "no.sqlite").exists()
 
 
-def section(made: pandas.DataFrame) -> rows.Section:
-    (found,) = rows.runs(made).sections()
-    return found
+def test_failures_of_every_kind_are_left_out() -> None:
+    """Results of earlier versions have no status; then an accuracy is what makes a run."""
+    made = frame()[["run", *COLUMNS]].drop(columns=["status"])
+    made.loc[3, "accuracy"] = None
+    found = rows.runs(made)
+    assert len(found.failed) == 1
+    assert len(found.done) == len(made) - 1
+    assert found.superseded == 0
+    assert found.done["accuracy"].dtype == float
+    assert found.done["shots"].dtype == found.done["seed"].dtype == int
+    assert found.done["transductive"].dtype == bool
 
 
-def test_the_average_is_over_complete_seeds_and_lines() -> None:
-    made = frame()
-    lost = (made["method"] == "gda") & (made["dataset"] == "plants") & (made["seed"] == 2)
-    found = comparison.averages(section(made[~lost]).rows)
-    assert found.groupby("line")["seed"].nunique().to_dict() == {
-        "zero-shot": 3, "gda": 2, "tip-adapter": 3,
-    }  # fmt: skip
-    one = made[(made["method"] == "tip-adapter") & (made["shots"] == 4) & (made["seed"] == 3)]
-    mine = found[(found["line"] == "tip-adapter") & (found["shots"] == 4) & (found["seed"] == 3)]
-    assert mine["accuracy"].item() == pytest.approx(one["accuracy"].mean())
-
-
-def test_the_table_has_all_methods_and_its_best_in_bold() -> None:
-    held = section(frame())
-    table = comparison.by_dataset(held, 4, rank(held.rows), "zero-shot")
-    assert list(table.heads) == ["method", "animals", "plants", "average"]
-    assert [r[0] for r in table.rows] == ["tip-adapter", "gda", "zero-shot"]
-    assert table.bold == {(0, 1), (0, 2), (0, 3)}
-    assert "↑" in table.rows[0][3]
-    assert not any("↑" in cell or "↓" in cell for cell in table.rows[2])
-
-
-def test_gains_count_pairs() -> None:
-    held = section(frame())
-    table = comparison.gains(held, 4, rank(held.rows), "gda")
-    assert table is not None
-    cells = {r[0]: list(r[1:]) for r in table.rows}
-    assert set(cells) == {"tip-adapter", "zero-shot"}
-    for line in cells.values():
-        assert sum(map(int, line[1:4])) == 6
-        assert line[4] == "2"
-        assert line[6] == "–"
-    assert comparison.gains(held, 4, rank(held.rows), "absent") is None
-
-
-def test_published_numbers_stand_beside_their_data_sets_only() -> None:
-    made = frame(datasets=("eurosat", "plants"), shots=(16,))
-    table = comparison.by_dataset(section(made), 16, ["gda"], None)
-    theirs = {r[0].split(",")[0]: list(r[1:]) for r in table.rows[1:]}
-    assert theirs["tip-adapter"] == ["70.54", "–", "–"]
-    assert theirs["zero-shot"] == ["37.52", "–", "–"]
-    assert "chosen on test" in table.note
-    assert table.rules == {1}
-    for other in (
-        {"backbone": "RN50:cc12m"},
-        {"backbone": "ViT-B-16:laion2b"},
-        {"task": "base-to-new"},
-    ):
-        assert (
-            len(comparison.by_dataset(section(made.assign(**other)), 16, ["gda"], None).rows) == 1
-        )
-
-
-def test_published_means_need_all_eleven() -> None:
-    eleven = sorted(published.ELEVEN)
-    full = published.beside("RN50-quickgelu:openai", eleven, 4)
-    assert {r.method for r, _ in full} > {"gda", "coop", "tip-adapter"}
-    assert all(len(numbers) == 12 for _, numbers in full)
-    part = published.beside("RN50:openai", eleven[1:], 4)
-    assert {r.method for r, _ in part} == {
-        "zero-shot",
-        "clip-adapter",
-        "tip-adapter",
-        "tip-adapter-f",
-    }
-
-
-@pytest.mark.parametrize("line", published.published(), ids=lambda p: f"{p.method}-{p.backbone}")
-def test_published_rows_say_where_they_are_from(line: published.Published) -> None:
-    assert line.source
-    assert line.protocol
-    assert set(line.accuracy) <= published.ELEVEN | {published.MEAN}
-    numbers = [n for by_shots in line.accuracy.values() for n in by_shots.values()]
-    assert all(0 < n < 100 for n in numbers)
-    if line.accuracy.keys() == published.ELEVEN | {published.MEAN}:
-        for shots in line.accuracy[published.MEAN]:
-            own = [line.accuracy[d][shots] for d in published.ELEVEN]
-            # Printed means are rounded, some from numbers of more digits.
-            assert sum(own) / 11 == pytest.approx(line.accuracy[published.MEAN][shots], abs=0.06)
-
-
-def test_a_sweep_is_several_settings_at_one_draw() -> None:
+def test_base_new_and_their_mean_are_sections_apart() -> None:
     made = pandas.DataFrame(
         [
-            row(
-                seed=s,
-                settings={"alpha": a},
-                config={"alpha": a, "part": {"beta": 2 * a}, "on": True},
-            )
-            for a in (1, 2)
-            for s in (1, 2)
+            *(r for s in (1, 2) for r in halves(90, 60 + s, 72 + s, seed=s)),
+            *(r for s in (1, 2) for r in halves(80, 40, 53, "zero-shot", seed=s)),
+            row(accuracy=33.0),
         ]
     )
-    assert sweeps.is_sweep(made)
-    assert list(sweeps.settings_of(made)) == ["alpha", "part.beta"]
-    assert not sweeps.is_sweep(made[made["settings"] == made["settings"].iloc[0]])
+    found = rows.runs(made)
+    assert found.count == 5  # runs, of which four have two rows each
+    assert found.superseded == 0
+    sections = {section.measure: section for section in found.sections()}
+    assert list(sections) == ["base", "harmonic mean", "new", ""]
+    means = {
+        measure: section.rows.groupby("line")["accuracy"].mean().to_dict()
+        for measure, section in sections.items()
+    }
+    assert means == {
+        "base": {"gda": 90, "zero-shot": 80},
+        "new": {"gda": 61.5, "zero-shot": 40},
+        "harmonic mean": {"gda": 73.5, "zero-shot": 53},
+        "": {"gda": 33},
+    }
+    assert [section.title for section in sections.values()] == [
+        "RN50:openai, base-to-new (base), policy none",
+        "RN50:openai, base-to-new (harmonic mean), policy none",
+        "RN50:openai, base-to-new (new), policy none",
+        "RN50:openai, policy none",
+    ]
+    assert [section.name for section in sections.values()] == [
+        "rn50-openai-base-to-new-base-none",
+        "rn50-openai-base-to-new-harmonic-mean-none",
+        "rn50-openai-base-to-new-new-none",
+        "rn50-openai-none",
+    ]
+
+
+def test_a_target_that_is_the_data_set_itself_is_no_measure() -> None:
+    made = pandas.DataFrame([row(target="animals"), row(target=None, seed=2)])
+    assert section_of(made).measure == ""
+    assert len(section_of(made).rows) == 2
+
+
+def test_an_older_run_of_two_halves_is_one_older_run() -> None:
+    old = halves(50, 40, 44, code="old", time="2025-01-01")
+    new = halves(90, 60, 72, code="new")
+    found = rows.runs(pandas.DataFrame([*new, *old]))
+    assert (found.count, found.superseded) == (1, 1)
+    assert sorted(found.done["accuracy"]) == [60, 72, 90]
+
+
+def test_a_section_names_itself() -> None:
+    held = section_of(frame(datasets=("b", "a"), shots=(16, 2)).assign(transductive=1))
+    assert held.title == "RN50:openai, policy none, transductive methods"
+    assert held.name == "rn50-openai-none-transductive"
+    assert held.datasets == ["a", "b"]
+    assert held.shots == [2, 16]
+    with pytest.raises(FrozenInstanceError):
+        held.policy = "full-val"  # type: ignore[misc]
+
+
+def alphas(many: int, score: bool = True, **changes: object) -> list[dict[str, object]]:
+    """So many settings of tip-adapter, of which alpha = 1 did best on validation."""
+    return [
+        row(
+            method="tip-adapter",
+            settings={"alpha": a},
+            val_score=(100.0 - a if score else None),
+            accuracy=50.0 + a,
+            **changes,
+        )
+        for a in range(1, many + 1)
+    ]
+
+
+def test_few_settings_are_all_compared_and_of_many_one() -> None:
+    assert rows.SWEPT == 6
+    few = section_of(pandas.DataFrame([*alphas(6), row()])).rows
+    assert rows.compared(few)["line"].nunique() == 7
+    many = section_of(pandas.DataFrame([*alphas(7), row()])).rows
+    # Best on validation, though the worst on the test split.
+    assert set(rows.compared(many)["line"]) == {"gda", "tip-adapter, alpha=1"}
+
+
+def test_the_defaults_stand_for_a_sweep_that_holds_them() -> None:
+    made = [*alphas(7), row(method="tip-adapter", accuracy=1.0)]
+    kept = rows.compared(section_of(pandas.DataFrame(made)).rows)
+    assert set(kept["line"]) == {"tip-adapter"}
+
+
+def test_where_the_best_cannot_be_told_all_settings_stay() -> None:
+    unscored = section_of(pandas.DataFrame(alphas(7, score=False))).rows
+    assert len(rows.compared(unscored)) == 7
+    # No draw on which all of them were run: nothing to compare them by.
+    made = [{**r, "seed": i} for i, r in enumerate(alphas(7))]
+    assert len(rows.compared(section_of(pandas.DataFrame(made)).rows)) == 7
+
+
+def test_a_score_that_is_a_loss_is_best_where_it_is_least() -> None:
+    losing = next(name for name in names() if get(name).criterion == "cross-entropy")
+    made = [
+        row(method=losing, settings={"x": x}, val_score=float(x), accuracy=50.0)
+        for x in (3, 1, 2, 5, 4, 7, 6)
+    ]
+    kept = rows.compared(section_of(pandas.DataFrame(made)).rows)
+    assert set(kept["line"]) == {f"{losing}, x=1"}
+
+
+def test_entries_that_differ_are_different_lines() -> None:
+    made = [row(entry="animals/RN50_openai/abc"), row(entry="animals/RN50_openai/def")]
+    lines = rows.runs(pandas.DataFrame(made)).done["line"].tolist()
+    assert lines == ["gda, abc", "gda, def"]

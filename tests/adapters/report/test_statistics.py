@@ -12,7 +12,6 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adapters.report.curves import apart, pareto
 from adapters.report.statistics import half_width, holm, over_datasets, over_seeds, summary
 
 accuracies = st.floats(0, 100).map(lambda value: round(value, 2))
@@ -89,26 +88,3 @@ def test_summary_is_in_the_order_met(values: list[float]) -> None:
     assert found["line"].tolist() == ["b", "a"]
     assert found["mean"].tolist() == pytest.approx([np.mean(values)] * 2)
     assert found["n"].tolist() == [len(values)] * 2
-
-
-@settings(deadline=None)
-@given(some, st.floats(0.1, 20))
-def test_labels_keep_apart_and_in_order(values: list[float], gap: float) -> None:
-    placed = np.array(apart(values, gap))
-    order = np.argsort(values, kind="stable")
-    assert (np.diff(placed[order]) >= gap - 1e-6).all()
-    # Where there is room for all, nothing moves; and the middle of all stays.
-    assert placed.mean() == pytest.approx(np.mean(values), abs=1e-6)
-    if len(values) < 2 or np.diff(np.sort(values)).min() >= gap:
-        assert placed == pytest.approx(values, abs=1e-6)
-
-
-@given(st.lists(st.tuples(accuracies, accuracies), min_size=1, max_size=12))
-def test_pareto_front(points: list[tuple[float, float]]) -> None:
-    costs, gains = zip(*points, strict=True)
-    front = [p for p, on in zip(points, pareto(costs, gains), strict=True) if on]
-    # Along the front the dearer is the better, and everything else has a point of it to blame.
-    dearer = [gain for _, gain in sorted(set(front))]
-    assert dearer == sorted(set(dearer))
-    for cost, gain in points:
-        assert any(c <= cost and g >= gain for c, g in front)

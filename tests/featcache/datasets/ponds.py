@@ -1,4 +1,4 @@
-"""A small data set in CoOp's layout, and empty files."""
+"""Small data sets in the layouts of CoOp and of ImageNet, and empty files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from featcache.datasets.dataset import Dataset
 from featcache.datasets.layouts import coop
 
 SPLIT = "split_zhou_Pond.json"
-
+CLASSES = "classnames.txt"
+WNIDS = "n00000003 missile\nn00000001 tench\nn00000002 missile\n"
 
 POND = {
     "train": [["newt/2.jpg", 1, "crested_newt"], ["frog/1.jpg", 0, "frog"]],
@@ -29,6 +30,14 @@ def pond(folder: Path, images: str = "images", split: str = SPLIT, **changes: An
     """A small data set of CoOp's layout; its pictures are there whatever the changed lists say."""
     touch(folder / images, *(str(path) for part in POND.values() for path, _, _ in part))
     (folder / split).write_text(json.dumps(POND | changes))
+    return folder
+
+
+def imagenet(folder: Path, *pictures: str) -> Path:
+    """Three classes by wnid, two of one name, and these pictures."""
+    touch(folder, *pictures)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CLASSES).write_text(WNIDS)
     return folder
 
 

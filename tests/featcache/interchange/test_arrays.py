@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ def test_splits_are_those_that_are_named() -> None:
     assert list(found.splits) == ["train", "val", "test"]
     assert found.classnames == ("cat", "dog", "emu")
     assert found.width == 8
+    with pytest.raises(FrozenInstanceError):
+        found.classnames = ()  # type: ignore[misc]
     for name, split in found.splits.items():
         assert split.features is given[f"{name}_features"]
         assert split.labels.dtype == np.int64
@@ -62,6 +65,12 @@ def test_ids_are_taken_where_they_are_given() -> None:
     with pytest.raises(ImportRefusedError) as error:
         check(pool(ids=np.array(["a"])))
     assert str(error.value) == "1 ids for the 3 rows of image_features."
+
+
+def test_there_may_be_one_class() -> None:
+    given = pool(labels=np.zeros(3, int), classnames=np.array(["cat"]))
+    found = check({**given, "text_features": np.ones((1, 3, 4), np.float32)})
+    assert (found.width, len(found.text)) == (4, 1)
 
 
 def test_whole_labels_may_be_floating() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from featcache import FeatureCache, export_features, import_features
-from featcache.store.entry import reload
+from featcache.store.entry import Entry, reload
 from featcache.store.writing import amend
 from tests.entries import make_entry
 from tests.featcache.store.made import made
@@ -28,6 +29,13 @@ def test_export_and_import_are_inverse(tmp_path: Path, suffix: str, splits: dict
         ours, theirs = entry.images(split), back.images(split)
         np.testing.assert_array_equal(ours.embedding, theirs.embedding)
         assert (ours.id, ours.label.tolist()) == (theirs.id, theirs.label.tolist())
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_an_entry_is_exported_to_the_same_bytes_each_time(tmp_path: Path, suffix: str) -> None:
+    entry = made(tmp_path)
+    paths = [export_features(entry, tmp_path / f"{name}.{suffix}") for name in ("one", "other")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_bad_rows_are_not_exported(tmp_path: Path) -> None:
@@ -71,3 +79,16 @@ def test_only_splits_that_were_asked_for_are_exported(tmp_path: Path) -> None:
     path = export_features(reload(entry), tmp_path / "out.npz")
     with np.load(path) as file:
         assert "train_features" not in file.files
+
+
+def test_a_split_with_fewer_ids_than_rows_is_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = made(tmp_path)
+    images = Entry.images
+    monkeypatch.setattr(
+        Entry, "images", lambda self, split: replace(images(self, split), id=("train/ä0",))
+    )
+    with pytest.raises(ValueError, match="longer"):
+        export_features(entry, tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from featcache.errors import CacheError, DamagedShardError, UnknownNameError
 from featcache.store import entry as entries
+from featcache.store import shard
 from featcache.store.entry import Entry, is_negative, open_entry, reload
 from featcache.store.writing import amend, put_text
 from tests.featcache.store.made import HEADER, half, made
@@ -75,6 +77,16 @@ def test_an_unknown_split_offers_those_there_are(entry: Entry) -> None:
 
 def test_bad_pictures_are_named_with_their_reasons(entry: Entry) -> None:
     assert entry.bad_pictures() == [("train/ä6", "is empty.")]
+
+
+def test_bad_pictures_of_a_shard_with_fewer_reasons_are_not_passed_over(entry: Entry) -> None:
+    name = "images-train-00001.h5"
+    content = shard.read(entry.folder / name)
+    written = shard.write(entry.folder / name, {**content, "reason": content["reason"][:1]})
+    with amend(entry) as manifest:
+        manifest["shards"][name]["bytes"] = written.bytes
+    with pytest.raises(ValueError, match="shorter"):
+        reload(entry).bad_pictures()
 
 
 def test_views_are_those_of_the_rows_without_the_centre_crop(entry: Entry) -> None:
@@ -174,7 +186,8 @@ def test_a_bank_is_ragged_and_masked(entry: Entry) -> None:
 
 def test_a_class_may_have_no_prompts(entry: Entry) -> None:
     put_text(entry, "lopsided", half([[1, 2], [3, 4]]), [["a", "b"], []])
-    text = reload(entry).text("lopsided")
+    text = reload(entry).text()
+    assert text.bank == "lopsided"  # the last of three
     assert text.mask.tolist() == [[True, True], [False, False]]
     assert text.prompts == (("a", "b"), ())
 
@@ -295,6 +308,15 @@ def test_an_entry_is_opened_as_it_stands_or_begun(entry: Entry, tmp_path: Path) 
     assert not fresh.folder.exists()
     assert reload(fresh).manifest == fresh.manifest
     assert fresh.extras == ()
+
+
+def test_what_was_read_does_not_change(entry: Entry) -> None:
+    projection = entry.projection()
+    assert projection is not None
+    for read in (entry, entry.images("test"), entry.text(), projection):
+        for name in vars(read):
+            with pytest.raises(FrozenInstanceError):
+                setattr(read, name, None)
 
 
 def test_reload_sees_what_others_wrote(entry: Entry) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 from contextlib import suppress
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ def test_what_is_written_is_told(tmp_path: Path) -> None:
     content = (written := shard.write(path, ARRAYS)) and path.read_bytes()
     assert written.bytes == len(content) == path.stat().st_size
     assert written.sha256 == hashlib.sha256(content).hexdigest()
+    with pytest.raises(FrozenInstanceError):
+        written.bytes = 0  # type: ignore[misc]
 
 
 def test_arrays_come_in_the_order_of_their_names(tmp_path: Path) -> None:
@@ -166,7 +169,13 @@ def test_a_locked_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "back", [{"x": np.arange(4, dtype=np.int32)}, {"x": np.arange(1, 5)}, {"x": np.arange(3)}]
+    "back",
+    [
+        {"x": np.arange(4, dtype=np.int32)},
+        {"x": np.arange(4, dtype=np.uint64)},  # the same bytes
+        {"x": np.arange(1, 5)},
+        {"x": np.arange(3)},
+    ],
 )
 def test_what_reads_back_differently_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: dict[str, np.ndarray]

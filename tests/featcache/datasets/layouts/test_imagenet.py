@@ -1,4 +1,4 @@
-"""ImageNet and its variants, each with its own labels."""
+"""ImageNet itself: classes by wnid, the published `val` for test."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ import pytest
 
 from featcache.datasets.registry import load
 from featcache.errors import DatasetError
-from tests.featcache.datasets.ponds import ids, touch
-
-WNIDS = "n00000003 missile\nn00000001 tench\nn00000002 missile\n"
-
-
-def imagenet(folder: Path, *pictures: str) -> Path:
-    touch(folder, *pictures)
-    (folder / "classnames.txt").write_text(WNIDS)
-    return folder
+from tests.featcache.datasets.ponds import ids, imagenet, touch
 
 
 def test_imagenet_ranks_wnids_and_sorts_files(tmp_path: Path) -> None:
@@ -41,17 +33,3 @@ def test_flat_imagenet_val_and_lacking_class_are_refused(tmp_path: Path) -> None
     touch(folder, "images/val/n00000001/v.JPEG")
     with pytest.raises(DatasetError, match="no training pictures of 'missile', 'missile'"):
         load("imagenet", folder)
-
-
-def test_imagenet_variants_label_their_own_way(tmp_path: Path) -> None:
-    v2 = "imagenetv2-matched-frequency-format-val"
-    imagenet(tmp_path / "imagenetv2", f"{v2}/2/a.jpeg", f"{v2}/0/a.jpeg")
-    imagenet(tmp_path / "imagenet-sketch", "images/n00000003/a.JPEG")
-    imagenet(tmp_path / "imagenet-adversarial", "imagenet-a/n00000003/a.jpg")
-    touch(tmp_path / "imagenet-adversarial/imagenet-a", "README.txt")
-    numbers = load("imagenet-v2", tmp_path)
-    assert [(i.id, i.label) for i in numbers.splits["test"]] == [("0/a.jpeg", 0), ("2/a.jpeg", 2)]
-    assert [i.label for i in load("imagenet-sketch", tmp_path).splits["test"]] == [2]
-    own = load("imagenet-a", tmp_path)
-    assert own.classnames == ("missile",)
-    assert [item.label for item in own.splits["test"]] == [0]

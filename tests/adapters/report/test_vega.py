@@ -1,0 +1,86 @@
+"""Building blocks of specifications, and looks that stay the same from figure to figure."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas
+import pytest
+
+from adapters.report.vega import (
+    COLOURS,
+    GREY,
+    SHAPES,
+    Looks,
+    data,
+    layered,
+    looks,
+    name,
+    number,
+    tips,
+)
+
+
+def test_colours_and_shapes_are_seven_each_and_told_apart() -> None:
+    assert len(set(COLOURS)) == len(set(SHAPES)) == 7
+    assert GREY not in COLOURS
+
+
+def test_fifty_lines_have_fifty_looks() -> None:
+    lines = [f"line {i}" for i in range(49)]
+    found = looks([*lines, "zero-shot", lines[0]])
+    seen = {(found.colour[line], found.shape[line]) for line in lines}
+    assert len(seen) == 49
+    assert found.colour[lines[7]] == COLOURS[0]
+    assert (found.shape[lines[6]], found.shape[lines[7]]) == (SHAPES[0], SHAPES[1])
+    assert (found.colour["zero-shot"], found.shape["zero-shot"]) == (GREY, "diamond")
+    # Beyond that they begin again.
+    again = looks([*lines, "more"])
+    assert (again.colour["more"], again.shape["more"]) == (COLOURS[0], SHAPES[0])
+
+
+def test_zero_shot_takes_no_colour_from_the_others() -> None:
+    assert looks(["a", "zero-shot", "b"]).colour["b"] == looks(["a", "b"]).colour["b"]
+
+
+def test_scales_are_those_of_the_lines_and_grey_for_others() -> None:
+    colours, shapes = looks(["a", "b"]).scales(["b", "others"])
+    assert colours == {"domain": ["b", "others"], "range": [COLOURS[1], GREY]}
+    assert shapes == {"domain": ["b", "others"], "range": [SHAPES[0], "circle"]}
+    assert Looks().scales([]) == ({"domain": [], "range": []}, {"domain": [], "range": []})
+
+
+def test_rows_become_values_that_json_can_say() -> None:
+    frame = pandas.DataFrame({"x": [1, 2], "y": [0.12345678, math.nan], "z": ["ä", None]})
+    found = data(frame)
+    assert found == {"values": [{"x": 1, "y": 0.123457, "z": "ä"}, {"x": 2, "y": None, "z": None}]}
+    json.dumps(found, allow_nan=False)
+
+
+def test_numbers_need_not_begin_at_nought() -> None:
+    assert number("x") == {"field": "x", "type": "quantitative", "scale": {"zero": False}}
+    titled = number("x", "X", scale={"nice": False}, axis=None)
+    assert titled["scale"] == {"zero": False, "nice": False}
+    assert (titled["title"], titled["axis"]) == ("X", None)
+    # A logarithm has no nought, and Vega-Lite warns of it.
+    assert number("x", scale={"type": "log"})["scale"] == {"type": "log"}
+
+
+def test_names_have_no_legend_and_tips_their_titles() -> None:
+    assert name("a", sort=None) == {
+        "field": "a", "type": "nominal", "legend": None, "sort": None,
+    }  # fmt: skip
+    assert tips("a", b="seeds") == [
+        {"field": "a", "title": "a"},
+        {"field": "b", "title": "seeds"},
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"width": 5, "title": "t"}])
+def test_layers_lie_on_the_same_data(more: dict[str, object]) -> None:
+    made = layered({"values": []}, [{"mark": "bar"}], **more)
+    assert made["$schema"].endswith("/vega-lite/v6.json")
+    assert (made["data"], made["layer"]) == ({"values": []}, [{"mark": "bar"}])
+    assert (made["width"], made["height"]) == (more.get("width", 460), 320)
+    assert made.get("title") == more.get("title")

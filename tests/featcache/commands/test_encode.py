@@ -1,0 +1,110 @@
+"""Encoding by hand: what is said of it, and mistakes that are found before a model is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from featcache.datasets.dataset import PHOTO
+from tests.typed import Type
+
+
+@pytest.fixture
+def line(pictures: Path, tiny_folder: Path) -> str:
+    """The command for the sixteen pictures of two classes."""
+    return f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder}"
+
+
+def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
+    """Few-shot draws can use every training picture here, so each has its two views."""
+    line += " --views 2 --batch-size 4 --extra pre-projection"
+    first = type_in(line, "--json")
+    told = first.json
+    assert list(told) == [
+        *("key", "encoded", "skipped", "crops", "prompts", "wall_seconds", "seconds", "complete"),
+        "bad",
+    ]
+    entry = type_in("featcache info mine --json").json
+    assert (told["encoded"], told["skipped"]) == (16, 0)
+    assert told["crops"] == 16 + 2 * entry["encoded"]["train"]
+    assert told["prompts"] == 2 * len(PHOTO)
+    assert (told["complete"], told["bad"]) == (True, [])
+    assert told["key"] == entry["key"]
+    assert set(told["seconds"]) == {"read", "decode", "forward", "write"}
+    assert told["wall_seconds"] > 0
+    assert list(entry["extras"]) == ["pre-projection"]
+    assert first.err.splitlines()[-2].startswith(
+        f"Encoded 16 pictures ({told['crops']} crops) and 2 prompts in "
+    )
+    again = type_in(line).out.splitlines()
+    assert again == ["Nothing to encode: all 16 pictures asked for are cached.", told["key"]]
+
+
+def test_more_prompts_for_cached_pictures_are_said(type_in: Type, line: str) -> None:
+    type_in(line, "--views", "0")
+    Path("own.txt").write_text("a {}.\nthe {}.\n")
+    told = type_in(line, "--views", "0", "--prompts", "own.txt").out
+    assert told.startswith("Encoded 4 prompts: all 16 pictures asked for are cached.\n")
+
+
+def test_splits_and_parts_are_those_asked_for(type_in: Type, line: str) -> None:
+    one = type_in(line, "--views", "0", "--split", "test,val", "--json").json
+    held = type_in("featcache info mine --json").json
+    assert held["asked"] == ["val", "test"]
+    assert one["encoded"] == held["encoded"]["val"] + held["encoded"]["test"]
+    assert held["encoded"]["train"] == 0
+    assert type_in(line, "--views", "0", "--shard", "2/2", "--json").json["prompts"] == 0
+
+
+def test_views_are_made_as_asked(type_in: Type, line: str) -> None:
+    words = "--views 3 --views-for all --view-scale 0.25 --view-seed 7 --split train"
+    type_in(line, *words.split())
+    (made,) = type_in("featcache info mine --json").json["view_sets"]["train"].values()
+    assert made["count"] == 3
+    assert made["seed"] == 7
+    assert made["scale"] == [0.25, 1.0]
+
+
+def test_bad_pictures_are_listed_until_they_are_mended_or_accepted(
+    type_in: Type, line: str, pictures: Path
+) -> None:
+    spoilt = pictures / "red" / "0.png"
+    whole = spoilt.read_bytes()
+    spoilt.write_text("no picture")
+    answer = type_in(line, "--views", "0")
+    assert answer.status == 1
+    assert answer.out.splitlines()[-2].startswith("bad picture red/0.png: the picture is no")
+    assert answer.err == (
+        "error: 1 pictures could not be read (listed above); mend them and run with "
+        "--retry-bad, or accept them with --allow-bad 1.\n"
+    )
+    accepted = type_in(line, "--views", "0", "--allow-bad", "1", "--json")
+    assert accepted.status == 0
+    assert [bad["id"] for bad in accepted.json["bad"]] == ["red/0.png"]
+    spoilt.write_bytes(whole)
+    assert type_in(line, "--views", "0").status == 1
+    assert type_in(line, "--views", "0", "--retry-bad").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--dataset digits --shard two", "--shard takes i/N such as 2/4, got 'two'."),
+        ("--dataset digits --views-for some", "--views-for takes few-shot or all, got 'some'."),
+        ("--dataset digitz", "unknown data set 'digitz'; did you mean digits?"),
+    ],
+)
+def test_mistakes_are_found_before_a_model_is_loaded(type_in: Type, words: str, told: str) -> None:
+    answer = type_in(f"featcache encode {words} --backbone local-dir:nowhere")
+    assert answer.status == 1
+    assert answer.err.startswith(f"error: {told}")
+
+
+@pytest.mark.parametrize(
+    "words", ["--views -1", "--view-scale 0", "--view-scale 1.5", "--batch-size 0", "--workers -1"]
+)
+def test_numbers_out_of_range_are_refused(type_in: Type, words: str) -> None:
+    answer = type_in(f"featcache encode --dataset digits {words}")
+    assert answer.status == 2
+    assert words.split()[0] in answer.err
