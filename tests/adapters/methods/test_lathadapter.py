@@ -58,6 +58,7 @@ def zero_shot() -> Tensor:
 
 def test_settings() -> None:
     settings.check("lathadapter")
+    assert lathadapter.LLOYD == 20  # small supports converge sooner, large ones do not
     assert lathadapter.space(Config()).logits == {"ratio": (0.0, 0.05, 0.1)}
     assert lathadapter.space(Config()).fit == {}
     assert lathadapter.method.criterion == "cross-entropy"

@@ -240,6 +240,13 @@ def test_the_largest_class_says_whether_there_are_enough(least: int, steps: int)
     assert len(found.schedule) == len(list(found.batches)) == steps
 
 
+@pytest.mark.parametrize(("steps", "warm"), [(5, 1), (18, 1), (20, 2), (60, 6)])
+def test_a_tenth_of_the_steps_is_warm_up(steps: int, warm: int) -> None:
+    found = prepared(iterations=steps).schedule
+    fall = [(1 + math.cos(math.pi * i / (steps - warm))) / 2 for i in range(steps - warm)]
+    assert found == pytest.approx([(i + 1) / warm for i in range(warm)] + fall)
+
+
 def test_the_mix_starts_near_a_half() -> None:
     wide, _ = synthetic.episode()
     start = prepared(wide).start["mix"]
