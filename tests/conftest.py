@@ -11,6 +11,10 @@ import pytest
 
 from tests.typed import Answer, Type
 
+# Before torch is loaded: threads of several test processes wait for each other, actively, and what
+# is tested is small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if TYPE_CHECKING:
     from featcache.backbones.backbone import Backbone
 

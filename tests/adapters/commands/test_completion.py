@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from adapters import registry
-from adapters.compose import get
 from adapters.commands import completion
+from adapters.compose import get
 from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
 from featcache.terminal import Completer
