@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from featcache.errors import FeatcacheError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+UNWRAPPED = 100_000  # columns; a table takes no more than it needs
 
 # How a Typer app of this project is made.
 APP: dict[str, Any] = {
@@ -35,10 +38,16 @@ Completer = Callable[[typer.Context, str], list[str]]
 
 
 def people(as_json: bool) -> Console:
-    """Where text for people goes: standard output, or standard error beside a document."""
+    """Where text for people goes: standard output, or standard error beside a document.
+
+    What goes into a file or a pipe is not wrapped, unless COLUMNS says at which width.
+    """
     from rich.console import Console
 
-    return Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNWRAPPED
+    return console
 
 
 def document(as_json: bool, content: Any) -> None:

@@ -99,3 +99,17 @@ def test_apps_complete_and_answer_to_h() -> None:
     assert terminal.APP["add_completion"] is True
     assert terminal.APP["no_args_is_help"] is True
     assert terminal.APP["context_settings"] == {"help_option_names": ["-h", "--help"]}
+
+
+def test_what_is_piped_is_not_wrapped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("method", " ".join(["a reason of some length"] * 9))]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    terminal.table(terminal.people(False), ("name", "reason"), rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].rstrip().split(None, 1) == [*rows[0]]
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal.table(terminal.people(False), ("name", "reason"), rows)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
