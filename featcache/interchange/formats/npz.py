@@ -19,6 +19,9 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:
-    """Write arrays, and text as arrays of strings."""
-    texts = {key: np.array(value) for key, value in named.items()}
-    np.savez(path, allow_pickle=False, **arrays, **texts)
+    """Write arrays, and text as arrays of strings. Raises `ValueError` for arrays of objects."""
+    whole = {**arrays, **{key: np.array(value) for key, value in named.items()}}
+    for key, array in whole.items():
+        if array.dtype.hasobject:  # which NumPy would pickle; before 2.3 it cannot be told not to
+            raise ValueError(f"{key} holds objects, which only a pickle could keep.")
+    np.savez(path, **whole)
