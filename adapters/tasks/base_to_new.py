@@ -7,8 +7,9 @@ targets add up to the harmonic mean of their accuracies (Xian et al. 2017).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from adapters.drawing import draw
 from adapters.episode import Draw, Target
@@ -19,20 +20,12 @@ from featcache.store.entry import Entry
 BASE, NEW = "base", "new"
 
 
-def halves(
-    entry: Entry,
-    shots: int,
-    seed: int,
-    *,
-    bank: str | None = None,
-    views: int | None = None,
-    extras: Collection[str] = (),
-) -> Draw:
+def halves(entry: Entry, shots: int, seed: int, **how: Any) -> Draw:
     """The draw cut to the first half of the classes, with the targets `base` and `new`.
 
-    Raises what `draw` raises.
+    `how` are `draw`'s keywords. Raises what `draw` raises.
     """
-    drawn = draw(entry, shots, seed, bank=bank, views=views, extras=extras)
+    drawn = draw(entry, shots, seed, **how)
     episode = drawn.episode
     middle = (episode.classes + 1) // 2
     base, new = range(middle), range(middle, episode.classes)
