@@ -75,8 +75,8 @@ def test_twelve_bits_are_on_the_full_range_unless_the_file_says_so() -> None:
     [
         (np.float32([[0, 256]]), "values up to 256, a range not known"),
         (np.float32([[-1, 1]]), "values from -1 to 1, which are no brightness"),
-        (np.float32([[0, np.nan]]), "which are no brightness"),
-        (np.float32([[0, np.inf]]), "which are no brightness"),
+        (np.float32([[0, np.nan]]), "values from .* which are no brightness"),
+        (np.float32([[0, np.inf]]), "values from .* which are no brightness"),
         (np.int32([[-5, 9]]), "values from -5 to 9"),
         (np.int32([[0, 100_000]]), "values up to 100000, a range not known"),
     ],
@@ -111,5 +111,5 @@ def test_the_demo_backbone_takes_a_deep_picture_for_its_twin(tmp_path: Path) -> 
     paths = [tmp_path / "deep.png", tmp_path / "twin.png"]
     for path, picture in zip(paths, (values, TWIN), strict=True):
         path.write_bytes(stored(Image.fromarray(picture), form))
-    one, other = embed(paths, load_backbone("demo", device="cpu"))
+    one, other = embed(load_backbone("demo", device="cpu"), paths)
     assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
