@@ -10,20 +10,34 @@ from featcache.catalogue import load as load_module
 from featcache.datasets.checks import exists, slug
 from featcache.datasets.dataset import Dataset
 from featcache.datasets.layouts import coop, folders
+from featcache.datasets.layouts._class_folders import Walk
+from featcache.datasets.notes import noted
 from featcache.datasets.table import DatasetInfo, bare, named, names
 from featcache.errors import DatasetError, UnknownNameError
 
 
-def load(name_or_path: str, root: Path | None = None) -> Dataset:
+def load(
+    name_or_path: str,
+    root: Path | None = None,
+    *,
+    recursive: bool = False,
+    follow_links: bool = False,
+) -> Dataset:
     """Load a named data set, or one's own folder: split file of CoOp's layout, or class folders.
 
     `root` is the folder above the set's own or that folder itself; without it, FEATCACHE_DATA
-    says. Raises UnknownNameError for a name that is none, DatasetError for data that is not as
-    it should be.
+    says. In a folder of one's own, `recursive` takes pictures in folders inside class folders, and
+    `follow_links` those that links out of it lead to. Raises UnknownNameError for a name that is
+    none, DatasetError for data that is not as it should be.
     """
     info = named(name_or_path)
     if info is None:
-        return _load_folder(name_or_path)
+        return noted(_load_folder(name_or_path, recursive, follow_links), pictures=True)
+    if recursive or follow_links:
+        raise DatasetError(
+            f"{info.name} lies as it was published; --recursive and --follow-links are for folders "
+            "of your own, so leave them out."
+        )
     if info.folder is None:
         world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
@@ -35,7 +49,7 @@ def load(name_or_path: str, root: Path | None = None) -> Dataset:
             f"{info.name} is read from files; say with --root or FEATCACHE_DATA which folder "
             f"holds {info.folder}/."
         )
-    return _read(info, _locate(info, root.expanduser()))
+    return noted(_read(info, _locate(info, root.expanduser())))
 
 
 def _read(info: DatasetInfo, folder: Path) -> Dataset:
@@ -58,7 +72,7 @@ def _locate(info: DatasetInfo, root: Path) -> Path:
     )
 
 
-def _load_folder(path: str) -> Dataset:
+def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
     folder = Path(path).expanduser()
     if not path or not folder.is_dir():
         if re.search(r"[/\\]|^[.~]", path):
@@ -75,5 +89,6 @@ def _load_folder(path: str) -> Dataset:
     if len(found) > 1:
         raise DatasetError(f"{folder} holds {' and '.join(found)}; keep one split file.")
     if found:
-        return coop.read(folder, coop.find_images(folder, found[0]), found[0], name=own)
-    return folders.read(folder, name=own)
+        images = coop.find_images(folder, found[0])
+        return coop.read(folder, images, found[0], name=own, follow_links=follow_links)
+    return folders.read(folder, name=own, walk=Walk(recursive, follow_links))

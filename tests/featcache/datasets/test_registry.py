@@ -98,3 +98,30 @@ def check_eurosat(dataset: Dataset) -> None:
     assert dataset.classnames[9] == "Sea or Lake"
     assert min(Counter(item.label for item in dataset.splits["train"]).values()) == 1000
     assert ids(dataset, "train")[0] == "AnnualCrop/AnnualCrop_1381.jpg"
+
+
+def test_ways_of_walking_are_for_folders_of_ones_own(tmp_path: Path) -> None:
+    touch(tmp_path / "in", *(f"{c}/more/{i}.jpg" for c in ("cat", "dog") for i in range(9)))
+    (tmp_path / "in/owl").symlink_to(tmp_path / "in/dog/more")
+    (tmp_path / "in/dog").rename(tmp_path / "out")
+    (tmp_path / "in/owl").unlink()
+    (tmp_path / "in/owl").symlink_to(tmp_path / "out")
+    folder = str(tmp_path / "in")
+    with pytest.raises(DatasetError, match="--follow-links"):
+        load(folder, recursive=True)
+    dataset = load(folder, recursive=True, follow_links=True)
+    assert dataset.classnames == ("cat", "owl")
+    assert sum(map(len, dataset.splits.values())) == 18
+    for option in ({"recursive": True}, {"follow_links": True}):
+        with pytest.raises(DatasetError, match="digits lies as it was published; --recursive"):
+            load("digits", **option)
+
+
+def test_what_people_should_know_is_noted(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{split}/{c}/1.jpg" for split in ("train", "test") for c in ("a b", "a_b")))
+    for split in ("train", "test"):
+        (tmp_path / split / "a_b/1.jpg").write_text("the same")
+    prompts, pictures = load(str(tmp_path)).notes
+    assert "2 classes share their prompts" in prompts
+    assert "1 test pictures are in train too" in pictures
+    assert load("digits").notes == ()
