@@ -90,5 +90,11 @@ def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
         raise DatasetError(f"{folder} holds {' and '.join(found)}; keep one split file.")
     if found:
         images = coop.find_images(folder, found[0])
-        return coop.read(folder, images, found[0], name=own, follow_links=follow_links)
+        listed = coop.read(folder, images, found[0], name=own, follow_links=follow_links)
+        if len(listed.classnames) == 1:
+            raise DatasetError(
+                f"{folder / found[0]} lists one class, {listed.classnames[0]!r}; list others to "
+                "tell it from."
+            )
+        return listed
     return folders.read(folder, name=own, walk=Walk(recursive, follow_links))

@@ -146,3 +146,13 @@ def test_views_are_not_mirrored_when_asked(type_in: Type, line: str) -> None:
     assert type_in(line, "--views", "2", "--no-mirror").status == 0
     (made,) = type_in("featcache info mine --json").json["view_sets"]["train"].values()
     assert made["flip"] is False
+
+
+def test_a_folder_of_test_pictures_alone_is_encoded(
+    type_in: Type, line: str, pictures: Path
+) -> None:
+    (pictures / "test").mkdir()
+    for name in ("red", "blue"):
+        (pictures / name).rename(pictures / "test" / name)
+    assert type_in(line, "--json").json["crops"] == 16
+    assert list(type_in("featcache info mine --json").json["encoded"]) == ["test"]

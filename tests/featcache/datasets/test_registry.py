@@ -125,3 +125,10 @@ def test_what_people_should_know_is_noted(tmp_path: Path) -> None:
     assert "2 classes share their prompts" in prompts
     assert "1 test pictures are in train too" in pictures
     assert load("digits").notes == ()
+
+
+def test_a_list_of_one_class_is_refused(tmp_path: Path) -> None:
+    one = [["frog/1.jpg", 0, "frog"]]
+    pond(tmp_path, train=one, val=[], test=[["frog/2.jpg", 0, "frog"]])
+    with pytest.raises(DatasetError, match=r"split_zhou_Pond\.json lists one class, 'frog'"):
+        load(str(tmp_path))
