@@ -113,7 +113,9 @@ def test_ways_of_walking_are_for_folders_of_ones_own(tmp_path: Path) -> None:
     assert dataset.classnames == ("cat", "owl")
     assert sum(map(len, dataset.splits.values())) == 18
     for option in ({"recursive": True}, {"follow_links": True}):
-        with pytest.raises(DatasetError, match="digits lies as it was published; --recursive"):
+        with pytest.raises(
+            DatasetError, match="digits is read as it was published, and so without --"
+        ):
             load("digits", **option)
 
 
@@ -132,3 +134,15 @@ def test_a_list_of_one_class_is_refused(tmp_path: Path) -> None:
     pond(tmp_path, train=one, val=[], test=[["frog/2.jpg", 0, "frog"]])
     with pytest.raises(DatasetError, match=r"split_zhou_Pond\.json lists one class, 'frog'"):
         load(str(tmp_path))
+
+
+def test_links_in_a_named_set_are_followed_when_asked(tmp_path: Path) -> None:
+    folder = pond(tmp_path / "in/oxford_pets", "images", "split_zhou_OxfordPets.json")
+    (folder / "images/frog").rename(tmp_path / "out")
+    (folder / "images/frog").symlink_to(tmp_path / "out")
+    for name, root in (("oxford-pets", tmp_path / "in"), (str(folder), None)):
+        with pytest.raises(DatasetError, match="leads out"):
+            load(name, root)
+        assert len(load(name, root, follow_links=True).splits["train"]) == 2
+        with pytest.raises(DatasetError, match="without --recursive; leave it out"):
+            load(name, root, recursive=True)
