@@ -23,6 +23,7 @@ class Walk:
     recursive: bool = False
     follow_links: bool = False
     other: dict[str, str] = field(default_factory=dict)  # path of a file: its ending
+    loose: set[str] = field(default_factory=set)  # pictures beside class folders
     nested: dict[str, int] = field(default_factory=dict)  # path of a folder: pictures below it
     special: set[str] = field(default_factory=set)
     beside: set[str] = field(default_factory=set)  # folders that are no split
@@ -31,9 +32,14 @@ class Walk:
         """What was passed over, in one sentence; empty where nothing was."""
         told = []
         if self.other:
-            kinds = Counter(self.other.values()).most_common(5)
-            ends = ", ".join(f"{count} {end or 'without ending'}" for end, count in kinds)
+            counts = Counter(self.other.values())
+            kinds = sorted(counts, key=lambda end: (-counts[end], not end, end))
+            ends = ", ".join(f"{counts[end]} {end or 'without ending'}" for end in kinds[:5])
+            ends += " and others" if len(kinds) > 5 else ""
             told.append(f"{len(self.other)} files that are no pictures by their ending ({ends})")
+        if self.loose:
+            names = few(sorted(_below(path, root) for path in self.loose))
+            told.append(f"{len(self.loose)} pictures outside class folders ({names})")
         if self.nested:
             names = few(sorted(_below(path, root) for path in self.nested))
             count = sum(self.nested.values())
@@ -49,14 +55,20 @@ class Walk:
 def class_folders(folder: Path, root: Path, walk: Walk | None = None) -> list[str]:
     """Names of the folders in a folder, sorted; DatasetError if there is none."""
     walk = walk or Walk()
-    names = []
+    names, loose = [], set()
     for entry in visible(folder, root, walk.follow_links):
         if entry.is_dir():
             names.append(entry.name)
+        elif entry.name.lower().endswith(suffixes()):
+            loose.add(entry.path)
         else:
             walk.other[entry.path] = _ending(entry.name)
     if not names:
-        raise DatasetError(f"{folder} holds no class folders; put each class into its own folder.")
+        has = f"{len(loose)} pictures and " if loose else ""
+        raise DatasetError(
+            f"{folder} holds {has}no class folders; put each class into its own folder."
+        )
+    walk.loose |= loose
     return names
 
 

@@ -28,7 +28,7 @@ def test_no_folders_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as error:
         class_folders(tmp_path, tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} holds no class folders; put each class into its own folder."
+        f"{tmp_path} holds 1 pictures and no class folders; put each class into its own folder."
     )
     with pytest.raises(DatasetError, match=r"cannot list .*nowhere"):
         class_folders(tmp_path / "nowhere", tmp_path)
@@ -130,3 +130,14 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     for follow in (False, True):
         with pytest.raises(DatasetError, match="ring is a link"):
             class_folders(tmp_path, tmp_path, Walk(follow_links=follow))
+
+
+def test_pictures_beside_class_folders_are_called_pictures(tmp_path: Path) -> None:
+    touch(tmp_path, "frog/1.jpg", "loose.JPG", "list.csv", "README")
+    walk = Walk()
+    assert class_folders(tmp_path, tmp_path, walk) == ["frog"]
+    assert class_folders(tmp_path, tmp_path, walk) == ["frog"]  # listed twice, counted once
+    assert walk.note(tmp_path) == (
+        f"{tmp_path}: passed over 2 files that are no pictures by their ending (1 .csv, 1 without "
+        "ending); 1 pictures outside class folders ('loose.JPG')."
+    )
