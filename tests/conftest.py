@@ -30,6 +30,16 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folder of small inputs that go wrong, no part of the project: `../shared/cases`."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("FEATCACHE_SHARED", beside)).parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"no cases: there is no {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An open_clip model folder with random weights: 32-pixel ViT, width 32, real tokenizer."""
     import json

@@ -32,6 +32,15 @@ def encode(
     ] = "demo",
     pretrained: Annotated[str | None, typer.Option(help="Weights' tag or folder.")] = None,
     root: Root = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Take folders inside class folders too.")
+    ] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take what links out of the folder lead to.")
+    ] = False,
+    max_pixels: Annotated[
+        float, typer.Option(min=0.001, help="Largest picture, in million pixels.")
+    ] = 64,
     split: Annotated[
         str | None,
         typer.Option(help="Such as train,val,test (all).", autocompletion=completion.splits),
@@ -47,6 +56,7 @@ def encode(
         float, typer.Option(min=0.01, max=1, help="Least area of a view.")
     ] = 0.08,
     view_seed: Annotated[int, typer.Option(help="Seed of the views.")] = 1,
+    no_mirror: Annotated[bool, typer.Option("--no-mirror", help="Mirror no views.")] = False,
     prompts: Annotated[
         str | None,
         typer.Option(help="Prompt bank or file (own templates).", autocompletion=completion.banks),
@@ -83,10 +93,14 @@ def encode(
         load_dataset,
         prompt_bank,
     )
+    from featcache.pictures.limit import limit_pixels
 
     which = part(shard)
     one_of("--views-for", views_for, completion.VIEWS_FOR)
-    data = load_dataset(dataset, root)
+    limit_pixels(round(max_pixels * 10**6))
+    data = load_dataset(dataset, root, recursive=recursive, follow_links=follow_links)
+    for note in data.notes:
+        people(True).print(f"note: {note}", markup=False)
     bank = prompt_bank(prompts, data)
     with people(True).status(f"loading {backbone}"):
         loaded = load_backbone(backbone, pretrained, device=device, precision=precision)
@@ -97,7 +111,9 @@ def encode(
             FeatureCache(cache),
             splits=split.split(",") if split else None,
             bank=bank,
-            views=ViewRecipe(views, view_seed, scale=(view_scale, 1.0), flip=data.flip),
+            views=ViewRecipe(
+                views, view_seed, scale=(view_scale, 1.0), flip=data.flip and not no_mirror
+            ),
             views_for=views_for,
             extras=extra.split(",") if extra else (),
             batch_size=batch_size,
@@ -107,7 +123,7 @@ def encode(
             progress=update,
         )
     _say(people(as_json), report)
-    document(as_json, _document(report))
+    document(as_json, {**_document(report), "notes": data.notes})
     if len(report.bad) > allow_bad:
         raise FeatcacheError(
             f"{len(report.bad)} pictures could not be read (listed above); mend them and run with "

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from os import DirEntry, scandir
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TypeGuard
 
 from featcache.datasets.dataset import Dataset, Item
@@ -55,39 +58,86 @@ def exists(path: Path) -> bool:
     return True
 
 
-def visible(folder: Path, root: Path) -> Iterator[DirEntry[str]]:
-    """Entries of a folder in name order, hidden ones left out; links out of `root` are refused."""
+def nfc(name: str) -> str:
+    """The name with composed letters: file systems and archives spell `é` in one sign or two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def as_spelt(root: Path, path: str) -> str:
+    """The path as it is spelt below `root`, composed or not; as it was given where it is not."""
+    if path.isascii():
+        return path
+    parts: list[str] = []
+    for part in path.split("/"):
+        forms = (part, nfc(part), unicodedata.normalize("NFD", part))
+        there = (form for form in forms if exists(root.joinpath(*parts, form)))
+        parts.append(next(there, part))
+    return "/".join(parts)
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is there and neither file nor folder: a pipe, socket or device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (S_ISREG(mode) or S_ISDIR(mode))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, UTF-8 with or without a mark; OSError or ValueError where it has none."""
+    if is_special(path):
+        raise OSError(errno.EINVAL, "it is a pipe, socket or device", str(path))
+    return path.read_text(encoding="utf-8-sig")
+
+
+def visible(folder: Path, root: Path, follow_links: bool = False) -> Iterator[DirEntry[str]]:
+    """Entries of a folder in the order of their composed names, hidden ones left out.
+
+    Links that lead out of `root` are refused, unless they are to be followed.
+    """
     try:
         with scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+            entries = sorted(listing, key=lambda entry: (nfc(entry.name), entry.name))
     except OSError as error:
         raise DatasetError(f"cannot list {folder} ({error.strerror}); check the path.") from None
+    before = ""
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if not is_plain(entry.name):
             raise DatasetError(f"{folder}: the name {entry.name!r} is not plain text; rename it.")
+        if nfc(entry.name) == before:
+            raise DatasetError(f"{folder} has two names that both read {before!r}; rename one.")
+        before = nfc(entry.name)
         if entry.is_symlink():
-            _refuse_outside(Path(entry.path), root)
+            _refuse_ring(entry) if follow_links else _refuse_outside(Path(entry.path), root)
         yield entry
 
 
-def refuse_links_out(root: Path, ids: Iterable[str]) -> None:
-    """DatasetError where one of the ids is reached through a link that leads out of `root`."""
+def refuse_odd_files(root: Path, paths: Iterable[str], follow_links: bool = False) -> None:
+    """DatasetError where one of the paths below `root` is a pipe, socket or device.
+
+    And, unless links are to be followed, where a link on the way leads out of `root`.
+    """
     wanted: dict[str, set[str]] = {}
-    for item in ids:
-        folder, _, name = item.rpartition("/")
+    for path in paths:
+        folder, _, name = path.rpartition("/")
         wanted.setdefault(folder, set()).add(name)
     for folder, names in wanted.items():
-        _refuse_outside(root / folder, root)
+        if not follow_links:
+            _refuse_outside(root / folder, root)
         try:
-            # One listing a folder tells the links apart; asking file by file takes far longer.
+            # One listing a folder tells what is odd; asking file by file takes far longer.
             with scandir(root / folder) as listing:
-                links = [e.path for e in listing if e.name in names and e.is_symlink()]
+                odd = [Path(e.path) for e in listing if e.name in names and not _is_plain_file(e)]
         except OSError:
             continue  # a folder that is not there: its pictures are missing, which is told later
-        for link in links:
-            _refuse_outside(Path(link), root)
+        for file in odd:
+            if not follow_links:
+                _refuse_outside(file, root)
+            if is_special(file):
+                raise DatasetError(f"{file} is a pipe, socket or device; put a picture there.")
 
 
 def checked(dataset: Dataset, where: Path) -> Dataset:
@@ -120,6 +170,21 @@ def _refuse_no_files(split: str, items: tuple[Item, ...], where: Path) -> None:
         )
 
 
+def _is_plain_file(entry: DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
+
+
+def _refuse_ring(entry: DirEntry[str]) -> None:
+    try:
+        entry.stat()
+    except FileNotFoundError:
+        return  # told when it is read
+    except OSError as error:
+        raise DatasetError(
+            f"{entry.path} is a link that leads nowhere ({error.strerror}); remove it."
+        ) from None
+
+
 def _refuse_outside(path: Path, root: Path) -> None:
     try:
         inside = path.resolve().is_relative_to(root.resolve())
@@ -127,5 +192,6 @@ def _refuse_outside(path: Path, root: Path) -> None:
         inside = False
     if not inside:
         raise DatasetError(
-            f"{path} is a link that leads out of {root}; put the pictures themselves there."
+            f"{path} is a link that leads out of {root}; put the pictures themselves there, or "
+            "take them from where they are with --follow-links."
         )

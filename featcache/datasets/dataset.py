@@ -40,7 +40,7 @@ class Dataset:
 
     `templates` hold `{}` where the class name goes. `flip` says whether a mirrored picture
     still shows its class (it does not for digits). Split names are those of `SPLITS`; a split
-    may be absent.
+    may be absent. `notes` are sentences on what people should know of how it was read.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Dataset:
     splits: Mapping[str, tuple[Item, ...]]
     templates: tuple[str, ...] = PHOTO
     flip: bool = True
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:

@@ -5,25 +5,37 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from featcache.catalogue import load as load_module
 from featcache.datasets.checks import exists, slug
 from featcache.datasets.dataset import Dataset
 from featcache.datasets.layouts import coop, folders
+from featcache.datasets.layouts._class_folders import Walk
+from featcache.datasets.notes import noted
 from featcache.datasets.table import DatasetInfo, bare, named, names
 from featcache.errors import DatasetError, UnknownNameError
 
 
-def load(name_or_path: str, root: Path | None = None) -> Dataset:
+def load(
+    name_or_path: str,
+    root: Path | None = None,
+    *,
+    recursive: bool = False,
+    follow_links: bool = False,
+) -> Dataset:
     """Load a named data set, or one's own folder: split file of CoOp's layout, or class folders.
 
     `root` is the folder above the set's own or that folder itself; without it, FEATCACHE_DATA
-    says. Raises UnknownNameError for a name that is none, DatasetError for data that is not as
-    it should be.
+    says. In class folders of one's own, `recursive` takes pictures in the folders inside them;
+    there and in CoOp's layout, `follow_links` takes those that links out of the folder lead to.
+    What people should know of what was read stands in the `notes`. Raises UnknownNameError for a
+    name that is none, DatasetError for data that is not as it should be.
     """
     info = named(name_or_path)
     if info is None:
-        return _load_folder(name_or_path)
+        return noted(_load_folder(name_or_path, recursive, follow_links), pictures=True)
+    _refuse_walking(info, recursive, follow_links)
     if info.folder is None:
         world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
@@ -35,12 +47,22 @@ def load(name_or_path: str, root: Path | None = None) -> Dataset:
             f"{info.name} is read from files; say with --root or FEATCACHE_DATA which folder "
             f"holds {info.folder}/."
         )
-    return _read(info, _locate(info, root.expanduser()))
+    return noted(_read(info, _locate(info, root.expanduser()), follow_links))
 
 
-def _read(info: DatasetInfo, folder: Path) -> Dataset:
+def _refuse_walking(info: DatasetInfo, recursive: bool, follow_links: bool) -> None:
+    if recursive or (follow_links and info.reader != "coop"):
+        option = "--recursive" if recursive else "--follow-links"
+        raise DatasetError(
+            f"{info.name} is read as it was published, and so without {option}; leave it out."
+        )
+
+
+def _read(info: DatasetInfo, folder: Path, follow_links: bool) -> Dataset:
     layout = load_module("featcache.datasets.layouts", info.reader)
-    own = {"name": info.name, "templates": info.templates}
+    own: dict[str, Any] = {"name": info.name, "templates": info.templates}
+    if follow_links:
+        own["follow_links"] = True
     read: Dataset = layout.read(folder, info.images, info.marker, **own)
     return read
 
@@ -58,7 +80,7 @@ def _locate(info: DatasetInfo, root: Path) -> Path:
     )
 
 
-def _load_folder(path: str) -> Dataset:
+def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
     folder = Path(path).expanduser()
     if not path or not folder.is_dir():
         if re.search(r"[/\\]|^[.~]", path):
@@ -70,10 +92,18 @@ def _load_folder(path: str) -> Dataset:
         # A published set keeps its name and templates, whichever way it is found.
         ours = info.marker.startswith("split_") or bare(own) in info.spellings
         if info.folder and ours and exists(folder / info.marker):
-            return _read(info, folder)
+            _refuse_walking(info, recursive, follow_links)
+            return _read(info, folder, follow_links)
     found = sorted(file.name for file in folder.glob("split_zhou_*.json"))
     if len(found) > 1:
         raise DatasetError(f"{folder} holds {' and '.join(found)}; keep one split file.")
     if found:
-        return coop.read(folder, coop.find_images(folder, found[0]), found[0], name=own)
-    return folders.read(folder, name=own)
+        images = coop.find_images(folder, found[0])
+        listed = coop.read(folder, images, found[0], name=own, follow_links=follow_links)
+        if len(listed.classnames) == 1:
+            raise DatasetError(
+                f"{folder / found[0]} lists one class, {listed.classnames[0]!r}; list others to "
+                "tell it from."
+            )
+        return listed
+    return folders.read(folder, name=own, walk=Walk(recursive, follow_links))

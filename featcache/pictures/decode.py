@@ -1,8 +1,8 @@
 """Bytes to pixels; the only module that opens pictures, and it leaves their size as it is.
 
 Pictures come out as open_clip's own preprocessing sees them: RGB by Pillow's `convert("RGB")`
-(alpha dropped, 16-bit grey clipped), the first frame of an animation, EXIF orientation ignored.
-Decoding equals Pillow's bit by bit.
+(alpha dropped), the first frame of an animation, EXIF orientation ignored. Decoding equals
+Pillow's bit by bit, but for more than 8 bits a value, which `modes` scales where Pillow clips.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from PIL import Image, UnidentifiedImageError
 
 from featcache.datasets.dataset import Picture
 from featcache.errors import PictureError
+from featcache.pictures.formats import formats
+from featcache.pictures.limit import in_words, most_pixels, too_large
+from featcache.pictures.modes import to_rgb
 
 Pixels = NDArray[np.uint8]
 
-MAX_PIXELS = 64_000_000  # a few kB of PNG can claim any size; below Pillow's own limit of 89 M
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 
 # Set once: pictures are decoded in threads, where a filter cannot be set for a moment.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -32,7 +34,7 @@ def decode(source: Path | Picture | bytes) -> Pixels:
     """The picture as uint8 `[h, w, 3]`, RGB; `source` may be a file, its bytes or a `Picture`.
 
     Raises `PictureError`, whose text is the same on every run, for what is no picture, is cut
-    short, damaged, or larger than `MAX_PIXELS`.
+    short, damaged, or larger than the limit.
     """
     name = source.name if isinstance(source, Path) else "the picture"
     try:
@@ -73,18 +75,17 @@ def _fast_jpeg(content: bytes) -> Pixels | None:
 
 
 def _pillow(content: bytes) -> Pixels:
+    Image.MAX_IMAGE_PIXELS = max(PILLOWS_LIMIT, most_pixels())
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=formats()) as image:
             _check_size(image.height, image.width)
-            if "transparency" in image.info:  # the same colours, without a warning each time
-                return np.array(image.convert("RGBA").convert("RGB"))
-            return np.array(image.convert("RGB"))
+            return to_rgb(image)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"is no picture of a known kind ({', '.join(FORMATS)}).") from None
+        raise PictureError(f"is no picture of a known kind ({', '.join(formats())}).") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise PictureError(f"has more than {MAX_PIXELS // 10**6} million pixels.") from error
+        raise PictureError(f"has more pixels than {in_words()}.") from error
     except Exception as error:  # damaged files make Pillow raise almost anything
         raise PictureError(f"is cut short or damaged ({error}).") from error
 
@@ -103,7 +104,5 @@ def _drawn(picture: Picture) -> Pixels:
 
 
 def _check_size(height: int, width: int) -> None:
-    if height * width > MAX_PIXELS:
-        raise PictureError(
-            f"has {width} x {height} pixels; the limit is {MAX_PIXELS // 10**6} million."
-        )
+    if reason := too_large(height, width):
+        raise PictureError(reason)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from featcache.errors import ConfigError, PictureError
-from featcache.pictures.decode import MAX_PIXELS, Pixels
+from featcache.pictures.decode import Pixels
+from featcache.pictures.limit import MAX_PIXELS
 from featcache.pictures.views import View
 
 RESIZER = "torch uint8 antialias"  # part of the fingerprint: another one gives other features

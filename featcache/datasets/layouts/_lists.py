@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
-from featcache.datasets.checks import checked, is_plain, refuse_links_out
+from featcache.datasets.checks import as_spelt, checked, is_plain, nfc, read_text, refuse_odd_files
 from featcache.datasets.dataset import SPLITS, Dataset, Item
 from featcache.errors import DatasetError
 
@@ -15,7 +16,7 @@ Row = tuple[str, int, str]  # path below the image folder, label, class name
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty; DatasetError where there is no such file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"cannot read {path} ({why(error)}); put the file there.") from None
     lines = [line.strip() for line in text.split("\n") if line.strip()]
@@ -32,22 +33,28 @@ def assemble(
     rows: Mapping[str, Sequence[Row]],
     where: Path,
     templates: Sequence[str],
+    follow_links: bool = False,
 ) -> Dataset:
     """The data set whose pictures below `root` are listed split by split; `where` lists them.
 
-    Raises DatasetError where train or test lists nothing, a path leads out of `root`, and for
-    what `checked` refuses.
+    Ids are the listed paths in composed letters, whichever way the files are spelt. Raises
+    DatasetError where train or test lists nothing, a path leads out of `root` (but for links that
+    are to be followed) or is no file, and for what `checked` refuses.
     """
     for part in ("train", "test"):
         if not rows[part]:
             raise DatasetError(f"{where} lists no {part} pictures; add some.")
-    refuse_links_out(root, (path for part in SPLITS for path, _, _ in rows[part]))
+    spelt = {part: [as_spelt(root, path) for path, _, _ in rows[part]] for part in SPLITS}
+    refuse_odd_files(root, chain(*spelt.values()), follow_links)
     return checked(
         Dataset(
             name=name,
             classnames=classnames,
             splits={
-                part: tuple(Item(path, root / path, label) for path, label, _ in rows[part])
+                part: tuple(
+                    Item(nfc(path), root / found, label)
+                    for (path, label, _), found in zip(rows[part], spelt[part], strict=True)
+                )
                 for part in SPLITS
                 if rows[part]
             },

@@ -11,14 +11,20 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from featcache.datasets.checks import exists, is_plain, safe_id
+from featcache.datasets.checks import as_spelt, exists, is_plain, read_text, safe_id
 from featcache.datasets.dataset import PHOTO, SPLITS, Dataset
 from featcache.datasets.layouts._lists import Row, assemble, why
 from featcache.errors import DatasetError
 
 
 def read(
-    folder: Path, images: str, split: str, *, name: str, templates: Sequence[str] = PHOTO
+    folder: Path,
+    images: str,
+    split: str,
+    *,
+    name: str,
+    templates: Sequence[str] = PHOTO,
+    follow_links: bool = False,
 ) -> Dataset:
     """Read the split file `folder/split`, its paths lying below `folder/images`.
 
@@ -30,7 +36,8 @@ def read(
     if not isinstance(data, dict):
         raise DatasetError(f"{path} is not an object with train, val and test; see CoOp's splits.")
     rows = {part: _rows(data.get(part, []), f"{path}, {part}") for part in SPLITS}
-    return assemble(name, folder / images, _classnames(rows, path), rows, path, templates)
+    names = _classnames(rows, path)
+    return assemble(name, folder / images, names, rows, path, templates, follow_links)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -49,14 +56,14 @@ def find_images(folder: Path, split: str) -> str:
     first = safe_id(_rows(rows or [], f"{folder / split}, train")[0][0], split) if rows else ""
     inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     for images in (".", *inner):
-        if first and exists(folder / images / first):
+        if first and exists(folder / images / as_spelt(folder / images, first)):
             return images
     return "."
 
 
 def _read_json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(
             f"cannot read the split file {path} ({why(error)}); fetch it again."

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from featcache.datasets.dataset import PHOTO
+from featcache.pictures.limit import limit_pixels
 from tests.typed import Type
 
 
@@ -23,7 +24,7 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
     told = first.json
     assert list(told) == [
         *("key", "encoded", "skipped", "crops", "prompts", "wall_seconds", "seconds", "complete"),
-        "bad",
+        *("bad", "notes"),
     ]
     entry = type_in("featcache info mine --json").json
     assert (told["encoded"], told["skipped"]) == (16, 0)
@@ -108,3 +109,50 @@ def test_numbers_out_of_range_are_refused(type_in: Type, words: str) -> None:
     answer = type_in(f"featcache encode --dataset digits {words}")
     assert answer.status == 2
     assert words.split()[0] in answer.err
+
+
+def test_what_is_passed_over_is_said_and_can_be_taken(
+    type_in: Type, line: str, pictures: Path
+) -> None:
+    (pictures / "red" / "more").mkdir()
+    (pictures / "red" / "0.png").rename(pictures / "red" / "more" / "0.png")
+    answer = type_in(line, "--views", "0", "--json")
+    assert answer.json["encoded"] == 15
+    assert answer.err.splitlines()[0] == f"note: {answer.json['notes'][0]}"
+    assert "1 pictures in inner folders ('red/more'" in answer.err
+    whole = type_in(line, "--views", "0", "--json", "--recursive").json
+    assert (whole["encoded"], whole["notes"]) == (16, [])
+
+
+def test_links_are_followed_when_asked(type_in: Type, line: str, pictures: Path) -> None:
+    (pictures / "red").rename(pictures.parent / "away")
+    (pictures / "red").symlink_to(pictures.parent / "away")
+    assert "--follow-links" in type_in(line, "--views", "0").err
+    assert type_in(line, "--views", "0", "--json", "--follow-links").json["encoded"] == 16
+
+
+def test_large_pictures_are_bad_until_the_limit_is_raised(type_in: Type, line: str) -> None:
+    words = ("--views", "0", "--max-pixels", "0.0019")  # of 40 by 50 pixels
+    try:
+        answer = type_in(line, *words)
+        assert answer.status == 1
+        assert "50 x 40 pixels; the limit is 0.0019 million, which --max-pixels" in answer.out
+        assert type_in(line, "--views", "0", "--retry-bad").status == 0
+    finally:
+        limit_pixels()
+
+
+def test_views_are_not_mirrored_when_asked(type_in: Type, line: str) -> None:
+    assert type_in(line, "--views", "2", "--no-mirror").status == 0
+    (made,) = type_in("featcache info mine --json").json["view_sets"]["train"].values()
+    assert made["flip"] is False
+
+
+def test_a_folder_of_test_pictures_alone_is_encoded(
+    type_in: Type, line: str, pictures: Path
+) -> None:
+    (pictures / "test").mkdir()
+    for name in ("red", "blue"):
+        (pictures / name).rename(pictures / "test" / name)
+    assert type_in(line, "--json").json["crops"] == 16
+    assert list(type_in("featcache info mine --json").json["encoded"]) == ["test"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache.datasets.checks import safe_id
+from featcache.datasets.layouts import coop
+from featcache.datasets.layouts._lists import read_lines
 from featcache.errors import DatasetError, FeatcacheError
 from tests.featcache.datasets.ponds import SPLIT, ids, pond, read, touch
 
@@ -108,3 +113,55 @@ def test_every_error_is_one_sentence_that_names_a_place(tmp_path: Path) -> None:
         f"{tmp_path / SPLIT}, val entry 0: the path '../x.jpg' does not stay in the image folder; "
         "write it relative to that folder, without '..'."
     )
+
+
+def test_links_are_followed_where_that_is_asked(tmp_path: Path) -> None:
+    folder = pond(tmp_path / "pond")
+    touch(tmp_path, "away/1.jpg")
+    (folder / "images/frog/1.jpg").unlink()
+    (folder / "images/frog/1.jpg").symlink_to(tmp_path / "away/1.jpg")
+    with pytest.raises(DatasetError, match="or take them from where they are with --follow-links"):
+        read(folder)
+    dataset = coop.read(folder, "images", SPLIT, name="pond", follow_links=True)
+    assert "frog/1.jpg" in ids(dataset, "train")
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_pipes_and_devices_are_refused_before_they_are_read(tmp_path: Path, follow: bool) -> None:
+    pond(tmp_path)
+    picture = tmp_path / "images/frog/1.jpg"
+    picture.unlink()
+    os.mkfifo(picture)
+    with pytest.raises(DatasetError, match=r"frog/1\.jpg is a pipe, socket or device; put a pict"):
+        coop.read(tmp_path, "images", SPLIT, name="pond", follow_links=follow)
+    picture.unlink()
+    picture.symlink_to("/dev/zero")
+    with pytest.raises(DatasetError, match="pipe, socket or device" if follow else "leads out"):
+        coop.read(tmp_path, "images", SPLIT, name="pond", follow_links=follow)
+
+
+def test_lists_that_never_end_are_not_read(tmp_path: Path) -> None:
+    pond(tmp_path)
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        (tmp_path / SPLIT).unlink()
+        make(tmp_path / SPLIT)
+        with pytest.raises(
+            DatasetError, match=r"cannot read the split file .* pipe, socket or dev"
+        ):
+            read(tmp_path)
+        with pytest.raises(DatasetError, match=r"cannot read .* pipe, socket or device"):
+            read_lines(tmp_path / SPLIT)
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_composed_and_decomposed_names_are_one(
+    tmp_path: Path, listed: Literal["NFC", "NFD"], stored: Literal["NFC", "NFD"]
+) -> None:
+    path = "\u00e9/\u00e0.jpg"
+    pond(tmp_path, val=[[unicodedata.normalize(listed, path), 0, "frog"]])
+    touch(tmp_path / "images", unicodedata.normalize(stored, path))
+    (item,) = read(tmp_path).splits["val"]
+    assert item.id == path
+    assert isinstance(item.source, Path)
+    assert item.source.is_file()

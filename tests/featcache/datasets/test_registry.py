@@ -98,3 +98,51 @@ def check_eurosat(dataset: Dataset) -> None:
     assert dataset.classnames[9] == "Sea or Lake"
     assert min(Counter(item.label for item in dataset.splits["train"]).values()) == 1000
     assert ids(dataset, "train")[0] == "AnnualCrop/AnnualCrop_1381.jpg"
+
+
+def test_ways_of_walking_are_for_folders_of_ones_own(tmp_path: Path) -> None:
+    touch(tmp_path / "in", *(f"{c}/more/{i}.jpg" for c in ("cat", "dog") for i in range(9)))
+    (tmp_path / "in/owl").symlink_to(tmp_path / "in/dog/more")
+    (tmp_path / "in/dog").rename(tmp_path / "out")
+    (tmp_path / "in/owl").unlink()
+    (tmp_path / "in/owl").symlink_to(tmp_path / "out")
+    folder = str(tmp_path / "in")
+    with pytest.raises(DatasetError, match="--follow-links"):
+        load(folder, recursive=True)
+    dataset = load(folder, recursive=True, follow_links=True)
+    assert dataset.classnames == ("cat", "owl")
+    assert sum(map(len, dataset.splits.values())) == 18
+    for option in ({"recursive": True}, {"follow_links": True}):
+        with pytest.raises(
+            DatasetError, match="digits is read as it was published, and so without --"
+        ):
+            load("digits", **option)
+
+
+def test_what_people_should_know_is_noted(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{split}/{c}/1.jpg" for split in ("train", "test") for c in ("a b", "a_b")))
+    for split in ("train", "test"):
+        (tmp_path / split / "a_b/1.jpg").write_text("the same")
+    prompts, pictures = load(str(tmp_path)).notes
+    assert "2 classes share their prompts" in prompts
+    assert "1 test pictures are in train too" in pictures
+    assert load("digits").notes == ()
+
+
+def test_a_list_of_one_class_is_refused(tmp_path: Path) -> None:
+    one = [["frog/1.jpg", 0, "frog"]]
+    pond(tmp_path, train=one, val=[], test=[["frog/2.jpg", 0, "frog"]])
+    with pytest.raises(DatasetError, match=r"split_zhou_Pond\.json lists one class, 'frog'"):
+        load(str(tmp_path))
+
+
+def test_links_in_a_named_set_are_followed_when_asked(tmp_path: Path) -> None:
+    folder = pond(tmp_path / "in/oxford_pets", "images", "split_zhou_OxfordPets.json")
+    (folder / "images/frog").rename(tmp_path / "out")
+    (folder / "images/frog").symlink_to(tmp_path / "out")
+    for name, root in (("oxford-pets", tmp_path / "in"), (str(folder), None)):
+        with pytest.raises(DatasetError, match="leads out"):
+            load(name, root)
+        assert len(load(name, root, follow_links=True).splits["train"]) == 2
+        with pytest.raises(DatasetError, match="without --recursive; leave it out"):
+            load(name, root, recursive=True)

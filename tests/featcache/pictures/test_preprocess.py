@@ -63,6 +63,8 @@ def test_fingerprints_tell_preprocessings_apart() -> None:
     ]
     assert len({p.fingerprint for p in [PLAIN, *others]}) == 5
     assert PLAIN.fingerprint == Preprocess(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).fingerprint
+    # Part of the keys of entries: it stays while pictures of 8 bits keep their numbers.
+    assert PLAIN.fingerprint == "9e33ae03346e2fbc"
     with pytest.raises(ConfigError):
         Preprocess(32, PLAIN.mean, PLAIN.std, "lanczos")
     with pytest.raises(ConfigError):

@@ -48,5 +48,5 @@ def test_a_folder_that_is_no_wnid_is_refused(tmp_path: Path) -> None:
 
 def test_no_folders_at_all_are_refused(tmp_path: Path) -> None:
     folder = imagenet(tmp_path, "own/readme.jpg")
-    with pytest.raises(DatasetError, match="holds no class folders"):
+    with pytest.raises(DatasetError, match="no class folders"):
         own_wnids.read(folder, "own", CLASSES, name="a")

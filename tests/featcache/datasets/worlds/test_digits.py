@@ -21,3 +21,11 @@ def test_digits_are_those_of_scikit_learn() -> None:
             expected = np.round(table.images[index] * 255 / 16)
             assert (Digit(index).pixels() == expected[..., None]).all()
     assert Digit(0).pixels().shape == (8, 8, 3)
+
+
+def test_the_division_of_the_digits_never_changes() -> None:
+    """Numbers in the documents rest on it."""
+    dataset = load("digits")
+    assert dataset.fingerprint == "8674b63702ce9a15"
+    sizes = {split: len(items) for split, items in dataset.splits.items()}
+    assert sizes == {"train": 899, "val": 359, "test": 539}

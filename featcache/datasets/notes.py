@@ -1,0 +1,78 @@
+"""What people should know of a data set though nothing is wrong: one sentence each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+
+from featcache.datasets.dataset import Dataset, Item
+
+HEAD = 4096  # bytes that tell nearly all pictures apart without reading them whole
+
+
+def noted(dataset: Dataset, pictures: bool = False) -> Dataset:
+    """The data set with these notes after its own; `pictures` are compared only where asked."""
+    more = (same_prompts(dataset), same_pictures(dataset) if pictures else "")
+    return replace(dataset, notes=(*dataset.notes, *filter(None, more)))
+
+
+def same_prompts(dataset: Dataset) -> str:
+    """Which classes are asked for in the same words; empty where there are none."""
+    spoken: dict[str, list[str]] = defaultdict(list)
+    for name in dataset.classnames:
+        # Tokenisers of CLIP take words in lower case.
+        spoken[" ".join(name.replace("_", " ").lower().split())].append(name)
+    same = [names for names in spoken.values() if len(names) > 1]
+    if not same:
+        return ""
+    first = " and ".join(repr(name) for name in same[0])
+    return (
+        f"{dataset.name}: {sum(map(len, same))} classes share their prompts with another, the "
+        f"first are {first}; text cannot tell them apart, so rename them or give --prompts."
+    )
+
+
+def same_pictures(dataset: Dataset) -> str:
+    """Which pictures of test are in train too, byte by byte; empty where there are none."""
+    train = _by_head(dataset.splits.get("train", ()))
+    pairs = []
+    for key, items in _by_head(dataset.splits.get("test", ())).items():
+        if key not in train:
+            continue
+        held = {digest: item.id for item, digest in _digests(train[key])}
+        pairs += [(item.id, held[d]) for item, d in _digests(items) if d in held]
+    if not pairs:
+        return ""
+    return (
+        f"{dataset.name}: {len(pairs)} test pictures are in train too, byte by byte, the first is "
+        f"{pairs[0][0]} as {pairs[0][1]}; remove them, for a fit has seen them."
+    )
+
+
+def _by_head(items: tuple[Item, ...]) -> dict[tuple[int, bytes], list[Item]]:
+    found: dict[tuple[int, bytes], list[Item]] = defaultdict(list)
+    for item in items:
+        path = item.source
+        try:
+            if not isinstance(path, Path) or not path.is_file() or not path.stat().st_size:
+                continue
+            with path.open("rb") as file:
+                found[path.stat().st_size, blake2b(file.read(HEAD)).digest()].append(item)
+        except OSError:
+            continue  # told when it is to be encoded
+    return found
+
+
+def _digests(items: list[Item]) -> Iterator[tuple[Item, str]]:
+    for item in items:
+        digest = blake2b()
+        try:
+            with Path(str(item.source)).open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError:
+            continue
+        yield item, digest.hexdigest()

@@ -1,0 +1,53 @@
+"""What people should know of a data set: equal prompts, and pictures that are in train and test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from featcache.datasets.dataset import Dataset, Item
+from featcache.datasets.notes import HEAD, noted, same_pictures, same_prompts
+
+
+def pond(root: Path, **contents: bytes) -> Dataset:
+    """Pictures in files of these contents; names begin with their split."""
+    splits: dict[str, tuple[Item, ...]] = {"train": (), "test": ()}
+    for name, content in contents.items():
+        (root / name).write_bytes(content)
+        split = name.split("_")[0]
+        splits[split] += (Item(name, root / name, 0),)
+    return Dataset("pond", ("frog",), splits)
+
+
+def test_classes_of_one_prompt() -> None:
+    names = ("sea_lake", "river", "Sea lake", "moor", "river")
+    assert same_prompts(Dataset("pond", names, {})) == (
+        "pond: 4 classes share their prompts with another, the first are 'sea_lake' and "
+        "'Sea lake'; text cannot tell them apart, so rename them or give --prompts."
+    )
+    assert same_prompts(Dataset("pond", ("sea_lake", "sea-lake"), {})) == ""
+
+
+def test_the_same_bytes_in_train_and_test(tmp_path: Path) -> None:
+    long, longer = bytes(HEAD) + b"a", bytes(HEAD) + b"b"
+    told = same_pictures(
+        pond(tmp_path, train_1=b"x", train_2=long, test_1=b"y", test_2=long, test_3=longer)
+    )
+    assert told == (
+        "pond: 1 test pictures are in train too, byte by byte, the first is test_2 as train_2; "
+        "remove them, for a fit has seen them."
+    )
+
+
+def test_different_empty_and_missing_pictures_are_no_copies(tmp_path: Path) -> None:
+    dataset = pond(tmp_path, train_1=b"", test_1=b"", train_2=b"a", test_2=b"b", train_3=b"a")
+    (tmp_path / "train_2").unlink()
+    assert same_pictures(dataset) == ""
+    assert same_pictures(replace(dataset, splits={})) == ""
+
+
+def test_notes_follow_those_that_are_there(tmp_path: Path) -> None:
+    dataset = replace(pond(tmp_path, train_1=b"x", test_1=b"x"), notes=("first",))
+    assert noted(dataset) == dataset
+    assert len(noted(dataset, pictures=True).notes) == 2
+    assert noted(replace(dataset, classnames=("a", "A"))).notes[0] == "first"
