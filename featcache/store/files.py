@@ -52,3 +52,12 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """A sentence for a file that the system does not give; nothing says that it is damaged."""
+    reason = error.strerror or str(error).splitlines()[0][:120]
+    return (
+        f"{path} cannot be read now ({reason}); see to the disk, the mount or the process that "
+        "holds it, and run this again."
+    )

@@ -88,7 +88,7 @@ def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None
     manifest = dict(entry.manifest)
     shards = manifest.pop("shards")
     assert manifest == {
-        "format": 1,
+        "format": 2,
         "asked": ["train", "test"],
         "view_sets": {},
         "texts": {"imported": next(name for name in shards if name.startswith("text-imported-"))},

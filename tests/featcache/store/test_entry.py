@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -320,8 +319,8 @@ def test_what_was_read_does_not_change(entry: Entry) -> None:
 
 
 def test_reload_sees_what_others_wrote(entry: Entry) -> None:
-    path = entry.folder / "manifest.json"
-    path.write_text(json.dumps({**entry.manifest, "asked": []}))
+    with amend(entry) as manifest:
+        manifest["asked"] = []
     assert entry.manifest["asked"] == ["train", "test"]
     assert reload(entry).manifest["asked"] == []
 

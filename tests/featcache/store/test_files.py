@@ -98,3 +98,11 @@ def test_sync_closes_what_it_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert files.sha256(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_what_the_system_does_not_give_is_one_sentence(tmp_path: Path) -> None:
+    ending = "; see to the disk, the mount or the process that holds it, and run this again."
+    told = files.unreadable(tmp_path / "x", OSError(5, "Input/output error"))
+    assert told == f"{tmp_path / 'x'} cannot be read now (Input/output error){ending}"
+    told = files.unreadable(tmp_path / "x", OSError("first\nsecond"))
+    assert told == f"{tmp_path / 'x'} cannot be read now (first){ending}"
