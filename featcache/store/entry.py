@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from featcache.errors import CacheError, DamagedShardError, FeatcacheError, UnknownNameError
 from featcache.store import manifest as manifests
 from featcache.store import shard
-from featcache.store.files import sha256
+from featcache.store.files import damaged, sha256, unreadable
 from featcache.store.rows import path_of, pick, pick_views
 
 if TYPE_CHECKING:
@@ -159,9 +159,21 @@ class Entry:
                 f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
                 "`featcache encode` again, it goes on where it stopped."
             )
-        parts = [self._read(name) for name in self._records("images", split)]
+        embedding = np.empty((rows, 0), np.float32)
+        at, parts = 0, []
+
+        def place(shape: tuple[int, ...]) -> NDArray[np.float32]:
+            nonlocal embedding, at
+            if not at:
+                embedding = np.empty((rows, *shape[1:]), np.float32)
+            at += shape[0]
+            return embedding[at - shape[0] : at]
+
+        for name in self._records("images", split):
+            # Straight to where it belongs: twice as fast as to join what was read, then convert.
+            parts.append(self._read(name, {"embedding": place}))
         return ImageFeatures(
-            np.concatenate([p["embedding"] for p in parts]).astype(np.float32),
+            embedding,
             np.concatenate([p["label"] for p in parts]),
             sum((shard.texts(p["id"]) for p in parts), ()),
             np.concatenate([p["valid"] for p in parts]),
@@ -254,8 +266,10 @@ class Entry:
             path = self.folder / name
             try:
                 if path.is_file() and sha256(path) != record["sha256"]:
-                    raise DamagedShardError(f"{path} is not what the manifest lists (SHA-256).")
-                shard.read(path)
+                    raise DamagedShardError(damaged(path, "SHA-256"))
+                shard.read(path, record=record)
+            except OSError as error:
+                found.append(unreadable(path, error))
             except FeatcacheError as error:
                 found.append(str(error))
         found += self._lacking()
@@ -282,8 +296,11 @@ class Entry:
     ) -> dict[str, dict[str, Any]]:
         return manifests.listed(self.manifest, kind, split, view_set)
 
-    def _read(self, name: str) -> dict[str, NDArray[Any]]:
-        return shard.read(path_of(self.folder, name, self.manifest["shards"][name]))
+    def _read(
+        self, name: str, into: Mapping[str, shard.Place] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        record = self.manifest["shards"][name]
+        return shard.read(path_of(self.folder, name, record), record=record, into=into)
 
 
 def open_entry(folder: Path, header: Mapping[str, Any]) -> Entry:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featcache.commands.look import describe
 from featcache.store.entry import reload
+from featcache.store.files import ANEW
 from featcache.store.writing import amend
 from tests.entries import make_entry
 from tests.featcache.store.made import made
@@ -78,7 +79,7 @@ def test_verify_lists_the_problems_of_all_entries_and_fails(type_in: Type, tmp_p
     entry = make_entry(tmp_path, name="plants")
     path = entry.folder / "images-test-00000.h5"
     path.unlink()
-    problem = f"{path} is listed in the manifest but missing; encode again to write it anew."
+    problem = f"{path} is listed in the manifest but missing; {ANEW}"
     answer = type_in("featcache verify")
     assert answer.status == 1
     assert answer.out == f"{sound.key}: sound\n{entry.key}: \n  {problem}\n"

@@ -117,7 +117,7 @@ def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None
         "shard_rows": 65536,
     }
     record = shards["images-test-00000.h5"]
-    assert list(record) == ["kind", "split", "start", "stop", "bad", "bytes", "sha256"]
+    assert list(record) == ["kind", "split", "start", "stop", "bad", "bytes", "sha256", "sums"]
     assert list(record.values())[:5] == ["images", "test", 0, 6, 0]
     assert entry.complete
     assert entry.problems() == []
