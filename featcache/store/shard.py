@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featcache.errors import CacheError, DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import files
 from featcache.store.sums import DIGITS, block_rows, block_sum, starts, sums_of
 
@@ -96,7 +96,7 @@ def read(
                 for key in names
             }
     except FileNotFoundError:
-        raise CacheError(files.missing(path)) from None
+        raise MissingShardError(files.missing(path)) from None
     except NONSENSE as error:
         if isinstance(error, OSError) and files.of_the_system(error):
             raise CacheError(files.unreadable(path, error)) from None

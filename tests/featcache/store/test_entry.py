@@ -265,9 +265,9 @@ def test_a_split_that_nobody_asked_for_is_not_missing(entry: Entry) -> None:
     ("harm", "told"),
     [
         ("delete", "is listed in the manifest but missing"),
-        ("cut", "is damaged (SHA-256)"),
+        ("cut", "is damaged ("),
         ("flip", "is damaged (SHA-256)"),
-        ("swap", "is damaged (SHA-256)"),
+        ("swap", "is damaged ("),
     ],
 )
 def test_every_harm_is_a_problem(entry: Entry, harm: str, told: str) -> None:
@@ -282,7 +282,10 @@ def test_every_harm_is_a_problem(entry: Entry, harm: str, told: str) -> None:
         path.write_bytes(content)
     else:
         path.write_bytes((entry.folder / "images-test-00000.h5").read_bytes())
-    assert entry.problems() == [f"{path} {told}; {ANEW}"]
+    (problem,) = entry.problems()
+    assert problem.startswith(f"{path} {told}")
+    assert problem.endswith(f"; {ANEW}")
+    assert entry.lost() == ([] if harm == "flip" else [path.name])
     if harm != "flip":
         with pytest.raises(CacheError):
             entry.images("train")

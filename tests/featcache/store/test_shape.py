@@ -32,7 +32,7 @@ def test_what_is_written_has_the_right_shape(sound: dict[str, Any]) -> None:
         (("shards", "projection.h5", "sha256"), None, "shards.projection.h5.sha256 is no str"),
         (("shards", "projection.h5", "start"), 1.5, "shards.projection.h5.start is no int"),
         (("view_sets", "train"), {"x": 1}, "view_sets.train.x is no dict"),
-        (("texts", "seven"), "no.h5", "texts.seven is a shard that is not listed"),
+        (("texts", "seven"), 7, "texts.seven is no str"),
         (("extras",), {"patches": "train"}, "extras.patches is no list"),
         (("dataset",), None, "dataset is no object"),
         (("dataset", "classnames"), {}, "dataset.classnames is no list"),

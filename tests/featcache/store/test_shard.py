@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featcache.errors import CacheError, DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import files, shard
 
 ARRAYS = {
@@ -195,7 +195,7 @@ def test_refusals_name_the_file_and_what_to_do(
     path = tmp_path / "a.h5"
     with pytest.raises(CacheError) as error:
         shard.read(path)
-    assert type(error.value) is CacheError
+    assert type(error.value) is MissingShardError
     assert str(error.value) == (f"{path} is listed in the manifest but missing; {files.ANEW}")
 
     def fail(*_: Any, **__: Any) -> None:
