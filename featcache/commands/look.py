@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: what is cached, whether it is sound, what has a name."""
+"""Commands that look and change nothing: what is cached, and what has a name."""
 
 from __future__ import annotations
 

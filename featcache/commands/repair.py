@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featcache.commands.options import EveryKey
+from featcache.commands.options import EveryKey, Key
 from featcache.errors import FeatcacheError
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, reload
@@ -51,3 +51,56 @@ def _repair(entry: Entry) -> list[str]:
         return done
     except FeatcacheError as error:
         return [f"not repaired: {error}"]
+
+
+def remove(
+    key: Key,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Remove an entry from the cache.
+
+    Example: featcache rm digits
+    """
+    from featcache.store import cleaning
+
+    folder = cleaning.folder_of(FeatureCache(cache), key)
+    name, size = "/".join(folder.parts[-3:]), cleaning.size_of(folder)
+    if not yes:
+        typer.confirm(f"Remove {name} ({size / 1e6:.1f} MB)?", abort=True, err=True)
+    cleaning.remove(folder)
+    document(as_json, {"key": name, "bytes": size})
+    people(as_json).print(f"Removed {name} ({size / 1e6:.1f} MB).", markup=False)
+
+
+def collect(
+    yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(min=0, help="Minutes since it was written; what is younger may be used."),
+    ] = 60,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """List what crashes left in the cache, or delete it with --yes.
+
+    Example: featcache gc
+    """
+    from featcache.store import cleaning
+
+    store = FeatureCache(cache)
+    found = cleaning.rubbish(store, 60 * older_than)
+    sizes = {str(path): path.stat().st_size for path in found}
+    if yes:
+        for path in found:
+            path.unlink(missing_ok=True)
+    document(as_json, {"deleted": yes, "files": sizes})
+    console = people(as_json)
+    for name in sizes:
+        console.print(name, markup=False)
+    told = f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB"
+    if not sizes:
+        console.print(f"Nothing is left over in {store.root}.", markup=False)
+    else:
+        console.print(f"Deleted {told}." if yes else f"{told}; --yes deletes them.")

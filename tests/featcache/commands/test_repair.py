@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from featcache.store.entry import reload
 from featcache.store.files import ANEW
@@ -72,3 +77,53 @@ def test_repair_gives_an_entry_of_before_its_sums(type_in: Type, tmp_path: Path)
     )
     assert reload(entry).manifest == entry.manifest
     assert type_in("featcache verify --repair animals").out == f"{entry.key}: sound\n"
+
+
+def test_an_entry_is_removed_when_that_is_confirmed(
+    type_in: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, other = make_entry(tmp_path), make_entry(tmp_path, name="plants")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    answer = type_in("featcache rm animals")
+    assert answer.status == 1
+    assert f"Remove {entry.key} (0.0 MB)?" in answer.err
+    assert entry.folder.exists()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert type_in("featcache rm animals").out.endswith(f"Removed {entry.key} (0.0 MB).\n")
+    assert not (tmp_path / "cache" / "animals").exists()
+    assert type_in("featcache rm plants --yes --json").json["key"] == other.key
+    assert list((tmp_path / "cache").iterdir()) == []
+    answer = type_in("featcache rm plants --yes")
+    assert (answer.status, answer.out) == (1, "")
+    assert answer.err.startswith("error: unknown cache key 'plants'")
+
+
+def test_an_entry_with_a_damaged_manifest_is_removed_by_its_whole_key(
+    type_in: Type, tmp_path: Path
+) -> None:
+    entry = make_entry(tmp_path)
+    (entry.folder / "manifest.json").write_text("[]")
+    answer = type_in("featcache rm animals --yes")
+    assert answer.status == 1
+    assert f"`featcache rm {entry.key}`" in answer.err
+    assert type_in(f"featcache rm {entry.key} --yes").status == 0
+    assert not entry.folder.exists()
+
+
+def test_what_crashes_left_is_listed_and_deleted_on_demand(type_in: Type, tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    told = f"Nothing is left over in {tmp_path / 'cache'}.\n"
+    assert type_in("featcache gc").out == told
+    left = entry.folder / "images-train-00009.h5"
+    left.write_bytes(bytes(300_000))
+    assert type_in("featcache gc").out == told  # who wrote it may be about to list it
+    os.utime(left, (1, 1))
+    assert type_in("featcache gc").out == f"{left}\n1 files, 0.3 MB; --yes deletes them.\n"
+    assert type_in("featcache gc --json").json == {"deleted": False, "files": {str(left): 300_000}}
+    assert left.exists()
+    assert type_in("featcache gc --yes").out == f"{left}\nDeleted 1 files, 0.3 MB.\n"
+    assert not left.exists()
+    left.write_bytes(b"x")
+    assert type_in("featcache gc --yes --older-than 0 --json").json["deleted"] is True
+    assert not left.exists()
+    assert type_in("featcache verify animals").status == 0
