@@ -27,6 +27,8 @@ class FeatureCache:
             try:
                 entry = Entry(path.parent, manifest.load(path.parent))
                 found.append((entry.updated, entry.key, entry))
+            except FileNotFoundError:
+                continue  # removed meanwhile
             except CacheError as error:
                 broken["/".join(path.parts[-4:-1])] = str(error)
         return [entry for *_, entry in sorted(found, key=lambda each: each[:2])], broken

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featcache.errors import DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import files, shard
 
 if TYPE_CHECKING:
@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 
 
 def path_of(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
-    """Where a listed shard lies; `DamagedShardError` where it has another size than is listed."""
+    """Where a listed shard lies; `DamagedShardError` where it has another size than is listed.
+
+    Raises `MissingShardError` where it is not there, `CacheError` where the system does not say.
+    """
     path, expected = folder / name, record["bytes"]
-    if path.is_file() and path.stat().st_size != expected:
-        told = f"{path.stat().st_size} bytes where the manifest lists {expected}"
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise MissingShardError(files.missing(path)) from None
+    except OSError as error:
+        raise CacheError(files.unreadable(path, error)) from None
+    if size != expected:
+        told = f"{size} bytes where the manifest lists {expected}"
         raise DamagedShardError(files.damaged(path, told))
     return path
 

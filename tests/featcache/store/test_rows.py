@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featcache.errors import DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import rows, shard
 from featcache.store.entry import Entry
 from featcache.store.manifest import listed
@@ -105,5 +105,8 @@ def test_a_shard_of_another_size_is_refused(tmp_path: Path) -> None:
             f"{path} is damaged (5 bytes where the manifest lists {expected}); "
             "run the same `featcache encode` or `import` again, it writes it anew."
         )
-    # A missing one is told by whoever opens it.
-    assert rows.path_of(tmp_path, "y.h5", {"bytes": 5}) == tmp_path / "y.h5"
+    with pytest.raises(MissingShardError, match=r"y\.h5 is listed in the manifest but missing"):
+        rows.path_of(tmp_path, "y.h5", {"bytes": 5})
+    with pytest.raises(CacheError, match="cannot be read now") as refused:
+        rows.path_of(tmp_path, "y" * 300, {"bytes": 5})
+    assert type(refused.value) is CacheError
