@@ -8,6 +8,7 @@ against what the manifest lists: sums of blocks, or where there are none yet SHA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,36 +139,35 @@ class _Blocks:
         if len(sums) != DIGITS * len(self.starts):
             raise ValueError(f"{name} has another shape than is listed")
 
-    def room(self, rows: int) -> NDArray[Any]:
-        """Memory for so many rows."""
-        import numpy as np
-
-        return np.empty((rows, *self.shape[1:]), self.dtype)
-
-    def fill(self, i: int, room: NDArray[Any]) -> NDArray[Any]:
-        """The i-th block, at the beginning of that memory."""
-        import numpy as np
-
+    def __getitem__(self, i: int) -> NDArray[Any]:
         start = self.starts[i]
-        block = room[: min(self.rows, self.shape[0] - start)]
-        if block.size:
-            self.held.read_direct(block, np.s_[start : start + len(block)])
+        block = self._unchecked(start)
         found = block_sum(self.name, self.shape, self.dtype, start, block)
         if found != self.sums[DIGITS * i : DIGITS * (i + 1)]:
             raise ValueError(f"{self.name} has another sum than is listed, near row {start}")
         return block
 
+    def _unchecked(self, start: int) -> NDArray[Any]:
+        """The block's bytes as they lie on disk: HDF5 would add its own weaker sum and a copy."""
+        import numpy as np
+
+        if self.held.chunks is None:  # nothing in it
+            return np.asarray(self.held[()])
+        _, content = self.held.id.read_direct_chunk((start, *(0 for _ in self.shape[1:])))
+        chunk = (self.rows, *self.shape[1:])
+        block = np.frombuffer(content, self.dtype, math.prod(chunk)).reshape(chunk)
+        return block[: self.shape[0] - start]
+
 
 def _whole(held: h5py.Dataset, name: str, sums: str, place: Place | None) -> NDArray[Any]:
+    import numpy as np
+
     blocks = _Blocks(held, name, sums)
-    target = place(blocks.shape) if place else blocks.room(blocks.shape[0])
-    room = blocks.room(blocks.rows) if place else None  # small, so that it stays in the CPU's cache
+    if place is None and len(blocks.starts) == 1:
+        return blocks[0].copy()  # which may be changed
+    target = place(blocks.shape) if place else np.empty(blocks.shape, blocks.dtype)
     for i, start in enumerate(blocks.starts):
-        if room is None:
-            blocks.fill(i, target[start:])
-        else:
-            block = blocks.fill(i, room)
-            target[start : start + len(block)] = block
+        target[start : start + blocks.rows] = blocks[i]
     return target
 
 
@@ -177,10 +177,10 @@ def _some(
     import numpy as np
 
     blocks, wanted = _Blocks(held, name, sums), np.asarray(rows, np.int64)
-    found, room = blocks.room(len(wanted)), blocks.room(blocks.rows)
+    found = np.empty((len(wanted), *blocks.shape[1:]), blocks.dtype)
     for i in np.unique(wanted // blocks.rows).tolist():
         mine = wanted // blocks.rows == i
-        found[mine] = blocks.fill(i, room)[wanted[mine] - blocks.starts[i]]
+        found[mine] = blocks[i][wanted[mine] - blocks.starts[i]]
     return found
 
 
