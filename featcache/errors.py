@@ -49,6 +49,10 @@ class DamagedShardError(CacheError):
     """A shard whose bytes are not those that were written."""
 
 
+class MissingShardError(CacheError):
+    """A shard that is listed and not there."""
+
+
 class ImportRefusedError(FeatcacheError):
     """A feature file that cannot be taken in: wrong keys, widths, labels, or values not finite."""
 

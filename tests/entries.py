@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -50,5 +51,5 @@ def make_entry(
         content["valid"][list(rows)] = False
         written = shard.write(entry.folder / name, content)
         with amend(entry) as manifest:
-            manifest["shards"][name] |= {"bytes": written.bytes, "sha256": written.sha256}
+            manifest["shards"][name] |= asdict(written)
     return reload(entry)

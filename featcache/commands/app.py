@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from featcache.commands import encode, exchange, look
+from featcache.commands import encode, exchange, look, repair
 from featcache.terminal import APP
 
 app = typer.Typer(help="Encode pictures and prompts once, into a cache.", **APP)
 app.command()(encode.encode)
 app.command("ls")(look.list_entries)
 app.command()(look.info)
-app.command()(look.verify)
+app.command()(repair.verify)
+app.command("rm")(repair.remove)
+app.command("gc")(repair.collect)
 app.command()(look.datasets)
 app.command()(look.backbones)
 app.command("import")(exchange.import_files)

@@ -142,10 +142,13 @@ def _document(report: Report) -> dict[str, object]:
         "seconds": report.seconds,
         "complete": report.entry.complete,
         "bad": [{"id": i, "reason": r} for i, r in report.bad],
+        "damaged": report.damaged,
     }
 
 
 def _say(console: Console, report: Report) -> None:
+    for problem in report.damaged:
+        console.print(f"taken off the list: {problem}", markup=False)
     if report.crops:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
         console.print(

@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: what is cached, whether it is sound, what has a name."""
+"""Commands that look and change nothing: what is cached, and what has a name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featcache.commands.options import EveryKey, Key
-from featcache.errors import FeatcacheError
+from featcache.commands.options import Key
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
 from featcache.terminal import Cache, Json, as_mapping, document, people, table
@@ -20,9 +19,13 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
     Example: featcache ls
     """
     store = FeatureCache(cache)
-    found = store.entries()
-    document(as_json, [describe(entry) for entry in found])
-    if not found:
+    found, broken = store.look()
+    document(
+        as_json,
+        [describe(entry) for entry in found]
+        + [{"key": key, "complete": False, "damaged": [why]} for key, why in broken.items()],
+    )
+    if not found and not broken:
         people(as_json).print(f"The cache {store.root} is empty; `featcache encode` fills it.")
         return
     rows = [
@@ -32,10 +35,11 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
             " ".join((*e.banks, *e.negative_banks)),
             " ".join(e.extras),
             f"{e.bytes / 1e6:.1f} MB",
-            "" if e.complete else "incomplete",
+            _state(e),
         )
         for e in found
     ]
+    rows += [(key, "", "", "", "", "damaged") for key in broken]
     table(people(as_json), ("key", "rows", "prompts", "extras", "size", "state"), rows)
 
 
@@ -53,21 +57,11 @@ def info(key: Key, cache: Cache = None, as_json: Json = False) -> None:
         console.print(text, markup=False)
 
 
-def verify(key: EveryKey = None, cache: Cache = None, as_json: Json = False) -> None:
-    """Check every shard against its hash and sums.
-
-    Example: featcache verify
-    """
-    store = FeatureCache(cache)
-    found = {e.key: e.problems() for e in ([store.get(key)] if key else store.entries())}
-    document(as_json, found)
-    console = people(as_json)
-    for name, problems in found.items():
-        console.print(f"{name}: {'sound' if not problems else ''}", markup=False)
-        for problem in problems:
-            console.print(f"  {problem}", markup=False)
-    if any(found.values()):
-        raise FeatcacheError("the cache has problems (listed above).")
+def _state(entry: Entry) -> str:
+    """What a look at names and sizes can tell; `featcache verify` reads all of it."""
+    if entry.lost():
+        return "damaged"
+    return "" if entry.complete else "incomplete"
 
 
 def datasets(as_json: Json = False) -> None:
@@ -108,5 +102,6 @@ def describe(entry: Entry) -> dict[str, Any]:
         "encoded": {split: entry.encoded(split) for split in entry.splits},
         "bytes": entry.bytes,
         "bad": entry.bad,
+        "damaged": entry.lost(),
         **rest,
     }

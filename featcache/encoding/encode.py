@@ -34,6 +34,7 @@ from featcache.prompts import PromptBank
 from featcache.prompts import bank as own_bank
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
+from featcache.store.repair import take_off
 
 
 def encode_dataset(
@@ -57,8 +58,9 @@ def encode_dataset(
     `views_for` is `few-shot` (the union of CoOp's draws for 1 to 16 shots, seeds 1 to 3) or
     `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too) and
     `patches`. `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already
-    is not read again. Raises `CacheError` where the disk refuses or is too full, `UnknownNameError`
-    or `BackboneError` where the model has no such extras.
+    is not read again; shards that are missing or damaged are written anew. Raises
+    `CacheError` where the disk refuses or is too full, `UnknownNameError` or `BackboneError` where
+    the model has no such extras.
     """
     began = time.perf_counter()
     asked = _asked(dataset, splits)
@@ -66,6 +68,8 @@ def encode_dataset(
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
     shapes = feature_shapes(backbone, extras)
     entry = find_entry(dataset, backbone, cache)
+    damaged = take_off(entry)
+    entry = reload(entry)
     wanted = choose_views(entry, views, views_for) if views and "train" in asked else NO_VIEWS
     entry = announce(entry, asked, wanted, extras, retry_bad)
     units = units_of(entry, dataset, asked, wanted, extras)[part[0] - 1 :: part[1]]
@@ -73,7 +77,7 @@ def encode_dataset(
     count = wanted.recipe.count
     check_space(entry, todo, count, shapes)
 
-    report = Report(entry)
+    report = Report(entry, damaged=list(damaged.values()))
     if part[0] == 1:
         report.prompts = encode_text(entry, backbone, bank or own_bank(None, dataset))
     if PRE_PROJECTION in extras:

@@ -14,7 +14,8 @@ Progress = Callable[[int, int], None]  # crops done, crops in all
 class Report:
     """What a run did: pictures encoded and left as they were, seconds by stage, bad pictures.
 
-    `read` and `decode` are summed over workers; `forward` and `write` are wall seconds.
+    `damaged` says what was wrong with each shard that had to be written anew. `read`
+    and `decode` are summed over workers; `forward` and `write` are wall seconds.
     """
 
     entry: Entry
@@ -27,3 +28,4 @@ class Report:
         default_factory=lambda: dict.fromkeys(("read", "decode", "forward", "write"), 0.0)
     )
     bad: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)

@@ -17,7 +17,8 @@ def encode_text(entry: Entry, backbone: Backbone, bank: PromptBank) -> int:
 
     Raises `FeatcacheError` for embeddings that are not finite.
     """
-    if entry.manifest["texts"].get(bank.name) == text_name(bank.name, bank.prompts):
+    name = text_name(bank.name, bank.prompts)
+    if entry.manifest["texts"].get(bank.name) == name and name in entry.manifest["shards"]:
         return 0
     prompts = [prompt for mine in bank.prompts for prompt in mine]
     embedding = encode_prompts(backbone, prompts)

@@ -18,9 +18,20 @@ class FeatureCache:
 
     def entries(self) -> list[Entry]:
         """Every entry with a readable manifest, the one updated last being last."""
-        folders = [path.parent for path in self.root.glob(f"*/*/*/{manifest.FILE}")]
-        found = [Entry(folder, manifest.load(folder)) for folder in folders]
-        return sorted(found, key=lambda entry: (entry.updated, entry.key))
+        return self.look()[0]
+
+    def look(self) -> tuple[list[Entry], dict[str, str]]:
+        """The same, and by key what is wrong with each manifest that cannot be read."""
+        found, broken = [], {}
+        for path in sorted(self.root.glob(f"*/*/*/{manifest.FILE}")):
+            try:
+                entry = Entry(path.parent, manifest.load(path.parent))
+                found.append((entry.updated, entry.key, entry))
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except CacheError as error:
+                broken["/".join(path.parts[-4:-1])] = str(error)
+        return [entry for *_, entry in sorted(found, key=lambda each: each[:2])], broken
 
     def find(self, dataset: str | None = None, backbone: str | None = None) -> Entry:
         """The entry of that data set and backbone; of several the newest.
@@ -28,7 +39,8 @@ class FeatureCache:
         Either may be left out; `dataset` may also be a full key. Raises `CacheError` or
         `UnknownNameError` saying what there is to choose from.
         """
-        entries = self.entries()
+        entries, broken = self.look()
+        _raise_if_broken(dataset or "", entries, broken)
         if not entries:
             raise CacheError(
                 f"the cache {self.root} is empty; fill it with `featcache encode --dataset NAME`."
@@ -50,7 +62,8 @@ class FeatureCache:
 
         Raises `UnknownNameError`, or `CacheError` where several match.
         """
-        entries = self.entries()
+        entries, broken = self.look()
+        _raise_if_broken(key, entries, broken)
         exact = [e for e in entries if e.key == key]
         found = exact or [e for e in entries if key in e.key]
         if not found:
@@ -61,6 +74,15 @@ class FeatureCache:
             listed = ", ".join(e.key for e in found[:6])
             raise CacheError(f"{key!r} could be any of {listed}; give more of the key.")
         return found[0]
+
+
+def _raise_if_broken(asked: str, entries: list[Entry], broken: dict[str, str]) -> None:
+    """Raise `CacheError` where what is asked for can only be an entry whose manifest is damaged."""
+    if any(asked in e.key or same_name(asked, e.dataset) for e in entries):
+        return
+    for key, problem in broken.items():
+        if asked in key or same_name(asked, key.partition("/")[0]):
+            raise CacheError(problem)
 
 
 def default_root() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,29 +11,52 @@ from typing import Any
 
 from featcache.errors import CacheError, DamagedShardError
 from featcache.store import files
+from featcache.store.shape import misshapen
 
-FORMAT = 1
+FORMAT, WITHOUT_CHECKSUM = 2, 1
 FILE = "manifest.json"
+CHECKSUM = "checksum"
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """The manifest of an entry's folder.
+    """The manifest of an entry's folder, checked against its own checksum.
 
-    Raises `DamagedShardError` for a file that cannot be read, `CacheError` for another format.
+    One of format 1 has none and is believed as it is. Raises `DamagedShardError` for content that
+    is not what was written, `CacheError` for a file that cannot be read or has another format.
     """
     path = folder / FILE
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedShardError(
-            f"{path} cannot be read ({error}); delete its folder and encode again."
-        ) from None
-    if manifest.get("format") != FORMAT:
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CacheError(files.unreadable(path, error)) from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from None
+    if not isinstance(manifest, dict):
+        raise _damaged(path, "its top level is no object")
+    number, listed = manifest.get("format"), manifest.pop(CHECKSUM, None)
+    if number not in (FORMAT, WITHOUT_CHECKSUM) or not isinstance(number, int):
         raise CacheError(
-            f"{path} has format {manifest.get('format')}, this version reads {FORMAT}; "
+            f"{path} has format {number}, this version reads {WITHOUT_CHECKSUM} and {FORMAT}; "
             "encode again with this version, or use the one that wrote it."
         )
+    if number == FORMAT and listed != checksum(manifest):
+        raise _damaged(path, "its content is not that of its checksum")
+    if wrong := misshapen(manifest):
+        raise _damaged(path, wrong)
     return manifest
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what a manifest says, however it is laid out, without the checksum itself."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _damaged(path: Path, why: str) -> DamagedShardError:
+    key = "/".join(path.parts[-4:-1])
+    return DamagedShardError(
+        f"{path} is damaged ({why[:120]}); put a copy of it back, or remove the entry with "
+        f"`featcache rm {key}` and encode again."
+    )
 
 
 def load_or(folder: Path, other: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +85,11 @@ def amend(folder: Path, begun: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         manifest = load_or(folder, begun)
         yield manifest
         manifest["shards"] = dict(sorted(manifest["shards"].items()))
-        text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+        manifest["format"] = FORMAT
+        # As it will be read: JSON knows no tuples, and no names that are numbers.
+        content = json.loads(json.dumps(manifest))
+        signed = {**content, CHECKSUM: checksum(content)}
+        text = json.dumps(signed, indent=1, ensure_ascii=False) + "\n"
         files.replace(folder / FILE, text.encode())
 
 

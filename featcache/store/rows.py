@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featcache.errors import DamagedShardError
-from featcache.store import shard
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
+from featcache.store import files, shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 
 
 def path_of(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
-    """Where a listed shard lies; `DamagedShardError` where it has another size than is listed."""
+    """Where a listed shard lies; `DamagedShardError` where it has another size than is listed.
+
+    Raises `MissingShardError` where it is not there, `CacheError` where the system does not say.
+    """
     path, expected = folder / name, record["bytes"]
-    if path.is_file() and path.stat().st_size != expected:
-        raise DamagedShardError(
-            f"{path} has {path.stat().st_size} bytes where the manifest lists {expected}; "
-            "delete it and encode again to write it anew."
-        )
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise MissingShardError(files.missing(path)) from None
+    except OSError as error:
+        raise CacheError(files.unreadable(path, error)) from None
+    if size != expected:
+        told = f"{size} bytes where the manifest lists {expected}"
+        raise DamagedShardError(files.damaged(path, told))
     return path
 
 
@@ -42,7 +49,7 @@ def pick(
         places, back = np.unique(inside, return_inverse=True)
         # HDF5 picks rows one by one: many of them come faster with all the others.
         few = 4 * len(places) < record["stop"] - record["start"]
-        held = shard.read(path, array, places if few else ())[array]
+        held = shard.read(path, array, places if few else (), record)[array]
         if found is None:
             found = np.empty((len(rows), *held.shape[1:]), held.dtype)
         found[near] = held[back if few else inside]
@@ -60,12 +67,12 @@ def pick_views(
 
     picked: list[NDArray[np.float16]] = []
     order: list[NDArray[np.int64]] = []
-    for path, _, near in _near(folder, records, rows):
-        held = shard.read(path, "row")["row"]
+    for path, record, near in _near(folder, records, rows):
+        held = shard.read(path, "row", record=record)["row"]
         near = near[np.isin(rows[near], held)]
         places, back = np.unique(np.searchsorted(held, rows[near]), return_inverse=True)
         if len(places):
-            part = shard.read(path, array, places)[array]
+            part = shard.read(path, array, places, record)[array]
             picked.append(part[back])  # [rows, v, d]
             order.append(near)
     found = sum(len(part) for part in picked)

@@ -2,19 +2,21 @@
 
 A shard is written beside its name, closed, synced, opened again and compared, renamed, and its
 folder synced. Whoever calls lists it in the manifest only then. Arrays are chunked at about one
-MiB with Fletcher-32 sums and no compression: embeddings hardly compress, and a flipped bit in a
-plain dataset would be read back without a word.
+MiB with Fletcher-32 sums and no compression, as embeddings hardly compress. What is read is checked
+against what the manifest lists: sums of blocks, or where there are none yet SHA-256 of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featcache.errors import CacheError, DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import files
+from featcache.store.sums import DIGITS, block_rows, block_sum, starts, sums_of
 
 # NumPy and h5py are imported where arrays are touched: listing a cache needs neither.
 if TYPE_CHECKING:
@@ -23,16 +25,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Arrays = Mapping[str, NDArray[Any]]
+    Place = Callable[[tuple[int, ...]], NDArray[Any]]  # memory for a shape
 
-CHUNK_BYTES = 1 << 20
+# What h5py raises where the bytes of a file make no sense to it.
+NONSENSE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError)
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a manifest needs to know of a shard: its bytes and their SHA-256."""
+    """What a manifest needs to know of a shard: its bytes, their SHA-256, sums of its arrays."""
 
     bytes: int
     sha256: str
+    sums: dict[str, str]
 
 
 def write(path: Path, arrays: Arrays) -> Written:
@@ -49,34 +54,54 @@ def write(path: Path, arrays: Arrays) -> Written:
             for name, array in arrays.items():
                 _put(file, name, array)
         files.sync(draft)
+        sums = {}
         for name, array in read(draft).items():
             if array.dtype != arrays[name].dtype or array.tobytes() != arrays[name].tobytes():
                 raise CacheError(f"{path.name}: {name} read back differs from what was written.")
-        record = Written(draft.stat().st_size, files.sha256(draft))
+            sums[name] = sums_of(name, array)
+        record = Written(draft.stat().st_size, files.sha256(draft), sums)
     return record
 
 
-def read(path: Path, name: str | None = None, rows: Any = ()) -> dict[str, NDArray[Any]]:
+def read(
+    path: Path,
+    name: str | None = None,
+    rows: Sequence[int] | NDArray[np.int64] = (),
+    record: Mapping[str, Any] | None = None,
+    into: Mapping[str, Place] | None = None,
+) -> dict[str, NDArray[Any]]:
     """All arrays of a shard, or the one named, or only its given (ascending) rows.
 
-    Raises `CacheError` where the file is missing, `DamagedShardError` where its bytes are not
+    `record` is what the manifest lists of it, and what is read is checked against; `into` gives, by
+    name and for a shape, memory of any type that takes a whole array. Raises `CacheError` where
+    the file is missing or the system does not give it, `DamagedShardError` where its bytes are not
     those that were written.
     """
     import h5py
 
     try:
+        sums = None if record is None else record.get("sums")
+        if record is not None and sums is None and files.sha256_once(path) != record["sha256"]:
+            raise DamagedShardError(files.damaged(path, "SHA-256"))
         # Locks fail on network and read-only mounts, and nobody writes to a named shard.
         with h5py.File(path, "r", locking=False) as file:
-            return {key: file[key][rows] for key in ([name] if name else file)}
+            names = [name] if name else list(file)
+            if sums is None:
+                return {key: _plain(file[key], rows, (into or {}).get(key)) for key in names}
+            if not name and set(names) != set(sums):
+                raise KeyError("other arrays than are listed")
+            return {
+                key: _some(file[key], key, rows, sums[key])
+                if len(rows)
+                else _whole(file[key], key, sums[key], (into or {}).get(key))
+                for key in names
+            }
     except FileNotFoundError:
-        raise CacheError(
-            f"{path} is listed in the manifest but missing; encode again to write it anew."
-        ) from None
-    except (OSError, KeyError, RuntimeError) as error:
-        raise DamagedShardError(
-            f"{path} is damaged ({str(error).splitlines()[0][:120]}); "
-            "delete it and encode again to write it anew."
-        ) from None
+        raise MissingShardError(files.missing(path)) from None
+    except NONSENSE as error:
+        if isinstance(error, OSError) and files.of_the_system(error):
+            raise CacheError(files.unreadable(path, error)) from None
+        raise DamagedShardError(files.damaged(path, str(error))) from None
 
 
 def strings(values: Sequence[str]) -> NDArray[np.bytes_]:
@@ -91,10 +116,77 @@ def texts(array: NDArray[np.bytes_]) -> tuple[str, ...]:
     return tuple(value.decode() for value in array.tolist())
 
 
+def _plain(
+    held: h5py.Dataset, rows: Sequence[int] | NDArray[np.int64], place: Place | None
+) -> NDArray[Any]:
+    found: NDArray[Any] = held[rows if len(rows) else ()]
+    if place is None:
+        return found
+    target = place(found.shape)
+    target[...] = found
+    return target
+
+
+class _Blocks:
+    """The blocks of an array, of which none is given out unless it has the sum listed."""
+
+    def __init__(self, held: h5py.Dataset, name: str, sums: str) -> None:
+        self.held, self.name, self.sums = held, name, sums
+        self.shape, self.dtype = held.shape, held.dtype
+        self.starts = starts(self.shape, self.dtype.itemsize)
+        self.rows = block_rows(self.shape, self.dtype.itemsize)
+        # Before any memory is taken for a shape that may be nonsense.
+        if len(sums) != DIGITS * len(self.starts):
+            raise ValueError(f"{name} has another shape than is listed")
+
+    def __getitem__(self, i: int) -> NDArray[Any]:
+        start = self.starts[i]
+        block = self._unchecked(start)
+        found = block_sum(self.name, self.shape, self.dtype, start, block)
+        if found != self.sums[DIGITS * i : DIGITS * (i + 1)]:
+            raise ValueError(f"{self.name} has another sum than is listed, near row {start}")
+        return block
+
+    def _unchecked(self, start: int) -> NDArray[Any]:
+        """The block's bytes as they lie on disk: HDF5 would add its own weaker sum and a copy."""
+        import numpy as np
+
+        if self.held.chunks is None:  # nothing in it
+            return np.asarray(self.held[()])
+        _, content = self.held.id.read_direct_chunk((start, *(0 for _ in self.shape[1:])))
+        chunk = (self.rows, *self.shape[1:])
+        block = np.frombuffer(content, self.dtype, math.prod(chunk)).reshape(chunk)
+        return block[: self.shape[0] - start]
+
+
+def _whole(held: h5py.Dataset, name: str, sums: str, place: Place | None) -> NDArray[Any]:
+    import numpy as np
+
+    blocks = _Blocks(held, name, sums)
+    if place is None and len(blocks.starts) == 1:
+        return blocks[0].copy()  # which may be changed
+    target = place(blocks.shape) if place else np.empty(blocks.shape, blocks.dtype)
+    for i, start in enumerate(blocks.starts):
+        target[start : start + blocks.rows] = blocks[i]
+    return target
+
+
+def _some(
+    held: h5py.Dataset, name: str, rows: Sequence[int] | NDArray[np.int64], sums: str
+) -> NDArray[Any]:
+    import numpy as np
+
+    blocks, wanted = _Blocks(held, name, sums), np.asarray(rows, np.int64)
+    found = np.empty((len(wanted), *blocks.shape[1:]), blocks.dtype)
+    for i in np.unique(wanted // blocks.rows).tolist():
+        mine = wanted // blocks.rows == i
+        found[mine] = blocks[i][wanted[mine] - blocks.starts[i]]
+    return found
+
+
 def _put(file: h5py.File, name: str, array: NDArray[Any]) -> None:
     if array.size == 0:
         file.create_dataset(name, data=array)
         return
-    row = max(1, array[:1].nbytes)
-    chunks = (max(1, min(len(array), CHUNK_BYTES // row)), *array.shape[1:])
+    chunks = (block_rows(array.shape, array.itemsize), *array.shape[1:])
     file.create_dataset(name, data=array, chunks=chunks, fletcher32=True)

@@ -63,8 +63,10 @@ def put_text(
     name = text_name(bank, prompts)
     records = write(entry, [NewShard(name, {"kind": "text", "bank": bank}, arrays)])
     with amend(entry) as listed:
+        # One that was lost and is the same again keeps its place: the last is what `fit` takes.
+        if listed["texts"].get(bank) != name or name in listed["shards"]:
+            listed["texts"].pop(bank, None)
         listed["shards"] |= records
-        listed["texts"].pop(bank, None)
         listed["texts"][bank] = name
 
 

@@ -12,7 +12,10 @@ import pytest
 from featcache.commands.app import app
 from tests.typed import Type
 
-NAMES = ["encode", "ls", "info", "verify", "datasets", "backbones", "import", "export"]
+NAMES = [
+    *("encode", "ls", "info", "verify", "rm", "gc"),
+    *("datasets", "backbones", "import", "export"),
+]
 
 
 def test_the_commands_are_these() -> None:

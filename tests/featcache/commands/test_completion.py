@@ -51,6 +51,7 @@ def offered(line: str, cache: Path) -> list[str]:
         ("featcache encode --split train,v", ["train,val"]),
         ("featcache info numb", ["numbers/net/0123"]),
         ("featcache ver", ["verify"]),
+        ("featcache rm numb", ["numbers/net/0123"]),
     ],
 )
 def test_a_shell_is_offered_names(line: str, names: list[str], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
     told = first.json
     assert list(told) == [
         *("key", "encoded", "skipped", "crops", "prompts", "wall_seconds", "seconds", "complete"),
-        *("bad", "notes"),
+        *("bad", "damaged", "notes"),
     ]
     entry = type_in("featcache info mine --json").json
     assert (told["encoded"], told["skipped"]) == (16, 0)

@@ -73,20 +73,25 @@ def test_info_shows_text_as_it_is_and_the_rest_as_json(type_in: Type, tmp_path: 
     assert not any(line.startswith("shards") for line in told)
 
 
-def test_verify_lists_the_problems_of_all_entries_and_fails(type_in: Type, tmp_path: Path) -> None:
-    sound = make_entry(tmp_path, {"train": 3})
-    entry = make_entry(tmp_path, name="plants")
-    path = entry.folder / "images-test-00000.h5"
-    path.unlink()
-    problem = f"{path} is listed in the manifest but missing; encode again to write it anew."
-    answer = type_in("featcache verify")
+def test_what_is_damaged_is_marked(type_in: Type, tmp_path: Path) -> None:
+    sound, cut = make_entry(tmp_path), make_entry(tmp_path, name="plants")
+    gone, torn = make_entry(tmp_path, name="cars"), make_entry(tmp_path, name="pets")
+    (cut.folder / "images-test-00000.h5").write_bytes(b"cut")
+    (gone.folder / "images-val-00000.h5").unlink()
+    (torn.folder / "manifest.json").write_text("[]")
+    lines = {line.split()[0]: line for line in type_in("featcache ls").out.splitlines()}
+    assert not lines[sound.key].strip().endswith("damaged")
+    for entry in (cut, gone, torn):
+        assert lines[entry.key].strip().endswith("damaged")
+    found = {row["key"]: row["damaged"] for row in type_in("featcache ls --json").json}
+    assert found[sound.key] == []
+    assert found[cut.key] == ["images-test-00000.h5"]
+    assert found[gone.key] == ["images-val-00000.h5"]
+    assert "its top level is no object" in found[torn.key][0]
+    answer = type_in("featcache info pets")
     assert answer.status == 1
-    assert answer.out == f"{sound.key}: sound\n{entry.key}: \n  {problem}\n"
-    assert answer.err == "error: the cache has problems (listed above).\n"
-    as_json = type_in("featcache verify --json")
-    assert as_json.status == 1
-    assert as_json.json == {sound.key: [], entry.key: [problem]}
-    assert type_in("featcache verify animals").status == 0
+    assert answer.err == f"error: {found[torn.key][0]}\n"
+    assert type_in("featcache info animals").status == 0
 
 
 def test_an_unknown_key_offers_those_there_are(type_in: Type, tmp_path: Path) -> None:

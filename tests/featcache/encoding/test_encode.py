@@ -17,6 +17,7 @@ from featcache import FeatureCache, embed, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.draws import drawable
 from featcache.errors import CacheError
+from featcache.store import shard
 from tests.featcache.encoding.noise import VIEWS, Noise, files, noise, spoil
 
 
@@ -40,6 +41,35 @@ def test_a_second_run_encodes_nothing(tmp_path: Path, tiny: Backbone) -> None:
     assert (report.encoded, report.crops, report.prompts) == (0, 0, 0)
     assert report.skipped == 132
     assert files(cache) == before
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["images-train-*1.h5", "images-test-*0.h5", "views-train-*2.h5", "text-*", "projection.h5"],
+)
+@pytest.mark.parametrize("harm", ["delete", "cut", "flip", "wipe"])
+def test_damage_alone_is_written_anew(
+    tmp_path: Path, tiny: Backbone, pattern: str, harm: str
+) -> None:
+    cache, data, extras = FeatureCache(tmp_path), noise(), ["pre-projection"]
+    encode_dataset(data, tiny, cache, views=VIEWS, extras=extras)
+    before = files(cache)
+    (path,) = cache.entries()[0].folder.glob(pattern)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes({"cut": content[:-1], "wipe": bytes(len(content))}.get(harm, content))
+    if harm == "delete":
+        path.unlink()
+    written: set[str] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        write = shard.write
+        patch.setattr(shard, "write", lambda p, a: written.add(p.name) or write(p, a))
+        report = encode_dataset(data, tiny, cache, views=VIEWS, extras=extras)
+    assert written == {path.name}
+    assert len(report.damaged) == 1
+    assert str(path) in report.damaged[0]
+    assert files(cache) == before
+    assert encode_dataset(data, tiny, cache, views=VIEWS, extras=extras).damaged == []
 
 
 def test_parts_together_are_the_whole(tmp_path: Path, tiny: Backbone) -> None:

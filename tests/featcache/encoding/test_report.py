@@ -30,6 +30,7 @@ def test_a_report_begins_at_nothing(entry: Entry) -> None:
         "wall": 0.0,
         "seconds": {"read": 0.0, "decode": 0.0, "forward": 0.0, "write": 0.0},
         "bad": [],
+        "damaged": [],
     }
 
 

@@ -85,7 +85,7 @@ def test_views_of_bad_pictures_are_left_out(writer: UnitWriter) -> None:
     stack = np.arange(3 * 2 * 32, dtype=np.float32).reshape(3, 2, 32)
     writer.write(unit, Features({}, {"embedding": stack}, ["", "is empty.", ""]))
     record = reload(writer.entry).manifest["shards"]["views-train-set-00000.h5"]
-    assert list(record) == ["kind", "split", "start", "stop", "set", "bytes", "sha256"]
+    assert list(record) == ["kind", "split", "start", "stop", "set", "bytes", "sha256", "sums"]
     from featcache.store import shard
 
     held = shard.read(writer.entry.folder / "views-train-set-00000.h5")

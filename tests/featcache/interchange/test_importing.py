@@ -88,7 +88,7 @@ def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None
     manifest = dict(entry.manifest)
     shards = manifest.pop("shards")
     assert manifest == {
-        "format": 1,
+        "format": 2,
         "asked": ["train", "test"],
         "view_sets": {},
         "texts": {"imported": next(name for name in shards if name.startswith("text-imported-"))},
@@ -117,7 +117,7 @@ def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None
         "shard_rows": 65536,
     }
     record = shards["images-test-00000.h5"]
-    assert list(record) == ["kind", "split", "start", "stop", "bad", "bytes", "sha256"]
+    assert list(record) == ["kind", "split", "start", "stop", "bad", "bytes", "sha256", "sums"]
     assert list(record.values())[:5] == ["images", "test", 0, 6, 0]
     assert entry.complete
     assert entry.problems() == []

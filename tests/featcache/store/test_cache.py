@@ -20,7 +20,7 @@ def stored(
 ) -> Entry:
     """An empty entry in the cache, last updated at that second."""
     header = {**HEADER, "dataset": {**HEADER["dataset"], "name": dataset}}
-    header["backbone"] = {"name": backbone}
+    header["backbone"] = {"name": backbone, "logit_scale": 100}
     entry = open_entry(root / dataset / backbone.replace(":", "_") / "0123", header)
     with amend(entry):
         pass

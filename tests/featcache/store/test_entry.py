@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from featcache.errors import CacheError, DamagedShardError, UnknownNameError
 from featcache.store import entry as entries
 from featcache.store import shard
 from featcache.store.entry import Entry, is_negative, open_entry, reload
+from featcache.store.files import ANEW
 from featcache.store.writing import amend, put_text
 from tests.featcache.store.made import HEADER, half, made
 
@@ -84,7 +84,7 @@ def test_bad_pictures_of_a_shard_with_fewer_reasons_are_not_passed_over(entry: E
     content = shard.read(entry.folder / name)
     written = shard.write(entry.folder / name, {**content, "reason": content["reason"][:1]})
     with amend(entry) as manifest:
-        manifest["shards"][name]["bytes"] = written.bytes
+        manifest["shards"][name] |= asdict(written)
     with pytest.raises(ValueError, match="shorter"):
         reload(entry).bad_pictures()
 
@@ -264,10 +264,10 @@ def test_a_split_that_nobody_asked_for_is_not_missing(entry: Entry) -> None:
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        ("delete", "is listed in the manifest but missing; encode again to write it anew."),
-        ("cut", "is not what the manifest lists (SHA-256)."),
-        ("flip", "is not what the manifest lists (SHA-256)."),
-        ("swap", "is not what the manifest lists (SHA-256)."),
+        ("delete", "is listed in the manifest but missing"),
+        ("cut", "is damaged ("),
+        ("flip", "is damaged (SHA-256)"),
+        ("swap", "is damaged ("),
     ],
 )
 def test_every_harm_is_a_problem(entry: Entry, harm: str, told: str) -> None:
@@ -282,7 +282,10 @@ def test_every_harm_is_a_problem(entry: Entry, harm: str, told: str) -> None:
         path.write_bytes(content)
     else:
         path.write_bytes((entry.folder / "images-test-00000.h5").read_bytes())
-    assert entry.problems() == [f"{path} {told}"]
+    (problem,) = entry.problems()
+    assert problem.startswith(f"{path} {told}")
+    assert problem.endswith(f"; {ANEW}")
+    assert entry.lost() == ([] if harm == "flip" else [path.name])
     if harm != "flip":
         with pytest.raises(CacheError):
             entry.images("train")
@@ -320,8 +323,8 @@ def test_what_was_read_does_not_change(entry: Entry) -> None:
 
 
 def test_reload_sees_what_others_wrote(entry: Entry) -> None:
-    path = entry.folder / "manifest.json"
-    path.write_text(json.dumps({**entry.manifest, "asked": []}))
+    with amend(entry) as manifest:
+        manifest["asked"] = []
     assert entry.manifest["asked"] == ["train", "test"]
     assert reload(entry).manifest["asked"] == []
 

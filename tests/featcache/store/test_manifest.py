@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,32 @@ from filelock import FileLock, Timeout
 from featcache.errors import CacheError, DamagedShardError
 from featcache.store import manifest
 
-BEGUN = {"format": 1, "name": "ä", "shards": {}}
+BEGUN: dict[str, Any] = {
+    "format": 2,
+    "asked": [],
+    "shards": {},
+    "view_sets": {},
+    "texts": {},
+    "dataset": {"name": "ä", "classnames": ["a", "ö"], "splits": {"train": 7}},
+    "backbone": {"name": "b", "logit_scale": 50.5},
+}
+
+
+def record(**more: Any) -> dict[str, Any]:
+    """What is listed of a shard."""
+    return {"kind": "none", "bytes": 0, "sha256": "", **more}
+
+
+def put(folder: Path, content: Any) -> Path:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(content))
+    return path
 
 
 def test_a_new_manifest_carries_its_header() -> None:
     begun = manifest.begin({"dataset": {"name": "x"}, "asked": ["train"]})
     assert begun == {
-        "format": 1,
+        "format": 2,
         "asked": ["train"],
         "shards": {},
         "view_sets": {},
@@ -32,22 +54,24 @@ def test_a_new_manifest_carries_its_header() -> None:
 def test_what_is_amended_is_the_file(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     with manifest.amend(folder, BEGUN) as listed:
-        listed["shards"] = {"b.h5": {"bytes": 2}, "a.h5": {"bytes": 1}}
+        listed["shards"] = {"b.h5": record(bytes=2), "a.h5": record(bytes=1)}
     text = (folder / "manifest.json").read_text(encoding="utf-8")
-    assert text == (
-        '{\n "format": 1,\n "name": "ä",\n "shards": {\n  "a.h5": {\n   "bytes": 1\n  },\n'
-        '  "b.h5": {\n   "bytes": 2\n  }\n }\n}\n'
-    )
-    assert manifest.load(folder) == json.loads(text)
-    assert BEGUN == {"format": 1, "name": "ä", "shards": {}}
+    content = json.loads(text)
+    assert text == json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    assert list(content["shards"]) == ["a.h5", "b.h5"]
+    assert list(content)[-1] == "checksum"
+    digest = content.pop("checksum")
+    assert digest == hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    assert manifest.load(folder) == content
+    assert BEGUN["shards"] == {}
     assert {p.name for p in folder.iterdir()} - {".lock"} == {"manifest.json"}
 
 
 def test_the_newest_manifest_is_amended_and_not_the_one_in_hand(tmp_path: Path) -> None:
     with manifest.amend(tmp_path, BEGUN) as listed:
-        listed["shards"]["a"] = {}
+        listed["shards"]["a"] = record()
     with manifest.amend(tmp_path, BEGUN) as listed:
-        listed["shards"]["b"] = {}
+        listed["shards"]["b"] = record()
     assert list(manifest.load(tmp_path)["shards"]) == ["a", "b"]
 
 
@@ -73,36 +97,101 @@ def test_what_is_not_there_yet_is_copied(tmp_path: Path) -> None:
     assert found == {"format": 1, "rows": [1, 2], "shards": {"a": {}}}
     found["shards"]["b"] = {}
     assert list(other["shards"]) == ["a"]
-    (tmp_path / "manifest.json").write_text('{"format": 1, "mine": true}')
-    assert manifest.load_or(tmp_path, other) == {"format": 1, "mine": True}
+    put(tmp_path, {**BEGUN, "format": 1, "mine": True})
+    assert manifest.load_or(tmp_path, other)["mine"] is True
 
 
-@pytest.mark.parametrize("content", ["", "{", "\udcff"])
+@pytest.mark.parametrize("content", ["", "{", "\udcff", "[" * 100_000, "[]", "7", "null"])
 def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "manifest.json"
+    folder = tmp_path / "set" / "net" / "0123"
+    folder.mkdir(parents=True)
+    path = folder / "manifest.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(DamagedShardError) as error:
-        manifest.load(tmp_path)
-    reason = str(error.value).removeprefix(f"{path} cannot be read (")
-    assert reason.endswith("); delete its folder and encode again.")
-    assert reason.startswith(("Expecting", "'utf-8' codec can't decode"))
+        manifest.load(folder)
+    reason = str(error.value).removeprefix(f"{path} is damaged (")
+    assert reason.endswith(
+        "); put a copy of it back, or remove the entry with `featcache rm set/net/0123` "
+        "and encode again."
+    )
+    assert "\n" not in reason
+    assert reason.startswith(
+        ("Expecting", "'utf-8' codec can't decode", "its top level", "maximum recursion")
+    )
 
 
-def test_a_missing_manifest_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DamagedShardError, match=r"manifest\.json cannot be read"):
-        manifest.load(tmp_path)
+def test_a_file_that_the_system_does_not_give_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "manifest.json"
+
+    def told() -> str:
+        with pytest.raises(CacheError) as error:
+            manifest.load(tmp_path)
+        assert type(error.value) is CacheError
+        return str(error.value)
+
+    ending = "see to the disk, the mount or the process that holds it, and run this again."
+    assert told() == f"{path} cannot be read now (No such file or directory); {ending}"
+    for number in (errno.EIO, errno.EAGAIN, errno.EACCES):
+
+        def refuse(_: Path, number: int = number) -> bytes:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        assert told() == f"{path} cannot be read now ({os.strerror(number)}); {ending}"
 
 
-@pytest.mark.parametrize("number", ["0", "2", "99", "null"])
+@pytest.mark.parametrize("number", ["0", "3", "99", "null", '"2"', "[2]"])
 def test_another_format_is_refused(tmp_path: Path, number: str) -> None:
-    (tmp_path / "manifest.json").write_text(f'{{"format": {number}}}')
+    path = put(tmp_path, {**BEGUN, "format": json.loads(number)})
     with pytest.raises(CacheError) as error:
         manifest.load(tmp_path)
     assert type(error.value) is CacheError
     assert str(error.value) == (
-        f"{tmp_path / 'manifest.json'} has format {json.loads(number)}, this version reads 1; "
+        f"{path} has format {json.loads(number)}, this version reads 1 and 2; "
         "encode again with this version, or use the one that wrote it."
     )
+
+
+def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    with manifest.amend(tmp_path, BEGUN) as listed:
+        listed["shards"]["a.h5"] = record(bytes=12, sha256="ab")
+    path = tmp_path / "manifest.json"
+    written, content = manifest.load(tmp_path), path.read_bytes()
+    noticed = 0
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            found = manifest.load(tmp_path)
+        except CacheError:
+            noticed += 1
+        else:
+            assert json.dumps(found) == json.dumps(written), bit
+    assert noticed > 4 * len(content)
+
+
+def test_without_a_checksum_there_is_nothing_to_believe(tmp_path: Path) -> None:
+    put(tmp_path, BEGUN)
+    with pytest.raises(DamagedShardError, match="its content is not that of its checksum"):
+        manifest.load(tmp_path)
+
+
+def test_format_1_is_read_as_it_is_and_gains_a_checksum(tmp_path: Path) -> None:
+    path = put(tmp_path, {**BEGUN, "format": 1})
+    assert manifest.load(tmp_path) == {**BEGUN, "format": 1}
+    with manifest.amend(tmp_path, {}):
+        pass
+    assert len(json.loads(path.read_bytes())["checksum"]) == 64
+    assert manifest.load(tmp_path) == BEGUN
+
+
+def test_wrong_types_are_one_sentence_in_format_1_too(tmp_path: Path) -> None:
+    put(tmp_path, {**BEGUN, "format": 1, "shards": {"a.h5": record(bytes="12")}})
+    with pytest.raises(DamagedShardError, match=r"damaged \(shards\.a\.h5\.bytes is no int\)"):
+        manifest.load(tmp_path)
 
 
 def test_shards_are_listed_by_kind_split_and_view_set() -> None:
@@ -133,7 +222,7 @@ def test_shards_are_listed_by_kind_split_and_view_set() -> None:
 def _list_twenty(folder: Path, first: int) -> None:
     for i in range(first, first + 20):
         with manifest.amend(folder, BEGUN) as listed:
-            listed["shards"][f"x-{i}"] = {"kind": "none", "bytes": 0}
+            listed["shards"][f"x-{i}"] = record()
 
 
 def test_writers_at_the_same_time_lose_no_line(tmp_path: Path) -> None:

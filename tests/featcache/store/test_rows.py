@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featcache.errors import DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import rows, shard
 from featcache.store.entry import Entry
 from featcache.store.manifest import listed
@@ -41,14 +42,14 @@ def test_no_rows_are_none(entry: Entry) -> None:
 def test_many_rows_of_a_shard_come_with_all_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, whole: bool
 ) -> None:
-    shard.write(tmp_path / "x", {"x": np.arange(100)})
-    records = {"x": {"start": 50, "stop": 150, "bytes": (tmp_path / "x").stat().st_size}}
+    written = asdict(shard.write(tmp_path / "x", {"x": np.arange(100)}))
+    records = {"x": {"start": 50, "stop": 150, **written}}
     asked: list[Any] = []
     read = shard.read
 
-    def spied(path: Path, name: str, places: Any) -> Any:
+    def spied(path: Path, name: str, places: Any, record: Any) -> Any:
         asked.append(places)
-        return read(path, name, places)
+        return read(path, name, places, record)
 
     monkeypatch.setattr(shard, "read", spied)
     # The same row twice is read once: it does not count as two.
@@ -101,8 +102,11 @@ def test_a_shard_of_another_size_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DamagedShardError) as error:
             rows.path_of(tmp_path, "x.h5", {"bytes": expected})
         assert str(error.value) == (
-            f"{path} has 5 bytes where the manifest lists {expected}; "
-            "delete it and encode again to write it anew."
+            f"{path} is damaged (5 bytes where the manifest lists {expected}); "
+            "run the same `featcache encode` or `import` again, it writes it anew."
         )
-    # A missing one is told by whoever opens it.
-    assert rows.path_of(tmp_path, "y.h5", {"bytes": 5}) == tmp_path / "y.h5"
+    with pytest.raises(MissingShardError, match=r"y\.h5 is listed in the manifest but missing"):
+        rows.path_of(tmp_path, "y.h5", {"bytes": 5})
+    with pytest.raises(CacheError, match="cannot be read now") as refused:
+        rows.path_of(tmp_path, "y" * 300, {"bytes": 5})
+    assert type(refused.value) is CacheError

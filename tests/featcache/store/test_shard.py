@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featcache.errors import CacheError, DamagedShardError
+from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import files, shard
 
 ARRAYS = {
@@ -36,11 +37,12 @@ ARRAYS = {
 )
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     path = tmp_path_factory.mktemp("shard") / "a.h5"
-    shard.write(path, {"x": array})
-    back = shard.read(path)["x"]
-    assert back.dtype == array.dtype
-    assert back.shape == array.shape
-    assert back.tobytes() == array.tobytes()
+    record = asdict(shard.write(path, {"x": array}))
+    for listed in (None, record):
+        back = shard.read(path, record=listed)["x"]
+        assert back.dtype == array.dtype
+        assert back.shape == array.shape
+        assert back.tobytes() == array.tobytes()
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
@@ -75,7 +77,7 @@ def test_a_cut_file_is_noticed(tmp_path: Path, keep: int) -> None:
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="encode again"):
+    with pytest.raises(CacheError, match="encode` or `import` again"):
         shard.read(tmp_path / "a.h5")
 
 
@@ -193,10 +195,8 @@ def test_refusals_name_the_file_and_what_to_do(
     path = tmp_path / "a.h5"
     with pytest.raises(CacheError) as error:
         shard.read(path)
-    assert type(error.value) is CacheError
-    assert str(error.value) == (
-        f"{path} is listed in the manifest but missing; encode again to write it anew."
-    )
+    assert type(error.value) is MissingShardError
+    assert str(error.value) == (f"{path} is listed in the manifest but missing; {files.ANEW}")
 
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("x" * 200 + "\nmore")
@@ -204,9 +204,182 @@ def test_refusals_name_the_file_and_what_to_do(
     monkeypatch.setattr(h5py, "File", fail)
     with pytest.raises(DamagedShardError) as error:
         shard.read(path)
-    assert str(error.value) == (
-        f"{path} is damaged ({'x' * 120}); delete it and encode again to write it anew."
-    )
+    assert str(error.value) == (f"{path} is damaged ({'x' * 120}); {files.ANEW}")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EAGAIN, errno.EACCES])
+def test_what_the_system_refuses_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    for error in (
+        OSError(code, os.strerror(code)),
+        OSError(f"Can't read data (file read failed: errno = {code}, error message = 'x')"),
+    ):
+
+        def fail(*_: Any, error: OSError = error, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(h5py, "File", fail)
+        with pytest.raises(CacheError) as told:
+            shard.read(tmp_path / "a.h5")
+        assert type(told.value) is CacheError
+        assert str(told.value) == files.unreadable(tmp_path / "a.h5", error)
+        assert "delete" not in str(told.value)
+
+
+def listed(path: Path, arrays: Any) -> dict[str, Any]:
+    """A shard written, and the record of it."""
+    return asdict(shard.write(path, arrays))
+
+
+BIG = {
+    "embedding": np.random.default_rng(0).normal(size=(3000, 300)).astype(np.float16),
+    "id": shard.strings([f"ä{i}" for i in range(3000)]),
+}
+
+
+def read_or_refused(path: Path, record: dict[str, Any]) -> None:
+    """Every way to read gives what was written or the one error."""
+    rows = np.array([0, 5, 1747, 1748, 2999])
+    for name, wanted in ((None, ()), ("embedding", rows), ("id", rows)):
+        try:
+            found = shard.read(path, name, wanted, record)
+        except DamagedShardError:
+            continue
+        for key, array in found.items():
+            expected = BIG[key] if name is None else BIG[key][wanted]
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_rows_come_from_checked_blocks(tmp_path: Path) -> None:
+    record = listed(tmp_path / "a.h5", BIG)
+    assert {name: len(sums) // 8 for name, sums in record["sums"].items()} == {
+        "embedding": 2,
+        "id": 1,
+    }
+    read_or_refused(tmp_path / "a.h5", record)
+    some = shard.read(tmp_path / "a.h5", "embedding", [1, 2999], record)["embedding"]
+    np.testing.assert_array_equal(some, BIG["embedding"][[1, 2999]])
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_arrays_are_read_to_where_they_belong(tmp_path: Path, old: bool) -> None:
+    record = listed(tmp_path / "a.h5", BIG)
+    record = {"sha256": record["sha256"]} if old else record
+    room = np.zeros((4000, 300), np.float32)
+    into = {"embedding": lambda shape: room[500 : 500 + shape[0]]}
+    found = shard.read(tmp_path / "a.h5", record=record, into=into)
+    assert np.shares_memory(found["embedding"], room)
+    np.testing.assert_array_equal(room[500:3500], BIG["embedding"])
+    assert not room[:500].any()
+    assert not room[3500:].any()
+    np.testing.assert_array_equal(found["id"], BIG["id"])
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_wiped_chunk_is_never_read_as_numbers(tmp_path: Path, value: int) -> None:
+    """Fletcher-32 alone gives out chunks of zeros."""
+    path = tmp_path / "a.h5"
+    record = listed(path, BIG)
+    with h5py.File(path) as file:
+        chunks = [file["embedding"].id.get_chunk_info(i) for i in range(2)]
+    content = path.read_bytes()
+    for chunk in chunks:
+        wiped = bytearray(content)
+        wiped[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes([value]) * chunk.size
+        path.write_bytes(wiped)
+        with pytest.raises(DamagedShardError):
+            shard.read(path, record=record)
+        with pytest.raises(DamagedShardError):
+            shard.read(path, "embedding", [chunk.chunk_offset[0] + 1], record)
+        old = {"sha256": record["sha256"]}  # as it was listed before there were sums
+        with pytest.raises(DamagedShardError, match="SHA-256"):
+            shard.read(path, record=old)
+
+
+def test_words_of_zeros_are_not_words_of_ones(tmp_path: Path) -> None:
+    """To Fletcher-32 they are the same."""
+    path = tmp_path / "a.h5"
+    marks = np.full(500, 77, np.uint16)
+    marks[100:200] = 0
+    record = listed(path, {"x": marks})
+    content = path.read_bytes()
+    at = content.find(marks.tobytes()) + 2 * 150
+    path.write_bytes(content[:at] + b"\xff\xff" + content[at + 2 :])
+    assert shard.read(path)["x"][150] == 0xFFFF
+    with pytest.raises(DamagedShardError):
+        shard.read(path, record=record)
+
+
+def test_flipped_bits_anywhere_are_noticed_or_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    record = listed(path, BIG)
+    content = path.read_bytes()
+    rng = np.random.default_rng(1)
+    # Everywhere, and more in the little that is not embeddings.
+    places = [*rng.integers(0, len(content), 60), *range(0, 1200, 7)]
+    for place in places:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        read_or_refused(path, record)
+        with pytest.raises(DamagedShardError, match="SHA-256"):
+            shard.read(path, record={"sha256": record["sha256"]})
+
+
+def test_a_cut_shard_is_refused_by_its_record(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    record = listed(path, BIG)
+    content = path.read_bytes()
+    for keep in (0, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:keep])
+        read_or_refused(path, record)
+        with pytest.raises(DamagedShardError):
+            shard.read(path, record={"sha256": record["sha256"]})
+
+
+def test_another_shard_of_the_same_size_is_refused(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.h5", tmp_path / "b.h5"
+    record = listed(path, BIG)
+    swapped = listed(other, {**BIG, "embedding": BIG["embedding"][::-1].copy()})
+    assert record["bytes"] == swapped["bytes"]
+    other.replace(path)
+    for old in (record, {"sha256": record["sha256"]}):
+        with pytest.raises(DamagedShardError):
+            shard.read(path, record=old)
+    with pytest.raises(DamagedShardError):
+        shard.read(path, "embedding", [3], record)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"embedding": BIG["embedding"]},
+        {**BIG, "more": np.arange(3)},
+        {"id": BIG["id"], "x": BIG["id"]},
+    ],
+)
+def test_other_arrays_than_are_listed_are_refused(tmp_path: Path, arrays: Any) -> None:
+    record = listed(tmp_path / "a.h5", BIG)
+    listed(tmp_path / "a.h5", arrays)
+    with pytest.raises(DamagedShardError):
+        shard.read(tmp_path / "a.h5", record=record)
+
+
+def test_a_whole_file_is_hashed_once_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.h5"
+    old = {"sha256": listed(path, ARRAYS)["sha256"]}
+    hashed: list[Path] = []
+    real = files.sha256
+    monkeypatch.setattr(files, "sha256", lambda p: hashed.append(p) or real(p))
+    for _ in range(3):
+        shard.read(path, "label", [3], old)
+    assert hashed == [path]
+    os.utime(path, ns=(1, 1))
+    shard.read(path, record=old)
+    assert len(hashed) == 2
 
 
 def test_text_is_utf8_of_the_longest() -> None:

@@ -19,13 +19,13 @@ from tests.featcache.store.made import half, made
 def test_records_say_what_was_given_then_size_and_hash(tmp_path: Path) -> None:
     entry = made(tmp_path)
     record = entry.manifest["shards"]["views-train-new-00000.h5"]
-    assert list(record) == ["kind", "split", "start", "stop", "set", "bytes", "sha256"]
+    assert list(record) == ["kind", "split", "start", "stop", "set", "bytes", "sha256", "sums"]
     assert record["bytes"] == (entry.folder / "views-train-new-00000.h5").stat().st_size
     text = entry.manifest["shards"][entry.manifest["texts"]["seven"]]
-    assert list(text) == ["kind", "bank", "bytes", "sha256"]
+    assert list(text) == ["kind", "bank", "bytes", "sha256", "sums"]
     assert (text["kind"], text["bank"]) == ("text", "seven")
     projection = entry.manifest["shards"]["projection.h5"]
-    assert list(projection) == ["kind", "bytes", "sha256"]
+    assert list(projection) == ["kind", "bytes", "sha256", "sums"]
     assert projection["kind"] == "projection"
     assert set(shard.read(entry.folder / "projection.h5")) == {"bias", "weight"}
     assert list(entry.manifest["shards"]) == sorted(entry.manifest["shards"])
