@@ -30,6 +30,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases() -> Path:
+    """Folder of small files that go wrong and are no part of the project: `../shared/cases`."""
+    folder = Path(__file__).parents[2] / "shared" / "cases"
+    if "FEATCACHE_SHARED" in os.environ:
+        folder = Path(os.environ["FEATCACHE_SHARED"]).parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"no cases: there is no {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An open_clip model folder with random weights: 32-pixel ViT, width 32, real tokenizer."""
     import json
@@ -108,10 +119,11 @@ def filled(type_in: Type, tmp_path: Path) -> Type:
     """The same with a small imported data set, `animals`, in the cache."""
     import numpy as np
 
-    from tests.entries import arrays
+    from tests.entries import NARROW, arrays
 
     np.savez(tmp_path / "animals.npz", **arrays())
-    assert type_in("featcache import animals.npz --dataset animals --backbone RN50").status == 0
+    line = f"featcache import animals.npz --dataset animals --backbone {NARROW}"
+    assert type_in(line).status == 0
     return type_in
 
 

@@ -56,7 +56,7 @@ def test_base_to_new_says_a_line_a_half_and_their_harmonic_mean(filled: Type) ->
     assert lines[0].startswith(f"{base:.2f} % of 14 test pictures of the base classes, fitted in ")
     assert lines[1] == f"{new:.2f} % of 7 test pictures of the new classes"
     assert lines[2] == f"{found['harmonic_mean']:.2f} % harmonic mean"
-    assert lines[3].startswith("zero-shot on animals, RN50")
+    assert lines[3].startswith("zero-shot on animals, hf-hub:made/narrow")
     rows = filled("adapters results --json").json
     assert [row["target"] for row in rows] == ["base", "new"]
     assert [row["accuracy"] for row in rows] == [pytest.approx(base), pytest.approx(new)]

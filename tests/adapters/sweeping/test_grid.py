@@ -54,7 +54,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"method": "fma", "settings": {"blocks": [2, -1]}}, "blocks"),
     ({"method": "fma", "settings": {"preset": ["papr"]}}, "paper"),
     ({"dataset": ["animals", "animal"]}, "animals"),
-    ({"backbone": "ViT-B/16"}, "ViT-B-32"),
+    ({"backbone": "ViT-B/16"}, "hf-hub:made/narrow"),
     ({"shots": [1, 0]}, "at least 1"),
     ({"shots": "many"}, "whole numbers"),
     ({"seed": 1.5}, "whole numbers"),
