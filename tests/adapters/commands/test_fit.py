@@ -36,7 +36,7 @@ def test_the_same_command_gives_the_same_adapter(filled: Type) -> None:
 
 
 def test_an_imported_backbone_is_taken_by_any_spelling(filled: Type) -> None:
-    assert filled("adapters fit --method zero-shot --backbone rn50 --shots 1").status == 0
+    assert filled("adapters fit --method zero-shot --backbone HF-hub:Made-Narrow --shots 1").status == 0
 
 
 def test_an_empty_cache_says_how_to_fill_it(type_in: Type) -> None:
