@@ -39,6 +39,15 @@ class Adapter:
         """Features of pictures beside embeddings that it was fitted on and has to be asked with."""
         return tuple(n for n in self.about.get("extras", ()) if n in (PRE_PROJECTION, PATCHES))
 
+    def told(self, key: str) -> Any:
+        """What `about` says of where it comes from. Raises `CacheError` where it does not."""
+        if key not in self.about:
+            raise CacheError(
+                f"this adapter does not say its {key}, which is needed to ask that of it; take one "
+                "that `adapters fit` saved."
+            )
+        return self.about[key]
+
     def logits(self, x: Tensor | Query) -> Tensor:
         """Scores `[q, c]` of raw image embeddings `x [q, d]`, or of a query that has its `extras`.
 

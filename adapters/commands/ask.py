@@ -53,9 +53,9 @@ def _backbone(fitted: Adapter, folder: Path, device: str) -> Any:
     """The model whose embeddings the adapter was fitted on."""
     from featcache.backbones.backbone import load
 
-    with terminal.people(True).status(f"loading {fitted.about['backbone']}"):
-        backbone = load(fitted.about["backbone"], device=device)
-    if fitted.about["fingerprint"] not in ("unknown", backbone.fingerprint):
+    with terminal.people(True).status(f"loading {fitted.told('backbone')}"):
+        backbone = load(fitted.told("backbone"), device=device)
+    if fitted.about.get("fingerprint", "unknown") not in ("unknown", backbone.fingerprint):
         raise FeatcacheError(
             f"the weights of {backbone.name} are not those that {folder} was fitted on; use the "
             "same weights, or encode and fit again."
@@ -70,7 +70,7 @@ def evaluate(adapter: AdapterFolder, cache: Cache = None, as_json: Json = False)
     from featcache.store.cache import FeatureCache
 
     fitted = load(adapter)
-    entry = FeatureCache(cache).get(fitted.about["entry"])
+    entry = FeatureCache(cache).get(fitted.told("entry"))
     scores = score(fitted, entry)
     first, people = scores[0], terminal.people(as_json)
     document = {
