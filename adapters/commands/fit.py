@@ -89,16 +89,17 @@ def fit(
 
     source = store.find(transfer, entry.backbone) if transfer else None
     words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task)
+    rows = Results(results or out / RESULTS.name)
+    rows.check_writable()  # before anything is fitted in vain
     outcome = run(entry, words)
-    rows = results or out / RESULTS.name
-    run_id = Results(rows).add(*outcome.rows)
+    run_id = rows.add(*outcome.rows)
     people = terminal.people(as_json)
     _say(people, method, outcome)
     name = f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{run_id}"
     try:
         folder = outcome.adapter.save(out / name)
     except CacheError as error:
-        raise CacheError(f"{error} The row of run {run_id} is kept in {rows}.") from error
+        raise CacheError(f"{error} The row of run {run_id} is kept in {rows.path}.") from error
     people.print(f"saved in {folder}", markup=False)
     row = outcome.row
     more = {"hyperparameters": row["config"], "adapter": str(folder)}
