@@ -21,4 +21,5 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:
     """Write arrays, and text as arrays of strings."""
     texts = {key: np.array(value) for key, value in named.items()}
-    np.savez(path, allow_pickle=False, **arrays, **texts)
+    with path.open("wb") as file:  # of a path NumPy would make one with its own suffix
+        np.savez(file, allow_pickle=False, **arrays, **texts)
