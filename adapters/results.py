@@ -136,9 +136,10 @@ class Results:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise CacheError(
-                f"the results file {self.path} cannot be used: {error}; mend that, or name another "
-                "with --results."
+                f"the results file {self.path} cannot be used: {reason}; mend that, or name "
+                "another with --results."
             ) from error
 
 
