@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapters import card, files
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from featcache.errors import CacheError
+from featcache.errors import CacheError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
-FORMAT = 2
+STATE, CARD = "adapter.safetensors", "adapter.json"
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,15 @@ class Adapter:
     def extras(self) -> tuple[str, ...]:
         """Features of pictures beside embeddings that it was fitted on and has to be asked with."""
         return tuple(n for n in self.about.get("extras", ()) if n in (PRE_PROJECTION, PATCHES))
+
+    def told(self, key: str) -> Any:
+        """What `about` says of where it comes from. Raises `CacheError` where it does not."""
+        if key not in self.about:
+            raise CacheError(
+                f"this adapter does not say its {key}, which is needed to ask that of it; take one "
+                "that `adapters fit` saved."
+            )
+        return self.about[key]
 
     def logits(self, x: Tensor | Query) -> Tensor:
         """Scores `[q, c]` of raw image embeddings `x [q, d]`, or of a query that has its `extras`.
@@ -79,50 +88,80 @@ class Adapter:
         return replace(self, state=state, classnames=text.classnames)
 
     def save(self, folder: Path | str) -> Path:
-        """Write `adapter.safetensors` and `adapter.json` into a folder, and return it."""
-        from safetensors.torch import save_file
+        """Write `adapter.safetensors` and `adapter.json` into a folder, and return it.
+
+        Raises `CacheError` where the disk refuses, or the state is not finite.
+        """
+        from safetensors.torch import save
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        if bad := not_finite(self.state):
+            raise CacheError(
+                f"{self.method} learned {bad}, which is not finite, so there is nothing to save; "
+                "fit it with other settings."
+            )
         # Cloned, for two names may share one tensor and the file keeps each by itself.
-        state = {
-            name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.state.items()
-        }
-        save_file(state, folder / "adapter.safetensors")
-        card = {
-            "format": FORMAT,
+        state = save(
+            {
+                name: tensor.detach().cpu().contiguous().clone()
+                for name, tensor in self.state.items()
+            }
+        )
+        content = {
             "method": self.method,
             "config": asdict(self.config),
             "classnames": list(self.classnames),
             "about": dict(self.about),
         }
-        text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-        (folder / "adapter.json").write_text(text, encoding="utf-8")
+        text = card.write(content, state)
+        files.replace(folder / STATE, state)
+        files.replace(folder / CARD, text)
         return folder
 
 
 def load(folder: Path | str) -> Adapter:
     """The adapter saved in a folder.
 
-    Raises `CacheError` where there is none or it is damaged.
+    Raises `CacheError` where there is none, or it is not what was saved.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load as state_of
 
     folder = Path(folder)
     try:
-        card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
-        state = load_file(folder / "adapter.safetensors")
+        content = (folder / STATE).read_bytes()
+        held = card.read((folder / CARD).read_bytes(), content)
+        state = state_of(content)
+        config, _ = configure(held["method"], get(held["method"]), held["config"])
+        found = Adapter(held["method"], config, state, tuple(held["classnames"]), held["about"])
+        _try(found)
     except FileNotFoundError as error:
         raise CacheError(
-            f"{folder} holds no adapter ({Path(error.filename or 'adapter.safetensors').name} is "
-            "missing); give the folder that `adapters fit` printed."
+            f"{folder} holds no adapter ({Path(error.filename).name} is missing); give the folder "
+            "that `adapters fit` printed."
         ) from None
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CacheError(f"the adapter in {folder} is damaged ({error}); fit it again.") from None
-    if card.get("format") != FORMAT:
-        raise CacheError(
-            f"{folder} was saved in format {card.get('format')}, not {FORMAT}; fit it again."
-        )
-    config, _ = configure(card["method"], get(card["method"]), card["config"])
-    return Adapter(card["method"], config, state, tuple(card["classnames"]), card["about"])
+    except (OSError, ValueError, SafetensorError, FeatcacheError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise CacheError(f"the adapter in {folder} is damaged ({reason}); fit it again.") from None
+    return found
+
+
+def not_finite(state: State) -> str:
+    """The first tensor of a state that holds values that are not finite; empty if none does."""
+    return next((name for name, t in state.items() if not torch.isfinite(t).all()), "")
+
+
+def _try(adapter: Adapter) -> None:
+    """Raise `ValueError` where the state is none that the method can answer from."""
+    if bad := not_finite(adapter.state):
+        raise ValueError(f"{bad} holds values that are not finite")
+    width = adapter.about.get("width")
+    if width is None or adapter.extras:  # what it is asked with is not known
+        return
+    try:
+        found = adapter.logits(torch.ones(1, width)).shape
+    except (LookupError, RuntimeError, TypeError, ArithmeticError) as error:
+        why = f"{type(error).__name__}: {error!s:.120}"
+        raise ValueError(f"its state does not fit {adapter.method}: {why}") from None
+    if found != (1, len(adapter.classnames)):
+        raise ValueError(f"it scores {found[-1]} classes and names {len(adapter.classnames)}")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +17,17 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 
 def hits(logits: Tensor, labels: Tensor) -> int:
-    """How many rows of `logits [q, c]` are best at their class of `labels [q]`."""
+    """How many rows of `logits [q, c]` are best at their class of `labels [q]`.
+
+    A row whose best is not finite hits nothing: to argmax, NaN is more than any number.
+    """
     if logits.device.type != "cpu":
-        return int((logits.argmax(1) == labels).sum())
+        best, found = logits.max(1)
+        return int(((found == labels) & best.isfinite()).sum())
     # At 1,000 classes NumPy's argmax is five times as fast as torch's, and searches do little else.
-    return int((logits.detach().numpy().argmax(1) == labels.numpy()).sum())
+    scores = logits.detach().numpy()
+    right = scores.argmax(1) == labels.numpy()
+    return int((right & np.isfinite(scores[np.arange(len(scores)), labels.numpy()])).sum())
 
 
 def class_accuracy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,10 +22,18 @@ from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit, Method, refuse_new_classes
 from adapters.run_identity import code_version, id_of
 from adapters.selection import Chosen, select, validation
-from featcache.errors import ConfigError, MethodError
+from featcache.errors import CacheError, ConfigError, MethodError
 from featcache.store.entry import PATCHES, PRE_PROJECTION, Entry
 
 Row = dict[str, Any]
+
+# What an adapter and the entry that it is scored on have in common, in words.
+BETWEEN = {
+    "classes": "the classes",
+    "fingerprint": "weights with the fingerprint",
+    "data": "data with the fingerprint",
+    "support": "the pictures",
+}
 
 # The option of `featcache encode` that caches what a method may need.
 ADDED_BY = {
@@ -117,17 +126,18 @@ class Score:
 def score(adapter: Adapter, entry: Entry) -> list[Score]:
     """How a saved adapter does on the targets beside its own draw of `entry`.
 
-    Raises what drawing and `Adapter.logits` raise.
+    Raises `CacheError` where they are not of what it was fitted on, and what drawing and
+    `Adapter.logits` raise.
     """
-    about = adapter.about
-    drawn = registry.task(about["task"]).draw(
+    drawn = registry.task(adapter.told("task")).draw(
         entry,
-        about["shots"],
-        about["seed"],
-        bank=about["bank"],
+        adapter.told("shots"),
+        adapter.told("seed"),
+        bank=adapter.told("bank"),
         views=0,
         extras=adapter.extras,
     )
+    _check_fits(adapter, entry, drawn)
     found = []
     for target in drawn.targets:
         logits, names = _asked(adapter, target)
@@ -135,6 +145,34 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
         by_class = dict(zip(names, class_accuracy(logits, labels).tolist(), strict=True))
         found.append(Score(target.name, accuracy(logits, labels), len(labels), by_class))
     return found
+
+
+def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
+    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on."""
+    theirs = {
+        "classes": drawn.episode.text.classnames,
+        **{key: value for key, value in _fingerprints(entry).items() if key in adapter.about},
+        "support": drawn.episode.support.ids,
+    }
+    for what, found in theirs.items():
+        own = adapter.classnames if what == "classes" else adapter.about.get(what, found)
+        if list(own) != list(found):
+            raise CacheError(
+                f"the adapter was fitted on {BETWEEN[what]} {_brief(own)}, and {entry.key} has "
+                f"{_brief(found)}; take the entry it was fitted on, or fit it again."
+            )
+
+
+def _fingerprints(entry: Entry) -> dict[str, str]:
+    """What tells one encoding from another of the same names: of the weights and of the data."""
+    weights = entry.manifest["backbone"]["fingerprint"]
+    return {"fingerprint": weights, "data": entry.manifest["dataset"].get("fingerprint", "unknown")}
+
+
+def _brief(value: str | Sequence[str]) -> str:
+    if isinstance(value, str):
+        return value[:16]
+    return ", ".join(value[:6]) + (f", … ({len(value)})" if len(value) > 6 else "")
 
 
 def _scored(adapter: Adapter, target: Target) -> Row:
@@ -149,9 +187,19 @@ def _scored(adapter: Adapter, target: Target) -> Row:
 
 
 def _asked(adapter: Adapter, target: Target) -> tuple[Tensor, tuple[str, ...]]:
-    """Logits `[q, c]` of a target's pictures, and the classes that they are of."""
+    """Logits `[q, c]` of a target's pictures, and the classes that they are of.
+
+    Raises `MethodError` where they are not finite: they would still have an accuracy.
+    """
     asked = adapter if target.text is None else adapter.with_text(target.text)
-    return asked.logits(target.pictures.query), asked.classnames
+    logits = asked.logits(target.pictures.query)
+    if bad := int((~logits.isfinite().all(1)).sum()):
+        raise MethodError(
+            f"{adapter.method} gives scores that are not finite to {bad} of {len(logits)} pictures "
+            f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
+            "learning rate)."
+        )
+    return logits, asked.classnames
 
 
 def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
@@ -161,7 +209,7 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
         "dataset": entry.dataset,
         "backbone": entry.backbone,
         "entry": entry.key,
-        "fingerprint": entry.manifest["backbone"]["fingerprint"],
+        **_fingerprints(entry),
         "bank": experiment.bank or entry.banks[-1],
         "task": experiment.task,
         "shots": experiment.shots,
@@ -179,7 +227,7 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
 def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any]) -> Row:
     """What a row says of the experiment, whatever the target."""
     experiment = known.experiment
-    beside = ("width", "logit_scale", "support")  # of the adapter alone
+    beside = ("data", "width", "logit_scale", "support")  # of the adapter alone
     return {
         **{key: value for key, value in about.items() if key not in beside},
         "method": experiment.method,

@@ -2,7 +2,8 @@
 
 A row is `done`, or `failed` with a reason. The failed row of a run gives way to whatever comes
 later; done rows give way to done ones only. Write-ahead logging makes one file safe for several
-writers on one host; a file on a network disk is not for writers on several hosts.
+writers on one host; a file on a network disk is not for writers on several hosts. Reading changes
+nothing, so that a file that may not be written can be read; how is in `adapters.opening`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.opening import check_own, for_reading, table_of
 from featcache.errors import CacheError, ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Results:
 
     def done(self, runs: Iterable[str]) -> set[str]:
         """Those of the runs that are done; a failed one is not."""
-        with self._open() as connection:
+        with self._reading() as connection:
             found = connection.execute("SELECT run FROM runs WHERE status = 'done'")
             return {str(run) for (run,) in found} & set(runs)
 
@@ -74,7 +76,7 @@ class Results:
         """Every row as a pandas frame, failed runs included (see the column `status`)."""
         import pandas
 
-        with self._open() as connection:
+        with self._reading() as connection:
             return pandas.read_sql_query("SELECT * FROM runs ORDER BY rowid", connection)
 
     @contextmanager
@@ -86,18 +88,47 @@ class Results:
             finally:
                 self._kept = None
 
+    def check_writable(self) -> None:
+        """Raise `CacheError` now where rows could not be added later; nothing is made."""
+        if self.path.exists():
+            self._connect().close()
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A transaction."""
-        held = nullcontext(self._kept) if self._kept else closing(self._connect())
-        with held as connection, self._in_words(), connection:
-            yield connection
+        with ExitStack() as ending:
+            connection = self._kept or ending.enter_context(closing(self._connect()))
+            with self._in_words(), connection:
+                yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that only reads; of a file that is not there, one without rows."""
+        with ExitStack() as ending:
+            connection = self._kept
+            with self._in_words():
+                if connection is None and self.path.exists():
+                    connection = ending.enter_context(for_reading(self.path))
+                    check_own(self.path, connection)
+                if connection is None or not _is_current(connection):
+                    memory = ending.enter_context(closing(sqlite3.connect(":memory:")))
+                    if connection is not None:
+                        connection.backup(memory)
+                    _prepare(connection := memory)
+                yield connection
 
     def _connect(self) -> sqlite3.Connection:
-        with self._in_words():
+        with self._in_words(), ExitStack() as failing:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=60)
+            failing.callback(connection.close)
+            check_own(self.path, connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # With the log, a killed process loses nothing; only a power cut may take the last
+            # commits.
+            connection.execute("PRAGMA synchronous = NORMAL")
             _prepare(connection)
+            failing.pop_all()
             return connection
 
     @contextmanager
@@ -105,7 +136,11 @@ class Results:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise CacheError(f"the results file {self.path} cannot be used: {error}.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise CacheError(
+                f"the results file {self.path} cannot be used: {reason}; mend that, or name "
+                "another with --results."
+            ) from error
 
 
 def read(paths: Sequence[Path], where: Sequence[str] = ()) -> pandas.DataFrame:
@@ -145,12 +180,9 @@ def matching(frame: pandas.DataFrame, where: Sequence[str]) -> pandas.DataFrame:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the table, or bring that of an earlier version up to date."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    # With the log, a killed process loses nothing; only a power cut may take the last commits.
-    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     with connection:
-        held = _columns(connection)
+        held = table_of(connection)
         if not held:
             _make(connection, COLUMNS)
             return
@@ -162,8 +194,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
             _take_over(connection)
 
 
-def _columns(connection: sqlite3.Connection) -> list[str]:
-    return [str(row[1]) for row in connection.execute("PRAGMA table_info(runs)")]
+def _is_current(connection: sqlite3.Connection) -> bool:
+    return {*COLUMNS} <= {*table_of(connection)}
 
 
 def _make(connection: sqlite3.Connection, names: Iterable[str]) -> None:
@@ -173,7 +205,7 @@ def _make(connection: sqlite3.Connection, names: Iterable[str]) -> None:
 
 def _take_over(connection: sqlite3.Connection) -> None:
     """The rows of a version that had one a run, with the new classes' accuracy as a column."""
-    held = _columns(connection)
+    held = table_of(connection)
     kept = [name for name in held if name != "new_accuracy"]
     both = "new_accuracy" in held
     connection.execute("ALTER TABLE runs RENAME TO without_targets")

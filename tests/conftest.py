@@ -118,10 +118,11 @@ def filled(type_in: Type, tmp_path: Path) -> Type:
     """The same with a small imported data set, `animals`, in the cache."""
     import numpy as np
 
-    from tests.entries import arrays
+    from tests.entries import NARROW, arrays
 
     np.savez(tmp_path / "animals.npz", **arrays())
-    assert type_in("featcache import animals.npz --dataset animals --backbone RN50").status == 0
+    line = f"featcache import animals.npz --dataset animals --backbone {NARROW}"
+    assert type_in(line).status == 0
     return type_in
 
 

@@ -13,6 +13,7 @@ from featcache.store import shard
 from featcache.store.entry import reload
 from featcache.store.writing import amend
 
+NARROW = "hf-hub:made/narrow"  # a backbone whose width only itself knows
 SPLITS = {"train": 30, "val": 15, "test": 21}
 CLASSES, WIDTH, PROMPTS = 3, 8, 2
 
@@ -44,7 +45,7 @@ def make_entry(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "features.npz"
     np.savez(path, **arrays(splits))
-    entry = import_features([path], name, "ViT-B/32", FeatureCache(folder / "cache"))
+    entry = import_features([path], name, NARROW, FeatureCache(folder / "cache"))
     for split, rows in (bad or {}).items():
         name = f"images-{split}-00000.h5"
         content = shard.read(entry.folder / name)

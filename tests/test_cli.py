@@ -76,7 +76,7 @@ MISTAKES = [
     ("featcache export animals --out out.csv", ".npz"),
     ("adapters fit --method tip-adaptor", "tip-adapter"),
     ("adapters fit --dataset animal", "animals"),
-    ("adapters fit --backbone ViT-B/16", "RN50"),
+    ("adapters fit --backbone ViT-B/16", "hf-hub:made/narrow"),
     ("adapters fit --shots 11", "10 training"),
     ("adapters fit --shots 0", "at least 1"),
     ("adapters fit --shots 2 --policy best", "full-val"),

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import csv
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,50 +15,134 @@ import typer
 
 from adapters.commands.options import AdapterFolder
 from featcache import terminal
-from featcache.errors import FeatcacheError
+from featcache.errors import FeatcacheError, PictureError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
     from adapters.adapter import Adapter
 
+FORMATS = ("text", "table", "csv", "json")
+BATCH = 64  # pictures
+
+Guess = dict[str, Any]  # a picture's name, its best classes and their probabilities
+Embed = Callable[[Sequence[Path]], dict[str, Any]]  # features by name, of pictures
+
 
 def predict(
     adapter: AdapterFolder,
-    images: Annotated[list[Path], typer.Argument(help="Pictures to classify.")],
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Pictures, folders of them, or patterns (**/*.jpg).")
+    ] = None,
+    listed: Annotated[
+        str | None, typer.Option("--list", help="File with a picture a line; - is standard input.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
     top: Annotated[int, typer.Option(min=1, help="Classes to show a picture.")] = 3,
+    form: Annotated[str, typer.Option("--format", help="text, table, csv or json.")] = "text",
     as_json: Json = False,
 ) -> None:
     """Classify pictures with a saved adapter. Example: adapters predict runs/… cat.jpg"""
+    terminal.one_of("--format", form, FORMATS)
     from adapters.adapter import load
-    from adapters.episode import Query
+    from adapters.commands.pictures import asked
     from featcache.encoding.embed import embed_with
 
     fitted = load(adapter)
+    paths = asked(images or [], listed)
     backbone = _backbone(fitted, adapter, device)
-    query = Query.of_features(embed_with(backbone, images, fitted.extras))
-    best = fitted.logits(query).softmax(1).topk(min(top, len(fitted.classnames)))
-    document = [
-        {"image": str(path), "classes": [fitted.classnames[i] for i in index], "scores": values}
-        for path, index, values in zip(
-            images, best.indices.tolist(), best.values.tolist(), strict=True
+    bad: dict[Path, str] = {}
+    guesses = _guesses(
+        fitted, paths, lambda some: embed_with(backbone, some, fitted.extras), top, bad
+    )
+    _show(guesses, "json" if as_json else form, as_json)
+    for path, reason in bad.items():
+        told = reason.removeprefix(f"{path.name} ")
+        terminal.people(True).print(f"{path}: {told}", markup=False)
+    if bad:
+        raise FeatcacheError(
+            f"{len(bad)} of {len(paths)} pictures could not be classified (named above)."
         )
-    ]
-    terminal.document(as_json, document)
+
+
+def _guesses(
+    fitted: Adapter, paths: Sequence[Path], embed: Embed, top: int, bad: dict[Path, str]
+) -> Iterator[Guess]:
+    """What each picture shows, in order; those that cannot be told go to `bad` with the reason."""
+    from adapters.compose import get
+    from adapters.episode import Query
+
+    # A transductive method looks at all pictures together.
+    size = len(paths) if get(fitted.method).transductive else BATCH
+    for first in range(0, len(paths), size):
+        good, features = _readable(paths[first : first + size], embed, bad)
+        if not good:
+            continue
+        logits = fitted.logits(Query.of_features(features))
+        best = logits.softmax(1).topk(min(top, len(fitted.classnames)))
+        finite = logits.isfinite().all(1).tolist()
+        rows = zip(good, finite, best.indices.tolist(), best.values.tolist(), strict=True)
+        for path, told, index, scores in rows:
+            if not told:
+                bad[path] = "its scores are not finite."
+                continue
+            names = [fitted.classnames[i] for i in index]
+            yield {"image": str(path), "classes": names, "scores": scores}
+
+
+def _readable(
+    paths: Sequence[Path], embed: Embed, bad: dict[Path, str]
+) -> tuple[list[Path], dict[str, Any]]:
+    """Those of the pictures that can be read, and their features; the others go to `bad`."""
+    import numpy as np
+
+    try:
+        return list(paths), embed(paths)
+    except PictureError:  # which says one of them, and there may be more
+        found: dict[Path, dict[str, Any]] = {}
+        for path in paths:
+            try:
+                found[path] = embed([path])
+            except PictureError as error:
+                bad[path] = str(error)
+    good = [path for path in paths if path in found]
+    names = found[good[0]] if good else {}
+    return good, {name: np.concatenate([found[path][name] for path in good]) for name in names}
+
+
+def _show(guesses: Iterator[Guess], form: str, as_json: bool) -> None:
+    """Write what pictures show as they come, or as one table or document."""
     people = terminal.people(as_json)
-    for line in document:
-        guesses = zip(line["classes"], line["scores"], strict=True)
-        text = ", ".join(f"{name} {100 * score:.1f} %" for name, score in guesses)
-        people.print(f"{line['image']}: {text}", markup=False)
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(("image", "rank", "class", "probability"))
+        writer.writerows(line for guess in guesses for line in _lines(guess))
+        return
+    if form == "table":
+        rows = [[str(cell) for cell in line] for guess in guesses for line in _lines(guess)]
+        terminal.table(people, ("image", "rank", "class", "probability"), rows)
+        return
+    told = []
+    for guess in guesses:
+        told.append(guess)
+        pairs = zip(guess["classes"], guess["scores"], strict=True)
+        text = ", ".join(f"{name} {100 * score:.1f} %" for name, score in pairs)
+        if form == "text" or as_json:
+            people.print(f"{guess['image']}: {text}", markup=False)
+    terminal.document(form == "json", told)
+
+
+def _lines(guess: Guess) -> Iterator[tuple[str, int, str, str]]:
+    for rank, (name, score) in enumerate(zip(guess["classes"], guess["scores"], strict=True), 1):
+        yield guess["image"], rank, name, f"{score:.6f}"
 
 
 def _backbone(fitted: Adapter, folder: Path, device: str) -> Any:
     """The model whose embeddings the adapter was fitted on."""
     from featcache.backbones.backbone import load
 
-    with terminal.people(True).status(f"loading {fitted.about['backbone']}"):
-        backbone = load(fitted.about["backbone"], device=device)
-    if fitted.about["fingerprint"] not in ("unknown", backbone.fingerprint):
+    with terminal.people(True).status(f"loading {fitted.told('backbone')}"):
+        backbone = load(fitted.told("backbone"), device=device)
+    if fitted.about.get("fingerprint", "unknown") not in ("unknown", backbone.fingerprint):
         raise FeatcacheError(
             f"the weights of {backbone.name} are not those that {folder} was fitted on; use the "
             "same weights, or encode and fit again."
@@ -70,7 +157,7 @@ def evaluate(adapter: AdapterFolder, cache: Cache = None, as_json: Json = False)
     from featcache.store.cache import FeatureCache
 
     fitted = load(adapter)
-    entry = FeatureCache(cache).get(fitted.about["entry"])
+    entry = FeatureCache(cache).get(fitted.told("entry"))
     scores = score(fitted, entry)
     first, people = scores[0], terminal.people(as_json)
     document = {

@@ -11,6 +11,7 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Transfer
 from featcache import terminal
+from featcache.errors import CacheError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
@@ -88,10 +89,18 @@ def fit(
 
     source = store.find(transfer, entry.backbone) if transfer else None
     words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task)
+    rows = Results(results or out / RESULTS.name)
+    rows.check_writable()  # before anything is fitted in vain
     outcome = run(entry, words)
-    run_id = Results(results or out / RESULTS.name).add(*outcome.rows)
-    folder = outcome.adapter.save(out / f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{run_id}")
-    _say(terminal.people(as_json), method, outcome, folder)
+    run_id = rows.add(*outcome.rows)
+    people = terminal.people(as_json)
+    _say(people, method, outcome)
+    name = f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{run_id}"
+    try:
+        folder = outcome.adapter.save(out / name)
+    except CacheError as error:
+        raise CacheError(f"{error} The row of run {run_id} is kept in {rows.path}.") from error
+    people.print(f"saved in {folder}", markup=False)
     row = outcome.row
     more = {"hyperparameters": row["config"], "adapter": str(folder)}
     if len(outcome.rows) > 1:
@@ -99,7 +108,7 @@ def fit(
     terminal.document(as_json, {**row, **more})
 
 
-def _say(people: Console, method: str, outcome: Outcome, folder: Path) -> None:
+def _say(people: Console, method: str, outcome: Outcome) -> None:
     row = outcome.row
     for each in outcome.rows:
         of = "" if each["target"] == each["dataset"] else f" of the {each['target']} classes"
@@ -116,4 +125,3 @@ def _say(people: Console, method: str, outcome: Outcome, folder: Path) -> None:
         markup=False,
     )
     people.print(json.dumps(row["config"]), markup=False)
-    people.print(f"saved in {folder}", markup=False)

@@ -69,7 +69,7 @@ def flow(
     from featcache.store.cache import FeatureCache
 
     fitted = load(adapter)
-    figure = flow_figure(fitted, FeatureCache(cache).get(fitted.about["entry"]), pictures)
+    figure = flow_figure(fitted, FeatureCache(cache).get(fitted.told("entry")), pictures)
     path = out or adapter / "flow.png"
     write_flow(figure, path)
     document = {"file": str(path), "explained": figure.explained, "accuracy": figure.accuracy}

@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from adapters import files
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.drawing import draw
@@ -92,8 +93,7 @@ def write_flow(figure: FlowFigure, path: Path) -> None:
         Figure("ways", "Ways through the flow", figure.ways),
         Figure("steps", "Accuracy over steps", figure.steps),
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html("Flow", figure.text, [Part("Charts", figures=figures)]), encoding="utf-8")
+    files.replace(path, html("Flow", figure.text, [Part("Charts", figures=figures)]))
 
 
 def _spread_out(labels: Tensor, count: int) -> Tensor:

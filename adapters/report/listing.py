@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.files import beside, replace
 from adapters.report.tables import markdown
 from featcache.errors import ConfigError, UnknownNameError
 
@@ -60,12 +61,12 @@ def cell(value: Any) -> str:
 def write(frame: pandas.DataFrame, path: Path) -> Path:
     """Write the frame; the suffix says how: .csv, .parquet, .json, .tex or .md.
 
-    Raises `UnknownNameError` for another suffix.
+    Raises `UnknownNameError` for another suffix, `CacheError` where the disk refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         try:
-            frame.to_parquet(path, index=False)
+            with beside(path) as draft:
+                frame.to_parquet(draft, index=False)
         except ImportError:
             raise ConfigError(
                 "Parquet files need pyarrow; `pip install pyarrow`, or write .csv."
@@ -73,5 +74,5 @@ def write(frame: pandas.DataFrame, path: Path) -> Path:
         return path
     if path.suffix not in SUFFIXES:
         raise UnknownNameError("kind of file", path.suffix, [*SUFFIXES, ".parquet"])
-    path.write_text(text(frame, SUFFIXES[path.suffix]), encoding="utf-8")
+    replace(path, text(frame, SUFFIXES[path.suffix]))
     return path

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adapters.files import replace
 from adapters.report.parts import Figure, Part, Table
 from adapters.report.tables import escape_latex, escape_markdown, latex, markdown
 from featcache.errors import ConfigError
@@ -23,8 +24,7 @@ def write(folder: Path, title: str, text: str, parts: Sequence[Part]) -> Path:
     for table in tables(parts):
         write_table(table, folder / "tables")
     page = folder / "report.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(html(title, text, parts), encoding="utf-8")
+    replace(page, html(title, text, parts))
     return page
 
 
@@ -37,33 +37,31 @@ def write_figure(spec: dict[str, Any], *paths: Path) -> None:
 
     svg = vl_convert.vegalite_to_svg(spec)
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".svg":
-            path.write_text(svg, encoding="utf-8")
+            replace(path, svg)
         elif path.suffix == ".png":
-            path.write_bytes(vl_convert.svg_to_png(svg, scale=SCALE))
+            replace(path, vl_convert.svg_to_png(svg, scale=SCALE))
         elif path.suffix == ".pdf":
-            path.write_bytes(vl_convert.svg_to_pdf(svg))
+            replace(path, vl_convert.svg_to_pdf(svg))
         elif path.suffix == ".html":
             part = Part("", figures=[Figure(path.stem, path.stem, spec)])
-            path.write_text(html(path.stem, "", [part]), encoding="utf-8")
+            replace(path, html(path.stem, "", [part]))
         else:
             raise ConfigError(f"{path} is no picture; take one of .svg, .png, .pdf and .html.")
 
 
 def write_table(table: Table, folder: Path) -> None:
     """Write a table with its title and note, as Markdown and as a LaTeX float."""
-    folder.mkdir(parents=True, exist_ok=True)
     body = markdown(table.heads, table.rows, table.bold)
     text = f"**{escape_markdown(table.title)}**\n\n{body}\n\n{escape_markdown(table.note)}\n"
-    (folder / f"{table.name}.md").write_text(text, encoding="utf-8")
+    replace(folder / f"{table.name}.md", text)
     body = latex(table.heads, table.rows, table.bold, table.rules)
     caption = escape_latex(f"{table.title}. {table.note}".strip())
     text = (
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{table.name}}}\n"
         f"{body}\n\\end{{table}}\n"
     )
-    (folder / f"{table.name}.tex").write_text(text, encoding="utf-8")
+    replace(folder / f"{table.name}.tex", text)
 
 
 def html(title: str, text: str, parts: Sequence[Part]) -> str:

@@ -15,7 +15,7 @@ from adapters.method import refuse_new_classes
 from adapters.run_identity import run_id
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine, every, spread
-from adapters.sweeping.words import Values, listed, named, read
+from adapters.sweeping.words import Values, listed, named, names, numbers, read
 from featcache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,14 +56,18 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
     axes = {key: listed(values) for key, values in asked.settings.items()}
     tasks = [named("task", each, registry.task_names()) for each in listed(asked.task)]
     policies = [named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
-    numbers = [_numbers("shots", asked.shots, 1), _numbers("seed", asked.seed, 0)]
+    counts = [numbers("shots", asked.shots, 1), numbers("seed", asked.seed, 0)]
+    banks = names("prompts", asked.prompts)
+    views_used = numbers("views", asked.views, 0, usual=True)
     wanted = [*spread(_methods(listed(asked.method), tasks), axes, combine)]
     found: dict[str, Run] = {}
-    for data, backbone in itertools.product(listed(asked.dataset), listed(asked.backbone)):
+    for data, backbone in itertools.product(
+        names("dataset", asked.dataset), names("backbone", asked.backbone)
+    ):
         entry = cache.find(data, backbone)
         source = _source(cache, asked.transfer, entry)
         for task, bank, views, policy, shots, seed, (name, settings) in itertools.product(
-            tasks, listed(asked.prompts), listed(asked.views), policies, *numbers, wanted
+            tasks, banks, views_used, policies, *counts, wanted
         ):
             if policy == "transfer" and source is None:
                 raise ConfigError(
@@ -95,10 +99,10 @@ def _source(cache: FeatureCache, transfer: Values, entry: Entry) -> Entry | None
     """The entry that settings are taken from, of the same backbone; None where none is named."""
     if not transfer:
         return None
-    names = listed(transfer)
-    if len(names) != 1:
-        raise ConfigError(f"transfer takes one name, got {len(names)}.")
-    return cache.find(str(names[0]), entry.backbone)
+    found = names("transfer", transfer)
+    if len(found) != 1:
+        raise ConfigError(f"transfer takes one name, got {len(found)}.")
+    return cache.find(found[0], entry.backbone)
 
 
 def _methods(wanted: Sequence[Any], tasks: Sequence[str]) -> list[str]:
@@ -117,11 +121,3 @@ def _methods(wanted: Sequence[Any], tasks: Sequence[str]) -> list[str]:
         if not able(name):
             raise refuse_new_classes(name)
     return [*dict.fromkeys(found)]
-
-
-def _numbers(word: str, values: Values, least: int) -> list[int]:
-    found = listed(values)
-    for value in found:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"{word} must be whole numbers of at least {least}, got {value!r}.")
-    return found

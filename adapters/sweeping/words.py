@@ -29,8 +29,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     import yaml
 
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        document = _document(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"the grid file {path} cannot be read: {reason}.") from None
     if not isinstance(document, dict):
@@ -40,6 +40,22 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not (isinstance(blocks, list) and all(isinstance(block, dict) for block in blocks)):
         raise ConfigError(f"`grids` in {path} is not a list of blocks of `word: values` lines.")
     return [_keywords(path, shared, block) for block in blocks]
+
+
+def _document(text: str) -> Any:
+    """YAML without tags of Python, each key once: of two equal ones the first would be lost."""
+    import yaml
+
+    class Once(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            twice = next((key for key in keys if keys.count(key) > 1), None)
+            if twice is not None:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"{twice!r} stands twice in the block at line {line}")
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Once)
 
 
 def typed(text: str) -> list[Any]:
@@ -53,13 +69,18 @@ def typed(text: str) -> list[Any]:
 def axes(pairs: Sequence[str]) -> dict[str, list[Any]]:
     """`key=value,value` pairs as a mapping.
 
-    Raises `ConfigError` for a pair without `=`.
+    Raises `ConfigError` for a pair without `=`, or a key that stands twice.
     """
     split = [pair.partition("=") for pair in pairs]
     for pair, (key, equals, _) in zip(pairs, split, strict=True):
         if not equals or not key:
             raise ConfigError(f"--set takes key=value or key=value,value, got {pair!r}.")
-    return {key.strip(): typed(values) for key, _, values in split}
+    found = {key.strip(): typed(values) for key, _, values in split}
+    if len(found) < len(split):
+        keys = [key.strip() for key, _, _ in split]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ConfigError(f"--set {twice} is given twice; write {twice}=value,value.")
+    return found
 
 
 def _keywords(path: Path, shared: Mapping[str, Any], block: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,4 +116,29 @@ def listed(values: Values) -> list[Any]:
     found = list(values) if isinstance(values, list | tuple | range) else [values]
     if not found:
         raise ConfigError("a word or setting of the grid has no values; give one or leave it out.")
+    return found
+
+
+def names(word: str, values: Values) -> list[str | None]:
+    """The values of a word that names something, numbers as text; None means what is usual.
+
+    Raises `ConfigError` for a value that is no name.
+    """
+    found = listed(values)
+    for value in found:
+        if value == "" or isinstance(value, bool) or not isinstance(value, str | int | None):
+            raise ConfigError(f"{word} takes a name or a list of them, got {value!r}.")
+    return [None if value is None else str(value) for value in found]
+
+
+def numbers(word: str, values: Values, least: int, usual: bool = False) -> list[Any]:
+    """The values of a word that counts; None, for what is usual, where `usual` allows it.
+
+    Raises `ConfigError` for a value that is no whole number of at least that.
+    """
+    found = listed(values)
+    for value in found:
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        if not whole and not (usual and value is None):
+            raise ConfigError(f"{word} must be whole numbers of at least {least}, got {value!r}.")
     return found

@@ -20,6 +20,9 @@ def import_files(
         str,
         typer.Option(help="What they were encoded with.", autocompletion=completion.backbones),
     ],
+    logit_scale: Annotated[
+        float | None, typer.Option(help="The backbone's, where the files do not say it (100).")
+    ] = None,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
@@ -29,7 +32,7 @@ def import_files(
     """
     from featcache import FeatureCache, import_features
 
-    entry = import_features(files, dataset, backbone, FeatureCache(cache))
+    entry = import_features(files, dataset, backbone, FeatureCache(cache), logit_scale)
     document(as_json, describe(entry))
     rows = ", ".join(f"{n} {s}" for s, n in entry.splits.items())
     people(as_json).print(f"Imported {rows} rows of {len(entry.classnames)} classes: {entry.key}")

@@ -3,7 +3,8 @@
 Keys that are read: `image_features [n, d]` with `labels [n]` for features without splits (one
 pool), or `train_features`, `train_labels`, `val_…`, `test_…`; `classnames [c]`;
 `text_features [c, p, d]`, `[p, c, d]` or `[c, d]`; `prompts` (`[p]` prefixes or `[c, p]`); and
-optionally `ids` or `<split>_ids`, and `logit_scale`. What is not said is marked unknown.
+optionally `ids` or `<split>_ids`, and `logit_scale`. What is not said is marked unknown. Numbers
+that no adapter can use, such as rows of zeros or a logit scale that is a logarithm, are refused.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.errors import ImportRefusedError
+from featcache.interchange import rows
 from featcache.store.entry import POOL
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -25,6 +27,8 @@ ALIASES = {
     "labels": ("labels", "label_list", "label"),
 }
 UNKNOWN = "unknown"
+CLIP_LOGIT_SCALE = 100.0
+LOGARITHMS = (2.6, 5.0)  # of CLIP's scale as it starts, 1 / 0.07, and of larger ones than its 100
 
 
 class Split(NamedTuple):
@@ -54,16 +58,43 @@ def check(arrays: Arrays) -> Checked:
     """Read the arrays by their names.
 
     Raises `ImportRefusedError` where some are missing, disagree in width or length, hold labels
-    out of range, or values that are not finite.
+    out of range, or rows that are zero or not finite.
     """
     splits = _splits(arrays)
     classnames = _classnames(arrays, splits)
     found = Checked(splits, classnames, *_text(arrays, classnames))
     for name, split in splits.items():
         _check_split(name, split, found)
-    if not all(np.isfinite(_half(mine)).all() for mine in found.text):
-        raise ImportRefusedError("text_features holds values that are not finite.")
+    for name, mine in zip(classnames, found.text, strict=True):
+        rows.check(f"text_features of class {name!r}", mine)
     return found
+
+
+def logit_scale(arrays: Arrays, given: float | None = None) -> tuple[float, str]:
+    """The logit scale, and where it is from: `given` by hand, the arrays, or CLIP's.
+
+    Raises `ImportRefusedError` where it is no positive number, or looks like the logarithm of one.
+    """
+    if given is None and "logit_scale" not in arrays:
+        return CLIP_LOGIT_SCALE, f"assumed, CLIP's {CLIP_LOGIT_SCALE:g}"
+    array = np.asarray(arrays["logit_scale"] if given is None else given)
+    if array.size != 1 or array.dtype.kind not in "iuf":
+        raise ImportRefusedError(
+            f"logit_scale must be one number, got {array.dtype} {list(array.shape)}; mend the "
+            "file, or give --logit-scale."
+        )
+    value = float(array.reshape(()))
+    if not np.isfinite(value) or value <= 0:
+        raise ImportRefusedError(
+            f"logit_scale is {value:g}, but must be a positive number (100 for CLIP as released); "
+            "mend the file, or give --logit-scale."
+        )
+    if given is None and LOGARITHMS[0] <= value <= LOGARITHMS[1]:
+        raise ImportRefusedError(
+            f"logit_scale is {value:g}, which looks like a logarithm: give --logit-scale "
+            f"{np.exp(value):.4g} if it is one, or --logit-scale {value:g} if it is not."
+        )
+    return value, "file" if given is None else "given by hand"
 
 
 def _splits(arrays: Arrays) -> dict[str, Split]:
@@ -90,15 +121,39 @@ def _split(arrays: Arrays, key: str, labels: str, split: str) -> Split:
     y = arrays[labels]
     if x.ndim != 2 or x.dtype.kind != "f":
         raise ImportRefusedError(f"{key} must be floating [n, d], got {x.dtype} {list(x.shape)}.")
-    if y.shape != x.shape[:1] or (y.dtype.kind not in "iu" and not np.all(y == y.astype(int))):
+    if 0 in x.shape:
+        raise ImportRefusedError(
+            f"{key} is empty ({list(x.shape)}); leave the split out, or fill it."
+        )
+    if y.shape != x.shape[:1] or not _whole(y):
         raise ImportRefusedError(
             f"{labels} must be {len(x)} whole numbers, got {y.dtype} {list(y.shape)}."
         )
-    ids = arrays.get("ids" if split == POOL else f"{split}_ids")
-    named = tuple(str(i) for i in ids) if ids is not None else _numbered(split, len(x))
+    key_of_ids = "ids" if split == POOL else f"{split}_ids"
+    named = _numbered(split, len(x))
+    if key_of_ids in arrays:
+        named = _strings(key_of_ids, arrays[key_of_ids], "SUiu")
     if len(named) != len(x):
         raise ImportRefusedError(f"{len(named)} ids for the {len(x)} rows of {key}.")
     return Split(x, y.astype(np.int64), named)
+
+
+def _whole(y: NDArray[Any]) -> bool:
+    if y.dtype.kind == "f":
+        return bool(np.isfinite(y).all() and (y == np.round(y)).all())
+    return y.dtype.kind in "iu"
+
+
+def _strings(key: str, array: NDArray[Any], kinds: str = "SU") -> tuple[str, ...]:
+    """A list of text, which some keep as bytes. Raises `ImportRefusedError` for anything else."""
+    if array.ndim != 1 or array.dtype.kind not in kinds:
+        raise ImportRefusedError(
+            f"{key} must be a list of text, got {array.dtype} {list(array.shape)}."
+        )
+    try:
+        return tuple(i.decode() if isinstance(i, bytes) else str(i) for i in array.tolist())
+    except UnicodeDecodeError:
+        raise ImportRefusedError(f"{key} holds text that is not UTF-8; write it anew.") from None
 
 
 def _numbered(split: str, rows: int) -> tuple[str, ...]:
@@ -108,7 +163,9 @@ def _numbered(split: str, rows: int) -> tuple[str, ...]:
 def _classnames(arrays: Arrays, splits: Mapping[str, Split]) -> tuple[str, ...]:
     if "classnames" not in arrays:
         raise ImportRefusedError("no classnames among the arrays; add them as an array of text.")
-    found = tuple(str(name) for name in arrays["classnames"])
+    found = _strings("classnames", arrays["classnames"])
+    if not all(name.strip() for name in found):
+        raise ImportRefusedError("classnames holds a name without letters; every class needs one.")
     for split, (_, labels, _) in splits.items():
         if labels.min() < 0 or labels.max() >= len(found):
             raise ImportRefusedError(
@@ -135,6 +192,8 @@ def _text(
             f"text_features must be floating [classes, prompts, d] with {classes} classes, got "
             f"{text.dtype} {list(text.shape)}."
         )
+    if 0 in text.shape:
+        raise ImportRefusedError(f"text_features is empty ({list(text.shape)}); fill it.")
     if text.shape[0] == text.shape[1] and (prompts is None or prompts.ndim == 1):
         raise ImportRefusedError(
             "text_features has as many prompts as classes, so its axes cannot be told apart; "
@@ -144,6 +203,9 @@ def _text(
         text = text.transpose(1, 0, 2)
     lines = _prompts(prompts, classnames, text.shape[1])
     kept = [[i for i, line in enumerate(mine) if line] for mine in lines]
+    for name, mine in zip(classnames, kept, strict=True):
+        if not mine:
+            raise ImportRefusedError(f"class {name!r} has no prompt that is not empty.")
     return (
         [text[c][rows] for c, rows in enumerate(kept)],
         [[lines[c][i] for i in rows] for c, rows in enumerate(kept)],
@@ -155,10 +217,10 @@ def _prompts(
 ) -> list[list[str]]:
     if prompts is None:
         return [[f"{UNKNOWN} prompt {i}" for i in range(count)] for _ in classnames]
-    if prompts.ndim == 2 and prompts.shape == (len(classnames), count):
-        return [[str(p) for p in mine] for mine in prompts]
-    if prompts.ndim == 1 and len(prompts) == count:
-        spelt = [str(p) if "{}" in str(p) else f"{p} {{}}" for p in prompts]
+    if prompts.shape == (len(classnames), count):
+        return [list(_strings("prompts", mine)) for mine in prompts]
+    if prompts.shape == (count,):
+        spelt = [p if "{}" in p else f"{p} {{}}" for p in _strings("prompts", prompts)]
         return [[p.replace("{}", name.replace("_", " ")) for p in spelt] for name in classnames]
     raise ImportRefusedError(
         f"prompts {list(prompts.shape)} fit neither [{count}] nor [{len(classnames)}, {count}]."
@@ -172,19 +234,9 @@ def _check_split(name: str, split: Split, found: Checked) -> None:
             f"{name} features are {x.shape[1]} wide and text features {found.width}; both must "
             "come from the same backbone."
         )
-    bad = np.flatnonzero(~np.isfinite(_half(x)).all(1))
-    if len(bad):
-        raise ImportRefusedError(
-            f"{name}: {len(bad)} rows are not finite in half precision, the first is row "
-            f"{bad[0]}; mend or remove them."
-        )
+    rows.check(name, x)
     if name in ("train", POOL):
         counts = np.bincount(labels, minlength=len(found.classnames))
         if not counts.all():
             empty = found.classnames[int(counts.argmin())]
             raise ImportRefusedError(f"class {empty!r} has no row in {name}.")
-
-
-def _half(x: NDArray[Any]) -> NDArray[np.float16]:
-    with np.errstate(over="ignore"):
-        return x.astype(np.float16)

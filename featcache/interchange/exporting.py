@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.interchange.files import save
+from featcache.interchange.rows import compact
 from featcache.store.entry import POOL, Entry
 
 
@@ -24,10 +25,11 @@ def export_features(entry: Entry, path: Path) -> Path:
         images = entry.images(split)
         prefix = "" if split == POOL else f"{split}_"
         key = "image_features" if split == POOL else f"{split}_features"
-        arrays[key] = images.embedding[images.valid].astype(np.float16)
+        arrays[key] = compact(images.embedding[images.valid])
         arrays[f"{prefix}labels"] = images.label[images.valid]
         named[f"{prefix}ids"] = [i for i, ok in zip(images.id, images.valid, strict=True) if ok]
-    arrays["text_features"] = text.embedding.astype(np.float16)  # [c, p, d]
+    flat = text.embedding.reshape(-1, text.embedding.shape[-1])
+    arrays["text_features"] = compact(flat).reshape(text.embedding.shape)  # [c, p, d]
     widest = text.mask.shape[1]
     named["prompts"] = [list(p) + [""] * (widest - len(p)) for p in text.prompts]
     save(path, arrays, named)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from featcache.catalogue import load as load_module
 from featcache.catalogue import modules
-from featcache.errors import ImportRefusedError
+from featcache.errors import CacheError, ImportRefusedError
 from featcache.interchange import formats
+from featcache.store.files import beside, sync
 
 
 class Format(Protocol):
@@ -55,7 +56,17 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:
-    """Write arrays and text to a file. Raises `ImportRefusedError` for another suffix."""
+    """Write arrays and text to a file in one step: all of it is there, or what was there before.
+
+    Raises `ImportRefusedError` for another suffix, `CacheError` where the disk refuses.
+    """
     if path.suffix not in by_suffix():
         raise ImportRefusedError(f"{path}: give a name that ends in {' or '.join(by_suffix())}.")
-    by_suffix()[path.suffix].save(path, arrays, named)
+    try:
+        with beside(path) as draft:
+            by_suffix()[path.suffix].save(draft, arrays, named)
+            sync(draft)
+    except NotADirectoryError:
+        raise CacheError(
+            f"cannot write {path}: a folder on the way is a file; choose another place."
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -11,49 +12,93 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featcache.backbones.names import parse
+from featcache.backbones.names import BackboneName, parse
 from featcache.errors import ImportRefusedError
-from featcache.interchange.arrays import UNKNOWN, Checked, Split, check
+from featcache.interchange.arrays import UNKNOWN, Checked, Split, check, logit_scale
 from featcache.interchange.files import load
+from featcache.interchange.rows import compact
+from featcache.interchange.widths import width
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, open_entry, reload
 from featcache.store.files import sha256
-from featcache.store.writing import NewShard, image_arrays, put, put_text
+from featcache.store.shard import strings
+from featcache.store.writing import NewShard, amend, image_arrays, put, text_name, write
 
-CLIP_LOGIT_SCALE = 100.0
 SHARD_ROWS = 65536
+BANK = "imported"
+LONGEST_NAME = 100  # bytes; every file system takes so many
 
 
 def import_features(
-    files: Sequence[Path], dataset: str, backbone: str, cache: FeatureCache
+    files: Sequence[Path],
+    dataset: str,
+    backbone: str,
+    cache: FeatureCache,
+    logit_scale: float | None = None,
 ) -> Entry:
     """Take the arrays of one or several files into a cache entry like any other.
 
-    Raises `ImportRefusedError` where arrays are missing, disagree in width or length, hold labels
-    out of range, or values that are not finite.
+    `logit_scale` goes before what the files say. Raises `ImportRefusedError` where arrays are
+    missing, disagree in width or length, hold labels out of range, or numbers that no adapter can
+    use; where they are not of the backbone's width, and for a name that is no folder's.
     """
+    _check_name(dataset)
     arrays = _load(files)
     found = check(arrays)
     name = parse(backbone, None)
-    digests = {path: sha256(path) for path in files}
-    digest = hashlib.sha256("".join(digests.values()).encode()).hexdigest()
+    _check_width(name, found)
+    digests = [(path, sha256(path)) for path in files]
+    digest = hashlib.sha256("".join(each for _, each in digests).encode()).hexdigest()
+    kept = {split: compact(rows.features) for split, rows in found.splits.items()}
+    text = compact(np.concatenate(found.text))
     header = {
         "dataset": _dataset(dataset, digest, found),
-        "backbone": _backbone(name.canonical, arrays, found),
+        "backbone": _backbone(name.canonical, arrays, found, logit_scale),
         "normalised": _normalised(found.splits),
         "ids": "known" if any(key.endswith("ids") for key in arrays) else "none",
         "source": "imported",
-        "files": {path.name: digest for path, digest in digests.items()},
+        "files": _by_name(digests),
+        "stored_as": {
+            **{split: str(x.dtype) for split, x in kept.items()},
+            "text": str(text.dtype),
+        },
         "versions": {"featcache": version("featcache")},
         "shard_rows": SHARD_ROWS,
         "asked": list(found.splits),
     }
+    if logit_scale is not None:  # it changes scores, and an entry never changes
+        digest = hashlib.sha256(f"{digest} {logit_scale!r}".encode()).hexdigest()
     entry = open_entry(cache.root / dataset / name.slug / digest[:12], header)
     for split, rows in found.splits.items():
-        for shard in _shards(split, rows):
+        for shard in _shards(split, rows, kept[split]):
             put(entry, [shard])
-    put_text(entry, "imported", np.concatenate(found.text), found.prompts)
+    _put_text(entry, text, found.prompts)
     return reload(entry)
+
+
+def _check_name(dataset: str) -> None:
+    """Raise `ImportRefusedError` for a name that cannot be one folder below the cache."""
+    fits = re.fullmatch(r"[^\s./\\:][^/\\:\x00-\x1f\x7f]*", dataset) and dataset == dataset.strip()
+    if not fits or len(dataset.encode()) > LONGEST_NAME:
+        raise ImportRefusedError(
+            f"{dataset!r} cannot be a data set's name; give letters, digits, - and _, at most "
+            f"{LONGEST_NAME} of them, as it becomes a folder of the cache."
+        )
+
+
+def _check_width(name: BackboneName, found: Checked) -> None:
+    known = width(name)
+    if known is not None and known != found.width:
+        raise ImportRefusedError(
+            f"the features are {found.width} wide and {name.canonical} gives {known}; name the "
+            "backbone that they were encoded with."
+        )
+
+
+def _by_name(digests: Sequence[tuple[Path, str]]) -> dict[str, str]:
+    """Digests by the names of their files, by the paths where several have one name."""
+    names = [path.name for path, _ in digests]
+    return {p.name if names.count(p.name) == 1 else str(p): digest for p, digest in digests}
 
 
 def _load(files: Sequence[Path]) -> dict[str, NDArray[Any]]:
@@ -76,13 +121,16 @@ def _dataset(name: str, digest: str, found: Checked) -> dict[str, Any]:
     }
 
 
-def _backbone(name: str, arrays: Mapping[str, NDArray[Any]], found: Checked) -> dict[str, Any]:
+def _backbone(
+    name: str, arrays: Mapping[str, NDArray[Any]], found: Checked, given: float | None
+) -> dict[str, Any]:
+    scale, source = logit_scale(arrays, given)
     return {
         "name": name,
         "fingerprint": UNKNOWN,
         "width": found.width,
-        "logit_scale": float(arrays.get("logit_scale", CLIP_LOGIT_SCALE)),
-        "logit_scale_from": "file" if "logit_scale" in arrays else "assumed, CLIP's 100",
+        "logit_scale": scale,
+        "logit_scale_from": source,
         "activation": UNKNOWN,
         "precision": UNKNOWN,
         "preprocess": UNKNOWN,
@@ -95,13 +143,25 @@ def _normalised(splits: Mapping[str, Split]) -> bool:
     return bool(np.abs(norms - 1).max() < 5e-3)
 
 
-def _shards(name: str, split: Split) -> Iterator[NewShard]:
-    x, labels, ids = split
+def _shards(name: str, split: Split, x: NDArray[Any]) -> Iterator[NewShard]:
+    _, labels, ids = split
     for start in range(0, len(x), SHARD_ROWS):
         stop = min(start + SHARD_ROWS, len(x))
         record = {"kind": "images", "split": name, "start": start, "stop": stop, "bad": 0}
         rows, n = slice(start, stop), stop - start
-        arrays = image_arrays(
-            x[rows].astype(np.float16), labels[rows], ids[rows], np.ones(n, bool), [""] * n
-        )
+        arrays = image_arrays(x[rows], labels[rows], ids[rows], np.ones(n, bool), [""] * n)
         yield NewShard(f"images-{name}-{start // SHARD_ROWS:05d}.h5", record, arrays)
+
+
+def _put_text(entry: Entry, embedding: NDArray[Any], prompts: Sequence[Sequence[str]]) -> None:
+    """Write the prompt bank as `featcache.store.writing.put_text` does, in the precision given."""
+    arrays = {
+        "class": np.array([c for c, mine in enumerate(prompts) for _ in mine], np.int64),
+        "embedding": embedding,
+        "prompt": strings([prompt for mine in prompts for prompt in mine]),
+    }
+    name = text_name(BANK, prompts)
+    records = write(entry, [NewShard(name, {"kind": "text", "bank": BANK}, arrays)])
+    with amend(entry) as listed:
+        listed["shards"] |= records
+        listed["texts"] |= {BANK: name}

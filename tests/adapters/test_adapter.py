@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import adapters
-from adapters import adapter
+from adapters import adapter, card
 from adapters.compose import get
 from adapters.registry import names
 from featcache.errors import CacheError, MethodError
@@ -97,7 +97,7 @@ def test_only_features_of_pictures_are_asked_for_again(tmp_path: Path) -> None:
 def test_a_card_is_readable_and_says_what_is_missing(tmp_path: Path) -> None:
     folder = adapters.fit(make_entry(tmp_path), "ncm", shots=1).adapter.save(tmp_path / "a")
     card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
-    assert (card["format"], card["method"]) == (2, "ncm")
+    assert (card["format"], card["method"]) == (3, "ncm")
     assert card["classnames"] == ["cat", "dog", "emu"]
     (folder / "adapter.safetensors").unlink()
     with pytest.raises(CacheError, match=r"\(adapter\.safetensors is missing\)"):
@@ -107,7 +107,7 @@ def test_a_card_is_readable_and_says_what_is_missing(tmp_path: Path) -> None:
 def test_tensors_that_share_memory_are_kept_apart(tmp_path: Path) -> None:
     fitted = adapters.fit(make_entry(tmp_path), "zero-shot", shots=1).adapter
     both = torch.arange(6.0).reshape(2, 3)
-    kept = replace(fitted, state={"a": both, "b": both, "turned": both.T})
+    kept = replace(fitted, about={}, state={"a": both, "b": both, "turned": both.T})
     state = adapters.load(kept.save(str(tmp_path / "deep" / "er"))).state
     assert {name: value.tolist() for name, value in state.items()} == {
         "a": both.tolist(), "b": both.tolist(), "turned": both.T.tolist(),
@@ -116,3 +116,119 @@ def test_tensors_that_share_memory_are_kept_apart(tmp_path: Path) -> None:
 
 def test_it_stays_as_it_was_made() -> None:
     assert frozen.thawed(adapter) == []
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return adapters.fit(make_entry(tmp_path), "gda", shots=1).adapter.save(tmp_path / "saved")
+
+
+def test_no_bit_of_a_card_or_a_state_changes_unseen(saved: Path) -> None:
+    """Every bit of the card, and every 13th of the state."""
+    state, text = (
+        (saved / "adapter.safetensors").read_bytes(),
+        (saved / "adapter.json").read_bytes(),
+    )
+    assert card.read(text, state)["method"] == "gda"
+    for bit in range(8 * len(text)):
+        with pytest.raises(ValueError, match=r"\w"):
+            card.read(_flipped(text, bit), state)
+    for bit in range(0, 8 * len(state), 13):
+        with pytest.raises(ValueError, match="as their sum says"):
+            card.read(text, _flipped(state, bit))
+
+
+def _flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def _as_before(folder: Path, **changes: object) -> None:
+    """The card of format 2, which has no sum, with some changes; None takes a key away."""
+    held = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
+    held = {k: v for k, v in {**held, "format": 2, "sum": None, **changes}.items() if v is not None}
+    (folder / "adapter.json").write_text(json.dumps(held), encoding="utf-8")
+
+
+def test_an_adapter_of_before_has_no_sum_and_opens(saved: Path) -> None:
+    whole = adapters.load(saved)
+    _as_before(saved)
+    again = adapters.load(saved)
+    assert (again.config, again.classnames, again.about) == (
+        whole.config, whole.classnames, whole.about,
+    )  # fmt: skip
+
+
+HOSTILE: dict[str, dict[str, object]] = {
+    "says no method": {"method": None},
+    "says no config": {"config": None},
+    "says no classnames": {"classnames": None},
+    "says no about": {"about": None},
+    "method in adapter.json is 3": {"method": 3},
+    "unknown method 'gdda'": {"method": "gdda"},
+    "its state does not fit tip-adapter": {"method": "tip-adapter", "config": {}},
+    "unknown setting of gda 'beta'": {"config": {"beta": 1}},
+    "gda: alpha = 'x'": {"config": {"alpha": "x"}},
+    "it scores 3 classes and names 2": {"classnames": ["cat", "dog"]},
+    "classnames in adapter.json is no list": {"classnames": ["cat", 3, None]},
+    "classnames in adapter.json is 'cat'": {"classnames": "cat"},
+    "about in adapter.json is \\[\\]": {"about": []},
+    "shots in adapter.json is 'four'": {"about": {"shots": "four"}},
+    "seed in adapter.json is True": {"about": {"seed": True}},
+    "entry in adapter.json is \\['x'\\]": {"about": {"entry": ["x"]}},
+    "this version reads 3": {"format": 99},
+    "has format '3'": {"format": "3"},
+    "has no sum": {"format": 3},
+}
+
+
+@pytest.mark.parametrize("told", HOSTILE)
+def test_what_a_stranger_wrote_is_one_sentence(saved: Path, told: str) -> None:
+    _as_before(saved, **HOSTILE[told])
+    with pytest.raises(CacheError, match=rf"^the adapter in .* is damaged \(.*{told}.*\); fit it"):
+        adapters.load(saved)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "", "[" * 100_000, '{"format": 2}'])
+def test_a_card_that_is_none(saved: Path, text: str) -> None:
+    (saved / "adapter.json").write_text(text)
+    with pytest.raises(CacheError, match="is damaged"):
+        adapters.load(saved)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_state_that_is_not_finite_is_neither_saved_nor_opened(saved: Path, value: float) -> None:
+    from safetensors.torch import save_file
+
+    whole = adapters.load(saved)
+    name = next(name for name, tensor in whole.state.items() if tensor.is_floating_point())
+    state = {key: tensor.clone() for key, tensor in whole.state.items()}
+    state[name].view(-1)[-1:] = value
+    with pytest.raises(CacheError, match=f"gda learned {name}, which is not finite"):
+        replace(whole, state=state).save(saved / "in")
+    assert not (saved / "in").exists()
+    save_file(state, saved / "adapter.safetensors")
+    _as_before(saved)
+    with pytest.raises(CacheError, match=f"{name} holds values that are not finite"):
+        adapters.load(saved)
+
+
+def test_a_state_of_another_shape_is_one_sentence(saved: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(
+        {k: t[..., :1].clone() for k, t in adapters.load(saved).state.items() if t.ndim},
+        saved / "adapter.safetensors",
+    )
+    _as_before(saved)
+    with pytest.raises(CacheError, match="its state does not fit gda"):
+        adapters.load(saved)
+
+
+def test_what_cannot_be_written_leaves_what_was_there(saved: Path) -> None:
+    whole, before = adapters.load(saved), (saved / "adapter.json").read_bytes()
+    with pytest.raises(CacheError, match="cannot write"):
+        whole.save(saved / "adapter.json" / "in")
+    assert (saved / "adapter.json").read_bytes() == before
+    assert sorted(path.name for path in saved.iterdir()) == ["adapter.json", "adapter.safetensors"]

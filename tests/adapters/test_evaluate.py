@@ -100,3 +100,19 @@ def test_a_spread_in_words() -> None:
 
 def test_a_spread_stays_as_it_was_made() -> None:
     assert frozen.thawed(evaluate) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@given(some.integers(0, 99))
+def test_scores_that_are_not_finite_hit_nothing(value: float, seed: int) -> None:
+    """Wherever one stands that is best, and whatever the label."""
+    g = torch.Generator().manual_seed(seed)
+    logits = torch.randn(12, 3, generator=g)
+    labels = torch.randint(3, (12,), generator=g)
+    right = hits(logits, labels)
+    lost = int((logits[:5].argmax(1) == labels[:5]).sum())
+    if value < 0:  # all of them, for one alone is merely never best
+        logits[:5] = value
+    else:
+        logits[torch.arange(5), torch.randint(3, (5,), generator=g)] = value
+    assert hits(logits, labels) == right - lost

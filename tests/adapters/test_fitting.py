@@ -23,7 +23,7 @@ from adapters.fitting import ADDED_BY, draw_for, fit, run, score
 from adapters.registry import names
 from adapters.results import COLUMNS
 from adapters.run_identity import code_version, run_id
-from featcache.errors import ConfigError, EpisodeError, MethodError, UnknownNameError
+from featcache.errors import CacheError, ConfigError, EpisodeError, MethodError, UnknownNameError
 from featcache.store.entry import Entry
 from tests import frozen
 from tests.enriched import enriched
@@ -87,7 +87,7 @@ def test_the_adapter_knows_where_it_comes_from(entry: Entry) -> None:
     about = outcome.adapter.about
     assert about["support"] == list(draw(entry, 3, 1).episode.support.ids)
     assert (about["width"], about["logit_scale"]) == (8, entry.logit_scale)
-    beside = {"support", "width", "logit_scale"}
+    beside = {"data", "support", "width", "logit_scale"}
     assert {key: outcome.row[key] for key in about if key not in beside} == {
         key: value for key, value in about.items() if key not in beside
     }
@@ -212,3 +212,39 @@ def test_every_need_has_an_option_that_fills_it() -> None:
 
 def test_outcomes_stay_as_they_were() -> None:
     assert frozen.thawed(fitting) == []
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_scores_that_are_not_finite_are_no_accuracy(entry: Entry, value: float) -> None:
+    def wild(episode: Episode, config: Any, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        state = get("zero-shot").fit(episode, config, generator)
+        return {**state, "logit_scale": torch.tensor(value)}
+
+    with pytest.raises(MethodError) as refusal:
+        run(entry, Experiment("zero-shot", 2), fit=wild)
+    assert str(refusal.value).startswith(
+        "zero-shot gives scores that are not finite to 21 of 21 pictures of animals, so it has no "
+    )
+
+
+def test_an_adapter_is_scored_on_what_it_was_fitted_on_alone(entry: Entry) -> None:
+    fitted = run(entry, Experiment("gda", 3, 2)).adapter
+    assert fitted.about["data"] == entry.manifest["dataset"]["fingerprint"]
+    changes = {
+        "the classes cat, dog, gnu, and .* has cat, dog, emu;": replace(
+            fitted, classnames=("cat", "dog", "gnu")
+        ),
+        "weights with the fingerprint abc, and .* has unknown": _about(fitted, fingerprint="abc"),
+        "data with the fingerprint abc, and ": _about(fitted, data="abc"),
+        "the pictures x, and .*train/": _about(fitted, support=["x"]),
+        "does not say its seed": replace(
+            fitted, about={k: v for k, v in fitted.about.items() if k != "seed"}
+        ),
+    }
+    for told, changed in changes.items():
+        with pytest.raises(CacheError, match=told):
+            score(changed, entry)
+
+
+def _about(adapter: adapters.Adapter, **changes: Any) -> adapters.Adapter:
+    return replace(adapter, about={**adapter.about, **changes})

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,7 @@ def test_both_targets_of_a_run_in_several_files_are_there_once(tmp_path: Path) -
     one, two, none = (tmp_path / f"{name}.sqlite" for name in ("one", "two", "none"))
     Results(one).add(*HALVES)
     Results(two).add_all([*HALVES, {**FAILED, "run": "b"}])
+    none.touch()
     assert Results(none).frame().empty
     found = read([none, one, two])
     assert found[["run", "target"]].values.tolist() == [
@@ -286,3 +288,68 @@ def test_both_targets_of_a_run_in_several_files_are_there_once(tmp_path: Path) -
     assert read([two], ["status=failed"])["run"].tolist() == ["b"]
     assert read([none]).empty
     assert list(read([none])) == ["run", *COLUMNS]
+
+
+def test_reading_makes_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "results.sqlite"
+    assert Results(path).done(["x"]) == set()
+    assert list(Results(path).frame()) == ["run", *COLUMNS]
+    Results(path).check_writable()
+    assert not path.parent.exists()
+    Results(path).add(ROW)
+    before = path.read_bytes()
+    assert len(Results(path).frame()) == 1
+    Results(path).check_writable()
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == ["results.sqlite"]
+
+
+def test_a_file_of_before_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE runs (run PRIMARY KEY, dataset, accuracy, new_accuracy)")
+        connection.execute("INSERT INTO runs VALUES ('a', 'pets', 80, 60)")
+    connection.close()
+    before = path.read_bytes()
+    assert Results(path).frame()["target"].tolist() == ["base", "new"]
+    assert Results(path).done(["a"]) == {"a"}
+    assert path.read_bytes() == before
+
+
+FOREIGN = {
+    "cookies, moz": "CREATE TABLE moz (a); CREATE TABLE cookies (b)",
+    "runs": "CREATE TABLE runs (run_uuid, name)",  # of MLflow
+    "v": "CREATE VIEW v AS SELECT 1",
+}
+
+
+@pytest.mark.parametrize("names", FOREIGN)
+def test_a_file_of_another_program_is_left_alone(tmp_path: Path, names: str) -> None:
+    path = tmp_path / "theirs.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FOREIGN[names])
+    before = path.read_bytes()
+    results = Results(path)
+    uses = [results.frame, lambda: results.add(ROW), results.check_writable, lambda: read([path])]
+    for use in uses:
+        with pytest.raises(CacheError) as error:
+            use()
+        assert str(error.value) == (
+            f"{path} is no results file but another program's (it holds {names}); name another "
+            "with --results."
+        )
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["theirs.sqlite"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 99])
+def test_what_is_no_database(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "results.sqlite"
+    path.write_bytes(content)
+    if not content:  # what SQLite makes of a file before anything is in it
+        assert Results(path).frame().empty
+        return
+    for use in (Results(path).frame, Results(path).check_writable):
+        with pytest.raises(CacheError, match=r"cannot be used: .*; mend that, or name another"):
+            use()
+    assert path.read_bytes() == content

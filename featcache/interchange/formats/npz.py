@@ -24,4 +24,5 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, lis
     for key, array in whole.items():
         if array.dtype.hasobject:  # which NumPy would pickle; before 2.3 it cannot be told not to
             raise ValueError(f"{key} holds objects, which only a pickle could keep.")
-    np.savez(path, **whole)  # type: ignore[arg-type]  # no array is called allow_pickle
+    with path.open("wb") as file:  # of a path NumPy would make one with its own suffix
+        np.savez(file, **whole)  # type: ignore[arg-type]  # no array is called allow_pickle

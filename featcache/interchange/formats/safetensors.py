@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as save_bytes
 
 SUFFIXES = (".safetensors",)
 TEXT = "featcache"  # the only entry of the metadata, as the library writes several in any order
@@ -25,7 +25,8 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:
     """Write arrays, and text as metadata; equal content gives equal bytes."""
-    save_file(dict(arrays), path, {TEXT: json.dumps(dict(named))})
+    # Its own writing to files has errors of its own where the disk refuses.
+    path.write_bytes(save_bytes(dict(arrays), {TEXT: json.dumps(dict(named))}))
 
 
 def _texts(metadata: Mapping[str, str]) -> dict[str, list[Any]]:

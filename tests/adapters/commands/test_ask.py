@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
 
+from adapters.commands import ask
 from tests.typed import Type
 
 
@@ -108,3 +111,70 @@ def test_one_target_is_scored_without_a_name(filled: Type) -> None:
     assert (score["method"], score["shots"]) == ("gda", 2)
     lines = filled("adapters evaluate", fitted["adapter"]).out.splitlines()
     assert lines[0] == f"{score['accuracy']:.2f} % of 21 test pictures of {fitted['entry']}"
+
+
+@pytest.fixture
+def fitted(type_in: Type, pictures: Path, tiny_folder: Path) -> str:
+    encode = f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder}"
+    assert type_in(encode).status == 0
+    return str(type_in("adapters fit --method gda --shots 2 --policy none --json").json["adapter"])
+
+
+def test_good_pictures_are_told_and_bad_ones_named(
+    type_in: Type, pictures: Path, fitted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "BATCH", 5)  # bad ones in some batches, none in others
+    folder = pictures / "red"
+    whole = type_in("adapters predict --json --top 1", fitted, str(folder)).json
+    assert [Path(each["image"]).name for each in whole] == [f"{i}.png" for i in range(8)]
+    (folder / "1.png").write_bytes(b"no picture")
+    (folder / "6.png").unlink()
+    Path("list.txt").write_text(f"{folder / '6.png'}\n")
+    words = ("adapters predict --json --top 1 --list list.txt", fitted, str(folder))
+    answer = type_in(*words)
+    assert answer.status == 1
+    kept = [each for i, each in enumerate(whole) if i not in (1, 6)]
+    assert [(e["image"], e["classes"]) for e in answer.json] == [
+        (e["image"], e["classes"]) for e in kept
+    ]
+    for ours, theirs in zip(answer.json, kept, strict=True):
+        assert ours["scores"] == pytest.approx(theirs["scores"], abs=1e-4)
+    assert answer.err.splitlines()[-1] == (
+        "error: 2 of 8 pictures could not be classified (named above)."
+    )
+    named = answer.err.splitlines()[-3:-1]
+    assert named[0].startswith(f"{folder / '1.png'}: ")
+    assert named[1] == f"{folder / '6.png'}: does not exist or is no file."
+
+
+def test_forms_of_an_answer(type_in: Type, pictures: Path, fitted: str) -> None:
+    words = (fitted, f"{pictures}/*/0.png")
+    document = type_in("adapters predict --format json", *words).json
+    assert document == type_in("adapters predict --json", *words).json
+    assert [len(each["classes"]) for each in document] == [2, 2]
+    rows = list(csv.DictReader(io.StringIO(type_in("adapters predict --format csv", *words).out)))
+    assert [
+        (row["image"], row["rank"], row["class"], float(row["probability"])) for row in rows
+    ] == [
+        (each["image"], str(rank), name, pytest.approx(score, abs=1e-6))
+        for each in document
+        for rank, (name, score) in enumerate(zip(each["classes"], each["scores"], strict=True), 1)
+    ]
+    heads, _, *lines = type_in("adapters predict --format table", *words).out.splitlines()
+    assert heads.split() == ["image", "rank", "class", "probability"]
+    assert len(lines) == 4
+    text = type_in("adapters predict", *words).out.splitlines()
+    assert [line.partition(": ")[0] for line in text] == [each["image"] for each in document]
+    wrong = type_in("adapters predict --format xml", *words)
+    assert wrong.err == "error: --format takes text or table or csv or json, got 'xml'.\n"
+    assert type_in("adapters predict", fitted).err.startswith("error: no pictures are given; ")
+
+
+def test_a_transductive_adapter_sees_all_pictures_at_once(
+    type_in: Type, pictures: Path, fitted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = "adapters fit --method transclip --shots 2 --policy none --json"
+    words = ("adapters predict --json", type_in(fit).json["adapter"], str(pictures))
+    whole = type_in(*words).json
+    monkeypatch.setattr(ask, "BATCH", 3)
+    assert type_in(*words).json == whole

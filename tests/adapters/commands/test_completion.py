@@ -128,7 +128,7 @@ def test_what_is_cached_comes_from_the_cache_that_is_given(cache: Path, tmp_path
     assert complete(completion.dataset, "b", cache=cache) == ["beasts"]
     assert complete(completion.datasets, "beasts,", cache=cache) == ["beasts,animals"]
     [backbone] = complete(completion.backbone, cache=cache)
-    assert backbone.startswith("ViT-B-32")
+    assert backbone.startswith("hf-hub:made")
     assert complete(completion.backbones, f"{backbone},", cache=cache) == []
     assert complete(completion.banks, cache=cache) == ["imported"]
     assert complete(completion.dataset, cache=tmp_path) == []

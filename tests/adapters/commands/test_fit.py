@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,10 @@ def test_the_same_command_gives_the_same_adapter(filled: Type) -> None:
 
 
 def test_an_imported_backbone_is_taken_by_any_spelling(filled: Type) -> None:
-    assert filled("adapters fit --method zero-shot --backbone rn50 --shots 1").status == 0
+    assert (
+        filled("adapters fit --method zero-shot --backbone HF-hub:Made-Narrow --shots 1").status
+        == 0
+    )
 
 
 def test_an_empty_cache_says_how_to_fill_it(type_in: Type) -> None:
@@ -56,7 +60,7 @@ def test_base_to_new_says_a_line_a_half_and_their_harmonic_mean(filled: Type) ->
     assert lines[0].startswith(f"{base:.2f} % of 14 test pictures of the base classes, fitted in ")
     assert lines[1] == f"{new:.2f} % of 7 test pictures of the new classes"
     assert lines[2] == f"{found['harmonic_mean']:.2f} % harmonic mean"
-    assert lines[3].startswith("zero-shot on animals, RN50")
+    assert lines[3].startswith("zero-shot on animals, hf-hub:made/narrow")
     rows = filled("adapters results --json").json
     assert [row["target"] for row in rows] == ["base", "new"]
     assert [row["accuracy"] for row in rows] == [pytest.approx(base), pytest.approx(new)]
@@ -101,3 +105,18 @@ def test_words_reach_the_experiment(filled: Type) -> None:
     refused = filled(line, "gda", "--task", "base-to-new")
     assert (refused.status, refused.out) == (1, "")
     assert refused.err.startswith("error: gda has parameters for the classes")
+
+
+def test_an_adapter_that_cannot_be_saved_fails_and_its_row_stays(filled: Type) -> None:
+    line = "adapters fit --method gda --shots 2"
+    folder = Path(filled(line, "--json").json["adapter"])
+    shutil.rmtree(folder)
+    Path("runs/results.sqlite").unlink()
+    folder.write_text("in the way")
+    answer = filled(line)
+    assert answer.status == 1
+    assert answer.err.startswith(f"error: cannot write {folder}/adapter.safetensors: ")
+    assert answer.err.endswith("is kept in runs/results.sqlite.\n")
+    assert " % of 21 test pictures" in answer.out
+    assert "saved in" not in answer.out
+    assert [row["status"] for row in filled("adapters results --json").json] == ["done"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import cli
 from tests.typed import Type
@@ -74,3 +75,15 @@ def test_ctrl_c_ends_a_sweep_and_keeps_its_rows(filled: Type, tmp_path: Path) ->
     frame = results.frame()
     assert 5 <= len(frame) < 800
     assert set(frame["status"]) == {"done"}
+
+
+def test_scores_that_are_not_finite_are_a_failed_row(
+    filled: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nan = torch.full((21, 3), torch.nan)
+    monkeypatch.setattr("adapters.adapter.Adapter.logits", lambda self, x: nan)
+    answer = filled("adapters sweep --method zero-shot --shots 1 --jobs 1")
+    assert answer.status == 1
+    [row] = filled("adapters results --json").json
+    assert (row["status"], row["accuracy"]) == ("failed", None)
+    assert "not finite to 21 of 21 pictures of animals" in row["reason"]

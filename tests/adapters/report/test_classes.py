@@ -51,7 +51,7 @@ def test_the_chapter_says_which_run_it_is(done: pandas.DataFrame, cache: Feature
     own, text = f"{last['accuracy']:.2f}", json.loads(last["settings"])["alpha"]
     assert chapter.title == "Class by class"
     assert chapter.text == (
-        f"tip-adapter, alpha={text} on animals, ViT-B-32-quickgelu:openai, 4 shots, seed 2, policy "
+        f"tip-adapter, alpha={text} on animals, hf-hub:made/narrow, 4 shots, seed 2, policy "
         f"{last['policy']} (run {last['run']}): fitted again, {own} % (its row says {own} %)."
     )
     assert [figure.name for figure in chapter.figures] == ["class-gains", "confusion"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sweeping.grid import Grid
-from adapters.sweeping.words import WORDS, axes, listed, named, read, typed
+from adapters.sweeping.words import WORDS, axes, listed, named, names, numbers, read, typed
 from featcache.errors import ConfigError, FeatcacheError, UnknownNameError
 
 
@@ -33,6 +33,16 @@ def test_values_as_typed() -> None:
         ("method: [fma", "cannot be read"),
         ("set: [fma.blocks]", "`set`"),
         ("grids: fma", "`grids`"),
+        ("shots: 1\nseed: 2\nshots: 4", "'shots' stands twice in the block at line 1"),
+        (
+            "set:\n  fma.blocks: 2\n  fma.blocks: 3",
+            "'fma.blocks' stands twice in the block at line 2",
+        ),
+        ("grids:\n- seed: 1\n- seed: 1\n  seed: 2", "'seed' stands twice in the block at line 3"),
+        ("[a]: b", "cannot be read"),
+        ("{" * 5000, "cannot be read"),
+        ("3", "word"),
+        ("", "word"),
         ("method: !!python/object:os.system fma", "cannot be read"),
     ],
 )
@@ -93,3 +103,25 @@ def test_a_name_is_one_of_those_known() -> None:
     assert named("task", "few-shot", iter(["few-shot", "other"])) == "few-shot"
     with pytest.raises(UnknownNameError, match="unknown task 'few'; known are: few-shot"):
         named("task", "few", iter(["few-shot"]))
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [["a"]], 1.5, True, "", b"a"])
+def test_a_word_that_names_takes_names(value: object) -> None:
+    with pytest.raises(ConfigError, match="dataset takes a name or a list of them, got "):
+        names("dataset", value)
+    assert names("dataset", ["a", 101, None]) == ["a", "101", None]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [[2]], 1.5, True, "2", -1])
+def test_a_word_that_counts_takes_whole_numbers(value: object) -> None:
+    for usual in (True, False):
+        with pytest.raises(ConfigError, match="views must be whole numbers of at least 0, got "):
+            numbers("views", value, 0, usual)
+    assert numbers("views", [0, None], 0, usual=True) == [0, None]
+    with pytest.raises(ConfigError, match="got None"):
+        numbers("shots", None, 1)
+
+
+def test_a_setting_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--set blocks is given twice; write blocks=value,value"):
+        axes(["blocks=2", "gamma=1", "blocks =3"])

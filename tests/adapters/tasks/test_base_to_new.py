@@ -17,7 +17,7 @@ from adapters.tasks.base_to_new import halves, summary, task
 from featcache import FeatureCache, import_features
 from featcache.errors import MethodError
 from featcache.store.entry import Entry
-from tests.entries import make_entry
+from tests.entries import NARROW, make_entry
 
 
 def entry_of(classes: int, folder: Path) -> Entry:
@@ -33,7 +33,7 @@ def entry_of(classes: int, folder: Path) -> Entry:
         "prompts": np.array(["a photo of a {}."]),
     }
     np.savez(folder / "pool.npz", **arrays)
-    return import_features([folder / "pool.npz"], "pool", "RN50", FeatureCache(folder / "cache"))
+    return import_features([folder / "pool.npz"], "pool", NARROW, FeatureCache(folder / "cache"))
 
 
 @pytest.mark.parametrize(("classes", "base"), [(2, 1), (3, 2), (4, 2), (5, 3), (6, 3)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.entries import arrays
+from tests.entries import NARROW, arrays
 from tests.typed import Type
 
 
@@ -18,14 +18,14 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_imported_is_said(type_in: Type, file: Path) -> None:
-    answer = type_in(f"featcache import {file} --dataset pets --backbone RN50")
+    answer = type_in(f"featcache import {file} --dataset pets --backbone {NARROW}")
     key = type_in("featcache ls --json").json[0]["key"]
     assert answer.out == f"Imported 6 train, 3 test rows of 3 classes: {key}\n"
-    assert key.startswith("pets/RN50-quickgelu_openai/")
+    assert key.startswith("pets/hf-hub_made_narrow/")
 
 
 def test_as_json_it_is_the_description_of_the_entry(type_in: Type, file: Path) -> None:
-    answer = type_in(f"featcache import {file} --dataset pets --backbone RN50 --json")
+    answer = type_in(f"featcache import {file} --dataset pets --backbone {NARROW} --json")
     assert answer.json == type_in("featcache info pets --json").json
     assert answer.err.startswith("Imported 6 train")
 
@@ -35,19 +35,19 @@ def test_several_files_are_one_entry(type_in: Type, tmp_path: Path) -> None:
     text = {"text_features": given.pop("text_features"), "prompts": given.pop("prompts")}
     np.savez(tmp_path / "x.npz", **given)
     np.savez(tmp_path / "t.npz", **text)
-    found = type_in("featcache import x.npz t.npz --dataset pets --backbone RN50 --json").json
+    found = type_in(f"featcache import x.npz t.npz --dataset pets --backbone {NARROW} --json").json
     assert list(found["files"]) == ["x.npz", "t.npz"]
 
 
 def test_there_is_a_cache_of_ones_own(type_in: Type, file: Path, tmp_path: Path) -> None:
-    words = f"featcache import {file} --dataset pets --backbone RN50 --cache {tmp_path / 'own'}"
+    words = f"featcache import {file} --dataset pets --backbone {NARROW} --cache {tmp_path / 'own'}"
     assert type_in(words).status == 0
     assert len(list((tmp_path / "own").glob("pets/*/*/manifest.json"))) == 1
     assert not (tmp_path / "cache").exists()
 
 
 def test_what_is_exported_is_imported_again(type_in: Type, file: Path, tmp_path: Path) -> None:
-    key = type_in(f"featcache import {file} --dataset pets --backbone RN50 --json").json["key"]
+    key = type_in(f"featcache import {file} --dataset pets --backbone {NARROW} --json").json["key"]
     out = tmp_path / "out [1].safetensors"  # what looks like markup is a name
     answer = type_in("featcache export pets --out", str(out))
     assert answer.out == f"Wrote {out} from {key}.\n"
@@ -55,16 +55,16 @@ def test_what_is_exported_is_imported_again(type_in: Type, file: Path, tmp_path:
         "key": key,
         "file": str(out),
     }
-    back = type_in("featcache import --dataset back --backbone RN50 --json", str(out)).json
+    back = type_in(f"featcache import --dataset back --backbone {NARROW} --json", str(out)).json
     assert back["encoded"] == {"train": 6, "test": 3}
     assert back["dataset"]["classnames"] == ["cat", "dog", "emu"]
 
 
 def test_what_is_refused_is_one_sentence_and_leaves_nothing(type_in: Type, file: Path) -> None:
-    answer = type_in("featcache import no.npz --dataset x --backbone RN50")
+    answer = type_in(f"featcache import no.npz --dataset x --backbone {NARROW}")
     assert (answer.status, answer.err) == (1, "error: no.npz does not exist.\n")
     assert type_in("featcache ls --json").json == []
-    type_in(f"featcache import {file} --dataset pets --backbone RN50")
+    type_in(f"featcache import {file} --dataset pets --backbone {NARROW}")
     answer = type_in("featcache export pets --out out.csv")
     assert answer.status == 1
     assert answer.err == "error: out.csv: give a name that ends in .npz or .safetensors.\n"

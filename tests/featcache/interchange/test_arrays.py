@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from featcache.errors import ImportRefusedError
-from featcache.interchange.arrays import UNKNOWN, check
+from featcache.interchange.arrays import UNKNOWN, check, logit_scale
 from tests.entries import arrays
 
 Change = Callable[[dict[str, np.ndarray]], Any]
@@ -22,7 +22,7 @@ def pool(**changes: Any) -> dict[str, np.ndarray]:
         "image_features": np.arange(12, dtype=np.float32).reshape(3, 4),
         "labels": np.array([0, 1, 1]),
         "classnames": np.array(["cat", "big_dog"]),
-        "text_features": np.ones((2, 3, 4), np.float32) * np.arange(2)[:, None, None],
+        "text_features": np.ones((2, 3, 4), np.float32) * np.arange(1, 3)[:, None, None],
     }
     return {**found, **changes}
 
@@ -125,17 +125,61 @@ def test_as_many_prompts_as_classes_need_prompts_by_class() -> None:
     assert [mine.tolist() for mine in found.text] == square.tolist()
 
 
-def test_half_precision_holds_up_to_its_largest() -> None:
-    most = np.finfo(np.float16).max
-    features = pool()["image_features"]
-    features[1, 2] = most
-    assert check(pool(image_features=features)).width == 4
-    features[1:, 2] = 1e5
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 1e30, 1e-30])
+@pytest.mark.parametrize("key", ["image_features", "text_features"])
+def test_rows_that_nobody_can_use_are_named(key: str, value: float) -> None:
+    given = pool()
+    given[key] = given[key].astype(np.float32)
+    given[key].reshape(-1, 4)[1] = value
     with pytest.raises(ImportRefusedError) as error:
-        check(pool(image_features=features))
-    assert str(error.value) == (
-        "pool: 2 rows are not finite in half precision, the first is row 1; mend or remove them."
-    )
+        check(given)
+    where = "pool" if key == "image_features" else "text_features of class 'cat'"
+    assert str(error.value).startswith(f"{where}: 1 row is ")
+    assert str(error.value).endswith(", the first is row 1; mend or remove it.")
+
+
+@pytest.mark.parametrize("value", [1e5, 1e-8])
+def test_what_half_precision_has_no_room_for_is_taken(value: float) -> None:
+    assert check(pool(image_features=np.full((3, 4), value, np.float32))).width == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (np.nan, "logit_scale is nan, but must be a positive number"),
+        (np.inf, "logit_scale is inf, but must be a positive number"),
+        (-5.0, "logit_scale is -5, but must be a positive number"),
+        (0, "logit_scale is 0, but must be a positive number"),
+        (4.6052, "looks like a logarithm: give --logit-scale 100 if it is one, or --logit-scale "),
+        (2.6593, "looks like a logarithm: give --logit-scale 14.29 if it is one"),
+        ([1.0, 2.0], r"must be one number, got float64 \[2\]"),
+        ([], r"must be one number, got float64 \[0\]"),
+        ("100", r"must be one number, got <U3 \[\]"),
+        (1j, r"must be one number, got complex128 \[\]"),
+    ],
+)
+def test_logit_scales_that_are_none(value: object, told: str) -> None:
+    with pytest.raises(ImportRefusedError, match=told):
+        logit_scale({"logit_scale": np.array(value)})
+    assert logit_scale({"logit_scale": np.array(value)}, 4.0) == (4.0, "given by hand")
+
+
+def test_a_logit_scale_by_hand_is_a_positive_number() -> None:
+    with pytest.raises(ImportRefusedError, match="must be a positive number"):
+        logit_scale({}, -1.0)
+    for given in (np.array(100), np.array([100.0]), np.array([[100]], np.float16)):
+        assert logit_scale({"logit_scale": given}) == (100.0, "file")
+    assert logit_scale({}) == (100.0, "assumed, CLIP's 100")
+
+
+@pytest.mark.parametrize("key", ["classnames", "prompts", "ids"])
+def test_text_may_be_bytes(key: str) -> None:
+    given = pool(prompts=np.array(["a", "b", "c"]), ids=np.array(["x", "y", "z"]))
+    same = check({**given, key: np.char.encode(given[key])})
+    assert (same.classnames, same.prompts) == (("cat", "big_dog"), check(given).prompts)
+    assert same.splits["pool"].ids == ("x", "y", "z")
+    with pytest.raises(ImportRefusedError, match=f"{key} holds text that is not UTF-8"):
+        check({**given, key: np.array([b"\xff"] * len(given[key]))})
 
 
 def test_only_training_rows_must_have_every_class() -> None:
@@ -182,8 +226,35 @@ REFUSED = {
     "pool features are 4 wide and text features 5; both must come from the same backbone.": {
         "text_features": np.ones((2, 3, 5), np.float32)
     },
-    "text_features holds values that are not finite.": {
-        "text_features": np.full((2, 3, 4), 1e9, np.float32)
+    "labels must be 3 whole numbers, got float64 [3]. ": {"labels": np.array([0, 1, np.nan])},
+    "labels must be 3 whole numbers, got float64 [3].  ": {"labels": np.array([0, 1, np.inf])},
+    "labels must be 3 whole numbers, got <U1 [3].": {"labels": np.array(["0", "1", "1"])},
+    "labels must be 3 whole numbers, got bool [3].": {"labels": np.array([True, False, True])},
+    "labels must be 3 whole numbers, got int64 [3, 1].": {"labels": np.array([[0], [1], [1]])},
+    "labels must be 3 whole numbers, got int64 [].": {"labels": np.array(0)},
+    "image_features is empty ([0, 4]); leave the split out, or fill it.": {
+        "image_features": np.ones((0, 4)),
+        "labels": np.ones(0, int),
+    },
+    "image_features is empty ([3, 0]); leave the split out, or fill it.": {
+        "image_features": np.ones((3, 0)),
+    },
+    "text_features is empty ([2, 3, 0]); fill it.": {"text_features": np.ones((2, 3, 0))},
+    "text_features is empty ([2, 0, 4]); fill it.": {"text_features": np.ones((2, 0, 4))},
+    "classnames must be a list of text, got <U3 [].": {"classnames": np.array("cat")},
+    "classnames must be a list of text, got int64 [2].": {"classnames": np.arange(2)},
+    "classnames must be a list of text, got <U3 [1, 2].": {
+        "classnames": np.array([["cat", "dog"]])
+    },
+    "classnames holds a name without letters; every class needs one.": {
+        "classnames": np.array(["cat", " "])
+    },
+    "prompts must be a list of text, got float64 [3].": {"prompts": np.ones(3)},
+    "prompts must be a list of text, got int64 [3]. ": {"prompts": np.ones((2, 3), int)},
+    "ids must be a list of text, got float64 [3].": {"ids": np.ones(3)},
+    "ids must be a list of text, got <U1 [].": {"ids": np.array("a")},
+    "class 'big_dog' has no prompt that is not empty.": {
+        "prompts": np.array([["a", "b", "c"], ["", "", ""]])
     },
 }
 
@@ -193,4 +264,4 @@ def test_refusals(told: str) -> None:
     changed = pool(**REFUSED[told])
     with pytest.raises(ImportRefusedError) as error:
         check({key: array for key, array in changed.items() if array is not None})
-    assert str(error.value) == told
+    assert str(error.value) == told.strip()  # spaces tell cases of one sentence apart

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from featcache.errors import ImportRefusedError
+from featcache.errors import CacheError, ImportRefusedError
 from featcache.interchange.files import by_suffix, load, save
 
 
@@ -56,3 +58,26 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     np.savez(path, image_features=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ImportRefusedError, match="without pickles"):
         load(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    save(path, {"x": np.arange(3)}, {})
+    before = path.read_bytes()
+    saving = by_suffix()[suffix].save
+
+    def full(draft: Path, *what: Any) -> None:
+        saving(draft, *what)
+        draft.write_bytes(draft.read_bytes()[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(by_suffix()[suffix], "save", full)
+    with pytest.raises(CacheError, match=r"cannot write .*: No space left on device"):
+        save(path, {"x": np.arange(99)}, {})
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(CacheError, match="cannot write"):
+        save(path / "in" / path.name, {}, {})

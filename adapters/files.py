@@ -1,0 +1,55 @@
+"""Files that are replaced in one step: readers see the old one or the new one, never half."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from featcache.errors import CacheError
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it becomes `path` when the block ends without an error.
+
+    Folders on the way are made. Raises `CacheError` where the disk refuses (full, read-only);
+    what was at `path` before then stays as it was.
+    """
+    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        _sync(draft)
+        draft.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise CacheError(
+            f"cannot write {path}: {error.strerror or str(error).splitlines()[0]}; free or choose "
+            "another place, nothing is left half written."
+        ) from error
+    finally:
+        _forget(draft)
+
+
+def replace(path: Path, content: bytes | str) -> None:
+    """Put bytes, or text as UTF-8, at `path` in one step. Raises what `beside` raises."""
+    with beside(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _forget(draft: Path) -> None:
+    try:
+        draft.unlink(missing_ok=True)
+    except OSError:  # the folder itself cannot be reached, and the first error says more
+        return
