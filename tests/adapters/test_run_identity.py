@@ -188,9 +188,16 @@ def test_the_features_of_a_run_by_name(entry: Entry, rich: Entry) -> None:
         assert features(entry, replace(BASE, method=method))[4:] == []
 
 
+def _with_texts(entry: Entry, texts: dict[str, str]) -> Entry:
+    """The entry with other banks, whose shards are listed too."""
+    record = {"kind": "text", "bytes": 1, "sha256": ""}
+    shards = {**entry.manifest["shards"], **dict.fromkeys(texts.values(), record)}
+    return Entry(entry.folder, {**entry.manifest, "texts": texts, "shards": shards})
+
+
 def test_the_newest_prompts_count(entry: Entry) -> None:
     texts = {"old": "old.h5", "new": "new.h5", "negative": "no.h5"}
-    two = Entry(entry.folder, {**entry.manifest, "texts": texts})
+    two = _with_texts(entry, texts)
     assert features(two, BASE)[1] == "new.h5"
     assert features(two, replace(BASE, bank="old"))[1] == "old.h5"
 
@@ -222,7 +229,7 @@ def test_the_newest_views_count(rich: Entry) -> None:
 
 def test_the_newest_negative_prompts_count(rich: Entry) -> None:
     texts = {**rich.manifest["texts"], "negative-mine": "mine.h5"}
-    entry = Entry(rich.folder, {**rich.manifest, "texts": texts})
+    entry = _with_texts(rich, texts)
     assert features(entry, replace(BASE, method="hegraph-adapter"))[4:] == ["mine.h5"]
 
 
