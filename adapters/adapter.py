@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapters import card, files
+from adapters import card
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
+from featcache import files
 from featcache.errors import CacheError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 

@@ -15,7 +15,6 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from adapters import files
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.drawing import draw
@@ -25,6 +24,7 @@ from adapters.method import Method
 from adapters.report.parts import Figure, Part, Spec, several
 from adapters.report.vega import COLOURS, GREY, HEIGHT, SCHEMA, data, layered, name, number, tips
 from adapters.report.write import html, write_figure
+from featcache import files
 from featcache.errors import MethodError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.files import beside, replace
 from adapters.report.tables import markdown
 from featcache.errors import ConfigError, UnknownNameError
+from featcache.files import beside, replace
 
 if TYPE_CHECKING:
     import pandas

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adapters.files import replace
 from adapters.report.parts import Figure, Part, Table
 from adapters.report.tables import escape_latex, escape_markdown, latex, markdown
 from featcache.errors import ConfigError
+from featcache.files import replace
 
 SCALE = 2  # pixels of a PNG to each of a figure
 

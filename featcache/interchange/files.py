@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from featcache.catalogue import load as load_module
 from featcache.catalogue import modules
 from featcache.errors import CacheError, ImportRefusedError
+from featcache.files import beside
 from featcache.interchange import formats
-from featcache.store.files import beside, sync
 
 
 class Format(Protocol):
@@ -65,7 +65,6 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, lis
     try:
         with beside(path) as draft:
             by_suffix()[path.suffix].save(draft, arrays, named)
-            sync(draft)
     except NotADirectoryError:
         raise CacheError(
             f"cannot write {path}: a folder on the way is a file; choose another place."

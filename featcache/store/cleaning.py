@@ -13,7 +13,7 @@ from featcache.errors import CacheError
 from featcache.store import manifest
 from featcache.store.cache import FeatureCache
 
-DRAFT = re.compile(r"\..+\.(\d+)\.tmp")  # see `featcache.store.files.beside`
+DRAFT = re.compile(r"\..+\.(\d+)\.tmp(\.\w+)?")  # see `featcache.files.beside`
 KINDS = re.compile(r"(images|views|text|pre-projection|patches|projection)\b.*\.h5")
 IDENTITY = re.compile(r"[0-9a-f]{12}")
 

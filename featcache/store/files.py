@@ -1,56 +1,14 @@
-"""Files that are replaced in one step: readers see the old one or the new one, never half."""
+"""What is said and known of the files of a cache: their hashes, and what is wrong with them."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from featcache.errors import CacheError
-
 ANEW = "run the same `featcache encode` or `import` again, it writes it anew."
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it becomes `path` when the block ends without an error.
-
-    The block syncs what it wrote. Raises `CacheError` where the disk refuses (full, read-only).
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        draft.replace(path)
-        sync(path.parent)
-    except OSError as error:
-        raise CacheError(
-            f"cannot write {path}: {error.strerror or str(error).splitlines()[0]}; "
-            "nothing was lost that had been written before."
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step. Raises what `beside` raises."""
-    with beside(path) as draft:
-        draft.write_bytes(content)
-        sync(draft)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sha256(path: Path) -> str:

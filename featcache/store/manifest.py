@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featcache.errors import CacheError, DamagedShardError
+from featcache.files import replace
 from featcache.store import files
 from featcache.store.shape import misshapen
 
@@ -90,7 +91,7 @@ def amend(folder: Path, begun: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         content = json.loads(json.dumps(manifest))
         signed = {**content, CHECKSUM: checksum(content)}
         text = json.dumps(signed, indent=1, ensure_ascii=False) + "\n"
-        files.replace(folder / FILE, text.encode())
+        replace(folder / FILE, text.encode())
 
 
 def listed(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featcache.errors import CacheError, DamagedShardError, MissingShardError
+from featcache.files import beside, sync
 from featcache.store import files
 from featcache.store.sums import DIGITS, block_rows, block_sum, starts, sums_of
 
@@ -48,12 +49,12 @@ def write(path: Path, arrays: Arrays) -> Written:
     """
     import h5py
 
-    with files.beside(path) as draft:
+    with beside(path) as draft:
         # The file is written on open, so equal content gives equal bytes: no times are tracked.
         with h5py.File(draft, "w", libver="latest", track_order=False) as file:
             for name, array in arrays.items():
                 _put(file, name, array)
-        files.sync(draft)
+        sync(draft)
         sums = {}
         for name, array in read(draft).items():
             if array.dtype != arrays[name].dtype or array.tobytes() != arrays[name].tobytes():

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache import errors
-from featcache.errors import FEW, CacheError, DamagedShardError, FeatcacheError, UnknownNameError
+from featcache.errors import (
+    FEW,
+    CacheError,
+    DamagedShardError,
+    FeatcacheError,
+    MissingShardError,
+    UnknownNameError,
+)
 
 SEVEN = ["alpha", "Beta", "beta-two", "delta", "eta", "theta", "zeta"]
 words = st.lists(st.text("abcdEF-", min_size=1, max_size=8), unique=True, max_size=30)
@@ -27,7 +34,7 @@ def test_all_are_of_one_family() -> None:
     assert all(issubclass(kind, FeatcacheError) for kind in every)
     assert issubclass(DamagedShardError, CacheError)
     outside = {kind for kind in every if kind.__base__ is not FeatcacheError}
-    assert outside == {FeatcacheError, DamagedShardError}
+    assert outside == {FeatcacheError, DamagedShardError, MissingShardError}
 
 
 def test_few_names_are_listed_whole_in_order() -> None:

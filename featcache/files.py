@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from featcache.errors import CacheError
@@ -14,23 +14,24 @@ from featcache.errors import CacheError
 def beside(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when the block ends without an error.
 
-    Folders on the way are made. Raises `CacheError` where the disk refuses (full, read-only);
-    what was at `path` before then stays as it was.
+    It ends as `path` does, for some writers go by that. Folders on the way are made. Raises
+    `CacheError` where the disk refuses (full, read-only); what was at `path` stays as it was.
     """
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
-        _sync(draft)
+        sync(draft)
         draft.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise CacheError(
-            f"cannot write {path}: {error.strerror or str(error).splitlines()[0]}; free or choose "
-            "another place, nothing is left half written."
+            f"cannot write {path}: {error.strerror or str(error).splitlines()[0]}; "
+            "nothing was lost that had been written before."
         ) from error
     finally:
-        _forget(draft)
+        with suppress(OSError):  # the folder cannot be reached, and the first error says more
+            draft.unlink(missing_ok=True)
 
 
 def replace(path: Path, content: bytes | str) -> None:
@@ -39,17 +40,10 @@ def replace(path: Path, content: bytes | str) -> None:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _forget(draft: Path) -> None:
-    try:
-        draft.unlink(missing_ok=True)
-    except OSError:  # the folder itself cannot be reached, and the first error says more
-        return
