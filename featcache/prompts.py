@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from featcache.datasets.checks import few, is_plain, slug
+from featcache.datasets.checks import few, is_plain, read_text, slug
 from featcache.datasets.dataset import Dataset
 from featcache.errors import ConfigError, UnknownNameError
 from featcache.resources import data_path
@@ -54,7 +54,7 @@ def bank(spec: str | None, dataset: Dataset) -> PromptBank:
     if name in SHIPPED:
         raise ConfigError(f"{path} would pass for the shipped bank {name!r}; rename the file.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the prompts {path} ({error}); check the path.") from None
     return PromptBank(name, readers[path.suffix.lower()](text, dataset, path))

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from featcache.datasets.checks import is_special
 from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.plan import Unit
 from featcache.errors import PictureError
@@ -74,7 +75,7 @@ def crops_of(wanted: Wanted, recipe: ViewRecipe, preprocess: Preprocess) -> Crop
     began = read = time.perf_counter()
     item = wanted.item
     try:
-        content = item.source.read_bytes() if isinstance(item.source, Path) else item.source
+        content = _read(item.source) if isinstance(item.source, Path) else item.source
         read = time.perf_counter()
         pixels = decode(content)
         centre = fit_square(pixels, preprocess) if wanted.centre else None
@@ -84,6 +85,12 @@ def crops_of(wanted: Wanted, recipe: ViewRecipe, preprocess: Preprocess) -> Crop
         return Crops(None, [], str(error), read - began, time.perf_counter() - read)
     except OSError as error:
         return Crops(None, [], error.strerror or "cannot be read", read - began, 0.0)
+
+
+def _read(path: Path) -> bytes:
+    if is_special(path):  # put there since the folder was listed; it would never end
+        raise PictureError("is a pipe, socket or device.")
+    return path.read_bytes()
 
 
 def _views(

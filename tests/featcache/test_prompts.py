@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,9 @@ def test_fingerprint_follows_the_prompts_only() -> None:
 
 def test_errors_are_featcache_errors() -> None:
     assert issubclass(ConfigError, FeatcacheError)
+
+
+def test_a_pipe_of_prompts_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.txt")
+    with pytest.raises(ConfigError, match="pipe"):
+        bank(str(tmp_path / "mine.txt"), Dataset("d", ("a",), {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -95,3 +96,11 @@ def test_pictures_are_those_of_the_units() -> None:
         ("train/8", False, True),
         ("test/0", True, False),
     ]
+
+
+def test_a_pipe_in_place_of_a_picture_is_a_bad_picture(tmp_path: Path) -> None:
+    """Put there after the folder was listed; to read it would never end."""
+    os.mkfifo(tmp_path / "a.jpg")
+    wanted = Wanted(Item("a.jpg", tmp_path / "a.jpg", 0), centre=True, views=False)
+    found = crops_of(wanted, ViewRecipe(0), Preprocess(8, (0.5,) * 3, (0.5,) * 3))
+    assert (found.centre, found.reason) == (None, "is a pipe, socket or device.")
