@@ -141,7 +141,12 @@ def load(folder: Path | str) -> Adapter:
             f"{folder} holds no adapter ({Path(error.filename).name} is missing); give the folder "
             "that `adapters fit` printed."
         ) from None
-    except (OSError, ValueError, SafetensorError, FeatcacheError) as error:
+    except OSError as error:
+        raise CacheError(
+            f"the adapter in {folder} cannot be read ({error.strerror}); see to the disk and its "
+            "permissions."
+        ) from None
+    except (ValueError, SafetensorError, FeatcacheError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise CacheError(f"the adapter in {folder} is damaged ({reason}); fit it again.") from None
     return found

@@ -46,9 +46,10 @@ def predict(
     from adapters.adapter import load
     from adapters.commands.pictures import asked
     from featcache.encoding.embed import embed_with
+    from featcache.pictures.formats import suffixes
 
     fitted = load(adapter)
-    paths = asked(images or [], listed)
+    paths = asked(images or [], suffixes(), listed)
     backbone = _backbone(fitted, adapter, device)
     bad: dict[Path, str] = {}
     guesses = _guesses(

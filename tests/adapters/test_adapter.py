@@ -232,3 +232,14 @@ def test_what_cannot_be_written_leaves_what_was_there(saved: Path) -> None:
         whole.save(saved / "adapter.json" / "in")
     assert (saved / "adapter.json").read_bytes() == before
     assert sorted(path.name for path in saved.iterdir()) == ["adapter.json", "adapter.safetensors"]
+
+
+def test_a_disk_that_does_not_give_it_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CacheError, match=r"cannot be read \(Input/output error\); see to the disk"):
+        adapters.load(tmp_path)

@@ -10,6 +10,8 @@ import pytest
 from adapters.commands.pictures import asked
 from featcache.errors import FeatcacheError
 
+SUFFIXES = (".jfif", ".jpg", ".png")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -38,15 +40,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_words(folder: Path, words: list[str], found: list[str]) -> None:
-    assert [str(path) for path in asked(words)] == found
+    assert [str(path) for path in asked(words, SUFFIXES)] == found
     Path("list.txt").write_text("\n".join(["", *words, " "]), encoding="utf-8-sig")
-    assert [str(path) for path in asked([], "list.txt")] == found
-    assert [str(path) for path in asked(["a.jpg"], "list.txt")] == ["a.jpg", *found]
+    assert [str(path) for path in asked([], SUFFIXES, "list.txt")] == found
+    assert [str(path) for path in asked(["a.jpg"], SUFFIXES, "list.txt")] == ["a.jpg", *found]
 
 
 def test_a_list_may_be_standard_input(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("a.jpg\n\n in \n"))
-    assert [str(path) for path in asked([], "-")] == ["a.jpg", "in/c.jfif"]
+    assert [str(path) for path in asked([], SUFFIXES, "-")] == ["a.jpg", "in/c.jfif"]
 
 
 @pytest.mark.parametrize(
@@ -66,5 +68,5 @@ def test_what_means_nothing_is_said(
 ) -> None:
     Path("bad.txt").write_bytes(b"\xff")
     with pytest.raises(FeatcacheError) as error:
-        asked(words, listed)
+        asked(words, SUFFIXES, listed)
     assert str(error.value).startswith(told)
