@@ -41,6 +41,8 @@ class Dataset:
     `templates` hold `{}` where the class name goes. `flip` says whether a mirrored picture
     still shows its class (it does not for digits). Split names are those of `SPLITS`; a split
     may be absent. `notes` are sentences on what people should know of how it was read.
+    `class_ids` tell classes apart where names do not, such as ImageNet's by wnid; empty if the
+    names do. They are no part of the fingerprint, for they change no row.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     templates: tuple[str, ...] = PHOTO
     flip: bool = True
     notes: tuple[str, ...] = ()
+    class_ids: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:

@@ -102,6 +102,7 @@ def find_entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Ent
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
             "classnames": list(dataset.classnames),
+            **_class_ids(dataset.class_ids),
             "splits": {name: len(items) for name, items in dataset.splits.items()},
             "flip": dataset.flip,
         },
@@ -119,7 +120,14 @@ def find_entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Ent
         "versions": {name: version(name) for name in ("torch", "open_clip_torch", "featcache")},
         "shard_rows": SHARD_ROWS,
     }
-    return open_entry(cache.root / dataset.name / backbone.slug / key, header)
+    entry = open_entry(cache.root / dataset.name / backbone.slug / key, header)
+    # Entries begun by a version that kept no ids get them as soon as anything is announced.
+    held = {**entry.manifest["dataset"], **_class_ids(dataset.class_ids)}
+    return replace(entry, manifest={**entry.manifest, "dataset": held})
+
+
+def _class_ids(ids: Sequence[str]) -> dict[str, list[str]]:
+    return {"class_ids": list(ids)} if ids else {}
 
 
 def choose_views(entry: Entry, recipe: ViewRecipe, rows: str) -> ViewSet:
@@ -144,6 +152,7 @@ def announce(
     `retry_bad` takes the shards of units with bad pictures off the list, to be written again.
     """
     with amend(entry) as manifest:
+        manifest["dataset"] |= _class_ids(entry.class_ids)
         manifest["asked"] = [s for s in SPLITS if s in {*manifest["asked"], *asked}]
         if views.name:
             manifest["view_sets"].setdefault("train", {}).setdefault(views.name, views.header)

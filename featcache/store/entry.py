@@ -101,6 +101,11 @@ class Entry:
         return tuple(self.manifest["dataset"]["classnames"])
 
     @property
+    def class_ids(self) -> tuple[str, ...]:
+        """What tells classes apart where names do not, in label order; empty if nothing is kept."""
+        return tuple(self.manifest["dataset"].get("class_ids", ()))
+
+    @property
     def logit_scale(self) -> float:
         """The backbone's logit scale (100 for CLIP as released)."""
         return float(self.manifest["backbone"]["logit_scale"])

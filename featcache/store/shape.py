@@ -25,7 +25,7 @@ MANIFEST = {
     "texts": {str: str},
     "extras?": {str: [str]},
     "shard_rows?": int,
-    "dataset": {"name": str, "classnames": [str], "splits": {str: int}},
+    "dataset": {"name": str, "classnames": [str], "class_ids?": [str], "splits": {str: int}},
     "backbone": {"name": str, "logit_scale": float},
 }
 

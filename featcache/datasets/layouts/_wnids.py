@@ -32,14 +32,31 @@ def read_wnids(path: Path) -> dict[str, str]:
 def test_only(
     root: Path,
     label: Mapping[str, int],
-    classnames: Sequence[str],
+    wnids: Mapping[str, str],
     *,
     name: str,
     templates: Sequence[str],
 ) -> Dataset:
-    """A data set whose class folders in `root` are all for test; `label` is that of each folder."""
-    splits = {"test": read_classes(root, ".", label)}
-    return checked(Dataset(name, tuple(classnames), splits, tuple(templates)), root)
+    """A data set whose class folders in `root` are all for test.
+
+    `label` is that of each folder, `wnids` are the classes with their names, in label order.
+    """
+    return classes_by_wnid(
+        root, wnids, {"test": read_classes(root, ".", label)}, name=name, templates=templates
+    )
+
+
+def classes_by_wnid(
+    root: Path,
+    wnids: Mapping[str, str],
+    splits: Mapping[str, tuple[Item, ...]],
+    *,
+    name: str,
+    templates: Sequence[str],
+) -> Dataset:
+    """A checked data set that tells its classes apart by wnid."""
+    names, ids = tuple(wnids.values()), tuple(wnids)
+    return checked(Dataset(name, names, splits, tuple(templates), class_ids=ids), root)
 
 
 def read_classes(root: Path, part: str, label: Mapping[str, int]) -> tuple[Item, ...]:

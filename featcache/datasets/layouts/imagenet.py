@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from featcache.datasets.checks import checked
 from featcache.datasets.dataset import PHOTO, Dataset
-from featcache.datasets.layouts._wnids import read_classes, read_wnids
+from featcache.datasets.layouts._wnids import classes_by_wnid, read_classes, read_wnids
 
 
 def read(
@@ -18,4 +17,4 @@ def read(
     label = {wnid: index for index, wnid in enumerate(wnids)}
     root = folder / images
     splits = {"train": read_classes(root, "train", label), "test": read_classes(root, "val", label)}
-    return checked(Dataset(name, tuple(wnids.values()), splits, tuple(templates)), root)
+    return classes_by_wnid(root, wnids, splits, name=name, templates=templates)

@@ -15,4 +15,4 @@ def read(
     """Read the folders `images/0/`, `images/1/` and so on."""
     wnids = read_wnids(folder / names)
     label = {str(index): index for index in range(len(wnids))}
-    return test_only(folder / images, label, list(wnids.values()), name=name, templates=templates)
+    return test_only(folder / images, label, wnids, name=name, templates=templates)

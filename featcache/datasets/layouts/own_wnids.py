@@ -18,4 +18,5 @@ def read(
     root = folder / images
     own = [wnid for wnid in class_folders(root, root) if wnid in wnids]
     label = {wnid: index for index, wnid in enumerate(own)}
-    return test_only(root, label, [wnids[wnid] for wnid in own], name=name, templates=templates)
+    named = {wnid: wnids[wnid] for wnid in own}
+    return test_only(root, label, named, name=name, templates=templates)

@@ -15,4 +15,4 @@ def read(
     """Read the folders `images/<wnid>/`; a class without a folder stays a class."""
     wnids = read_wnids(folder / names)
     label = {wnid: index for index, wnid in enumerate(wnids)}
-    return test_only(folder / images, label, list(wnids.values()), name=name, templates=templates)
+    return test_only(folder / images, label, wnids, name=name, templates=templates)

@@ -158,3 +158,18 @@ def test_room_is_two_bytes_a_number_and_some(entry: Entry, monkeypatch: pytest.M
     usage.free = needed - 1
     with pytest.raises(CacheError, match="needs 0 MB"):
         plan.check_space(entry, [unit], 0, {"embedding": (32,)})
+
+
+def test_an_entry_without_class_ids_gets_them_from_the_next_request(
+    tmp_path: Path, tiny: Backbone
+) -> None:
+    """They change no row, so that what an earlier version encoded stays what it is."""
+    cache = FeatureCache(tmp_path)
+    before = announce(find_entry(noise(), tiny, cache), ["test"], NO_VIEWS, (), False)
+    assert before.class_ids == ()
+    assert "class_ids" not in before.manifest["dataset"]
+    ids = ("n1", "n2", "n3")
+    found = find_entry(replace(noise(), class_ids=ids), tiny, cache)
+    assert found.key == before.key
+    assert announce(found, ["test"], NO_VIEWS, (), False).class_ids == ids
+    assert find_entry(noise(), tiny, cache).class_ids == ids

@@ -36,6 +36,7 @@ def test_what_is_written_has_the_right_shape(sound: dict[str, Any]) -> None:
         (("extras",), {"patches": "train"}, "extras.patches is no list"),
         (("dataset",), None, "dataset is no object"),
         (("dataset", "classnames"), {}, "dataset.classnames is no list"),
+        (("dataset", "class_ids"), [1], "dataset.class_ids.0 is no str"),
         (("dataset", "splits", "train"), "9", "dataset.splits.train is no int"),
         (("backbone", "logit_scale"), "100", "backbone.logit_scale is no float"),
     ],

@@ -16,6 +16,7 @@ def test_imagenet_ranks_wnids_and_sorts_files(tmp_path: Path) -> None:
     imagenet(tmp_path / "imagenet", *train, "images/val/n00000003/v.JPEG")
     dataset = load("ImageNet", tmp_path)
     assert dataset.classnames == ("tench", "missile", "missile")
+    assert dataset.class_ids == ("n00000001", "n00000002", "n00000003")
     assert ids(dataset, "train")[:3] == [
         "train/n00000001/a.JPEG",
         "train/n00000001/b.JPEG",

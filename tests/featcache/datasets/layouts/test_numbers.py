@@ -19,6 +19,7 @@ def test_a_folder_is_the_label(tmp_path: Path) -> None:
     found = load("imagenet-v2", tmp_path)
     assert [(i.id, i.label) for i in found.splits["test"]] == [("0/a.jpeg", 0), ("2/a.jpeg", 2)]
     assert found.classnames == ("tench", "missile", "missile")
+    assert found.class_ids == ("n00000001", "n00000002", "n00000003")
     assert list(found.splits) == ["test"]
 
 

@@ -29,6 +29,7 @@ def test_two_classes_of_one_name_stay_two(tmp_path: Path) -> None:
     folder = imagenet(tmp_path, "own/n00000003/b.jpg", "own/n00000002/a.jpg")
     dataset = own_wnids.read(folder, "own", CLASSES, name="a", templates=["{}!"])
     assert dataset.classnames == ("missile", "missile")
+    assert dataset.class_ids == ("n00000002", "n00000003")
     assert dataset.templates == ("{}!",)
 
 

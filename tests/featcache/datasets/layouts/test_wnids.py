@@ -77,8 +77,9 @@ def test_pictures_for_test_alone_need_no_training(tmp_path: Path) -> None:
     touch(tmp_path, "b/1.jpg")
     # Not imported by its name, under which pytest would take it for a test.
     dataset = _wnids.test_only(
-        tmp_path, {"a": 0, "b": 1}, ["x", "y"], name="n", templates=["a {}."]
+        tmp_path, {"a": 0, "b": 1}, {"n1": "x", "n2": "y"}, name="n", templates=["a {}."]
     )
+    assert dataset.class_ids == ("n1", "n2")
     assert (dataset.name, dataset.classnames, dataset.templates) == ("n", ("x", "y"), ("a {}.",))
     assert list(dataset.splits) == ["test"]
     assert ids(dataset, "test") == ["b/1.jpg"]
@@ -88,6 +89,7 @@ def test_sketches_keep_the_labels_of_imagenet(tmp_path: Path) -> None:
     folder = imagenet(tmp_path / "imagenet-sketch", "images/n00000003/a.JPEG")
     dataset = wnids.read(folder, "images", CLASSES, name="sketch")
     assert dataset.classnames == ("tench", "missile", "missile")
+    assert dataset.class_ids == ("n00000001", "n00000002", "n00000003")
     assert [(i.id, i.label) for i in dataset.splits["test"]] == [("n00000003/a.JPEG", 2)]
     assert dataset.templates == PHOTO
     named = load("imagenet-sketch", tmp_path)
