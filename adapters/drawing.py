@@ -12,7 +12,7 @@ Which of it a task shows a fit, and what it scores beside, is for `adapters.task
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
+from adapters.matching import Classes
 from featcache import draws
 from featcache.draws import VAL_SHOTS
 from featcache.errors import EpisodeError
@@ -88,12 +89,13 @@ def draw(
 
     `views` limits how many augmented views come along (None: all that are cached). `extras` names
     what shall come with the embeddings where all splits have it: `pre-projection`, `patches`.
-    Pictures that could not be read are never drawn. Raises `EpisodeError` where a class has too few
-    pictures.
+    Pictures that could not be read are never drawn. Without a test split there is no target;
+    without a train split the support is empty, which is enough for scores by text alone. Raises
+    `EpisodeError` where a class has too few pictures.
     """
     if shots < 1:
         raise EpisodeError(f"shots must be at least 1, got {shots}.")
-    text = _text(entry.text(bank))
+    text = text_of(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
     whole = frozenset(
         name
@@ -101,6 +103,7 @@ def draw(
         if name in extras
         and all(entry.encoded(split, name) == rows for split, rows in entry.splits.items())
     )
+    test: Labelled | None
     if POOL in entry.splits:
         support, few, full, test = _draw_pool(entry, shots, seed, whole)
     else:
@@ -116,7 +119,50 @@ def draw(
         projection=_projection(entry) if support.pre is not None else None,
         negative=negative,
     )
-    return Draw(episode, few, full, (Target(entry.dataset, test),))
+    targets = () if test is None else (Target(entry.dataset, test),)
+    return Draw(episode, few, full, targets)
+
+
+def of_task(name: str) -> Callable[..., Draw]:
+    """`draw`, for a task of that name."""
+
+    def drawn(entry: Entry, shots: int, seed: int, **how: Any) -> Draw:
+        found = draw(entry, shots, seed, **how)
+        return replace(found, episode=replace(found.episode, task=name))
+
+    return drawn
+
+
+def pictures_of(
+    entry: Entry, seed: int, extras: Collection[str] = (), split: str = "test"
+) -> Labelled:
+    """The readable pictures of a split; of a pool, those that `draw` with that seed leaves to test.
+
+    Raises `EpisodeError` where there is no such split, or none of its pictures could be read.
+    """
+    if POOL in entry.splits and split == "test":
+        images = _valid(entry, POOL, frozenset(extras))
+        found = _labelled(images, pool_indices(images.label, seed)[2])
+    elif split in entry.splits:
+        found = _all(_valid(entry, split, frozenset(extras)))
+    else:
+        raise EpisodeError(
+            f"{entry.dataset} has no {split} split to be scored on, it has "
+            f"{', '.join(entry.splits)}; take another set or another --split."
+        )
+    if not len(found.labels):
+        raise EpisodeError(f"no picture of the {split} split of {entry.dataset} could be read.")
+    return found
+
+
+def text_of(entry: Entry, bank: str | None = None) -> Text:
+    """A prompt bank of the entry, by default the newest. Raises what `Entry.text` raises."""
+    return _text(entry.text(bank))
+
+
+def classes_of(entry: Entry) -> Classes:
+    """The entry's classes, to be matched with another's."""
+    return Classes(entry.dataset, entry.classnames, entry.class_ids)
 
 
 def _draw_pool(
@@ -137,7 +183,10 @@ def _draw_pool(
 
 def _draw_splits(
     entry: Entry, shots: int, seed: int, views: int | None, extras: frozenset[str]
-) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
+) -> tuple[Support, Labelled | None, Labelled | None, Labelled | None]:
+    if "train" not in entry.splits:
+        images = _valid(entry, "test", frozenset())
+        return _support(images, np.zeros(0, np.int64)), None, None, _all(images)
     images = _valid(entry, "train", extras)
     counts = np.bincount(images.label, minlength=len(entry.classnames))
     if counts.min() < shots:
@@ -152,18 +201,18 @@ def _draw_splits(
     if support.pre is None:  # then nobody else's is of use
         extras -= {PRE_PROJECTION}
         images = replace(images, extras=extras)
-    test = _valid(entry, "test", extras)
+    test = _all(_valid(entry, "test", extras)) if "test" in entry.splits else None
     k = min(shots, VAL_SHOTS)
     if "val" in entry.splits:
         val = _valid(entry, "val", extras)
         few = np.array(draws.draw_rows(val.label.tolist(), k, rng))
         full = np.arange(len(val.label))
-        return support, _labelled(val, few), _labelled(val, full), _all(test)
+        return support, _labelled(val, few), _labelled(val, full), test
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
     left = np.setdiff1d(np.arange(len(images.label)), rows)
     few = left[draws.draw_rows(images.label[left].tolist(), k, rng)]
     enough = len(np.unique(images.label[left])) == len(entry.classnames)
-    return support, _labelled(images, few) if enough else None, None, _all(test)
+    return support, _labelled(images, few) if enough else None, None, test
 
 
 def _valid(entry: Entry, split: str, extras: frozenset[str]) -> _Images:

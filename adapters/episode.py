@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from featcache.errors import EpisodeError
 from featcache.store.entry import EMBEDDING, PATCHES, PRE_PROJECTION
 
 VIEWS, NEGATIVE_PROMPTS = "views", "negative prompts"
@@ -198,13 +199,20 @@ class Episode:
 class Target:
     """A test set: pictures that no fit sees, and the classes that they are to be told apart by.
 
-    Its labels count in the episode's classes, or, where `text` is given, in those: an adapter is
-    then asked `with_text`. `name` is what its row carries.
+    Its labels count in the episode's classes; or, where `text` is given, in those: an adapter is
+    then asked `with_text`; or, where `columns` are given, in the classes of the episode that these
+    are. `name` is what its row carries.
     """
 
     name: str
     pictures: Labelled
     text: Text | None = None
+    columns: tuple[int, ...] | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of the data set, and among the classes, that a fit sees."""
+        return self.text is None and self.columns is None
 
 
 @dataclass(frozen=True)
@@ -212,7 +220,8 @@ class Draw:
     """An episode with what stands beside it, for selection and for the final scores.
 
     `few_shot_val` holds min(K, 4) pictures a class, `full_val` the whole validation list; either is
-    None where the data has none. The first target has the classes of the episode.
+    None where the data has none. The first target has the classes of the episode, unless the data
+    has no test split.
     """
 
     episode: Episode
@@ -222,7 +231,12 @@ class Draw:
 
     @property
     def test(self) -> Labelled:
-        """The pictures of the first target."""
+        """The pictures of the first target. Raises `EpisodeError` without a test split."""
+        if not (self.targets and self.targets[0].own):
+            raise EpisodeError(
+                f"{self.episode.dataset} has no test split; take another set, or one of its own "
+                "splits with `adapters evaluate --split`."
+            )
         return self.targets[0].pictures
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,11 @@ def class_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
 def harmonic_mean(base: float, new: float) -> float:
     """2BN / (B + N), the base-to-new score; 0 where both are 0."""
     return 2 * base * new / (base + new) if base + new else 0.0
+
+
+def mean(values: Collection[float]) -> float:
+    """The unweighted mean; NaN of none."""
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 @dataclass(frozen=True)

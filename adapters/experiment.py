@@ -20,7 +20,8 @@ class Experiment:
     """A method with settings, on a draw of a task, under a policy.
 
     `views` limits the cached views a picture (None: all). `transfer` is the entry whose
-    validation chooses under policy `transfer`.
+    validation chooses under policy `transfer`. `on` are the entries of other sets to be scored on,
+    for tasks that take them.
     """
 
     method: str = "fma"
@@ -32,6 +33,7 @@ class Experiment:
     views: int | None = None
     transfer: Entry | None = None
     task: str = "few-shot"
+    on: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,29 +11,18 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from torch import Tensor
-
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
-from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw, Target
-from adapters.evaluate import accuracy, class_accuracy
+from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, spelt_out
-from adapters.method import Fit, Method, refuse_new_classes
+from adapters.method import Fit, refuse_new_classes
 from adapters.run_identity import code_version, id_of
+from adapters.scoring import OF_THE_ADAPTER, Row, fingerprints, score_target
 from adapters.selection import Chosen, select, validation
-from featcache.errors import CacheError, ConfigError, MethodError
-from featcache.store.entry import PATCHES, PRE_PROJECTION, Entry
-
-Row = dict[str, Any]
-
-# What an adapter and the entry that it is scored on have in common, in words.
-BETWEEN = {
-    "classes": "the classes",
-    "fingerprint": "weights with the fingerprint",
-    "data": "data with the fingerprint",
-    "support": "the pictures",
-}
+from adapters.targets import draw, has
+from featcache.errors import ConfigError, EpisodeError, MethodError
+from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
 
 # The option of `featcache encode` that caches what a method may need.
 ADDED_BY = {
@@ -46,15 +35,30 @@ ADDED_BY = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """A fitted adapter and the rows that say how it did, one a target of the task."""
+    """A fitted adapter and the rows that say how it did, one a target of the task.
+
+    `told` is what every row says of the experiment; it is all there is where the data has no test
+    split and no other set was named, so that there are no rows.
+    """
 
     adapter: Adapter
     rows: tuple[Row, ...]
+    told: Row
 
     @property
     def row(self) -> Row:
-        """The row of the first target."""
+        """The row of the first target. Raises `EpisodeError` where there is none."""
+        if not self.rows:
+            raise EpisodeError(
+                f"{self.told['dataset']} has no test split, so that there is no row; ask the "
+                "adapter of another set or split with `adapters evaluate`."
+            )
         return self.rows[0]
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return str(self.told["run"])
 
 
 def fit(
@@ -68,13 +72,18 @@ def fit(
     views: int | None = None,
     transfer: Entry | None = None,
     task: str = "few-shot",
+    on: Sequence[Entry] = (),
     **settings: Any,
 ) -> Outcome:
     """Fit a method on a draw of a cache entry; settings are the method's config fields.
 
+    `on` are entries of other sets to be scored on, for tasks that take them.
+
     Raises what `run` raises.
     """
-    words = Experiment(method, shots, seed, policy, settings, bank, views, transfer, task)
+    words = Experiment(
+        method, shots, seed, policy, settings, bank, views, transfer, task, tuple(on)
+    )
     return run(entry, words)
 
 
@@ -93,9 +102,9 @@ def run(
     task = registry.task(experiment.task)
     if task.new_classes and known.method.with_text is None:
         raise refuse_new_classes(known.experiment.method)
-    if drawn is None or _lacks(drawn, known.method, entry):
+    if drawn is None or _lacks(drawn, known, entry):
         drawn = draw_for(entry, known.experiment)
-    check_needs(known.experiment.method, drawn)
+    check_needs(known.experiment.method, drawn, known.experiment.on)
     method = replace(known.method, fit=fit) if fit else known.method
     began = time.perf_counter()
     chosen = _choose(replace(known, method=method), drawn)
@@ -108,108 +117,43 @@ def run(
         **_words(entry, known, chosen, about),
         "fit_seconds": seconds,
     }
-    scored = [shared | _scored(adapter, target) for target in drawn.targets]
-    summary = task.summary({row["target"]: row["accuracy"] for row in scored})
-    return Outcome(adapter, tuple(row | summary for row in scored))
+    scored = _scored(adapter, drawn, (entry, *known.experiment.on))
+    added = {each["target"]: each["accuracy"] for each in scored}
+    if task.others is not None:  # the source is no target of its own
+        added = {name: value for name, value in added.items() if name != entry.dataset}
+    told = shared | (task.summary(added) if added else {})
+    return Outcome(adapter, tuple(told | each for each in scored), told)
 
 
-@dataclass(frozen=True)
-class Score:
-    """How an adapter does on one target: accuracies in per cent, of all and of each class."""
-
-    target: str
-    accuracy: float
-    n_test: int
-    by_class: dict[str, float]
-
-
-def score(adapter: Adapter, entry: Entry) -> list[Score]:
-    """How a saved adapter does on the targets beside its own draw of `entry`.
-
-    Raises `CacheError` where they are not of what it was fitted on, and what drawing and
-    `Adapter.logits` raise.
-    """
-    drawn = registry.task(adapter.told("task")).draw(
-        entry,
-        adapter.told("shots"),
-        adapter.told("seed"),
-        bank=adapter.told("bank"),
-        views=0,
-        extras=adapter.extras,
-    )
-    _check_fits(adapter, entry, drawn)
-    found = []
+def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row]:
+    """What is of a target alone in the rows, in the order of the targets."""
+    keys = {entry.dataset: entry.key for entry in entries} if len(entries) > 1 else {}
+    strict = any(target.columns is not None for target in drawn.targets)
+    rows = []
     for target in drawn.targets:
-        logits, names = _asked(adapter, target)
-        labels = target.pictures.labels
-        by_class = dict(zip(names, class_accuracy(logits, labels).tolist(), strict=True))
-        found.append(Score(target.name, accuracy(logits, labels), len(labels), by_class))
-    return found
-
-
-def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
-    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on."""
-    theirs = {
-        "classes": drawn.episode.text.classnames,
-        **{key: value for key, value in _fingerprints(entry).items() if key in adapter.about},
-        "support": drawn.episode.support.ids,
-    }
-    for what, found in theirs.items():
-        own = adapter.classnames if what == "classes" else adapter.about.get(what, found)
-        if list(own) != list(found):
-            raise CacheError(
-                f"the adapter was fitted on {BETWEEN[what]} {_brief(own)}, and {entry.key} has "
-                f"{_brief(found)}; take the entry it was fitted on, or fit it again."
-            )
-
-
-def _fingerprints(entry: Entry) -> dict[str, str]:
-    """What tells one encoding from another of the same names: of the weights and of the data."""
-    weights = entry.manifest["backbone"]["fingerprint"]
-    return {"fingerprint": weights, "data": entry.manifest["dataset"].get("fingerprint", "unknown")}
-
-
-def _brief(value: str | Sequence[str]) -> str:
-    if isinstance(value, str):
-        return value[:16]
-    return ", ".join(value[:6]) + (f", … ({len(value)})" if len(value) > 6 else "")
-
-
-def _scored(adapter: Adapter, target: Target) -> Row:
-    began = time.perf_counter()
-    logits, _ = _asked(adapter, target)
-    return {
-        "target": target.name,
-        "accuracy": accuracy(logits, target.pictures.labels),
-        "n_test": len(target.pictures.labels),
-        "predict_seconds": time.perf_counter() - began,
-    }
-
-
-def _asked(adapter: Adapter, target: Target) -> tuple[Tensor, tuple[str, ...]]:
-    """Logits `[q, c]` of a target's pictures, and the classes that they are of.
-
-    Raises `MethodError` where they are not finite: they would still have an accuracy.
-    """
-    asked = adapter if target.text is None else adapter.with_text(target.text)
-    logits = asked.logits(target.pictures.query)
-    if bad := int((~logits.isfinite().all(1)).sum()):
-        raise MethodError(
-            f"{adapter.method} gives scores that are not finite to {bad} of {len(logits)} pictures "
-            f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
-            "learning rate)."
+        found = score_target(adapter, target)
+        rows.append(
+            {
+                "target": found.target,
+                "accuracy": found.accuracy,
+                "n_test": found.n_test,
+                "predict_seconds": found.seconds,
+                "strict_accuracy": found.strict if strict else None,
+                "target_entry": keys.get(found.target),
+            }
         )
-    return logits, asked.classnames
+    return rows
 
 
 def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
     """Where an adapter comes from."""
     experiment, method, support = known.experiment, known.method, drawn.episode.support
+    ids = entry.class_ids if drawn.episode.classes == len(entry.classnames) else ()
     return {
         "dataset": entry.dataset,
         "backbone": entry.backbone,
         "entry": entry.key,
-        **_fingerprints(entry),
+        **fingerprints(entry),
         "bank": experiment.bank or entry.banks[-1],
         "task": experiment.task,
         "shots": experiment.shots,
@@ -221,18 +165,18 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
         "width": support.views.shape[-1],
         "logit_scale": entry.logit_scale,
         "support": list(support.ids),
+        "settings": dict(experiment.settings),
+        **({"class_ids": list(ids)} if ids else {}),
     }
 
 
 def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any]) -> Row:
     """What a row says of the experiment, whatever the target."""
     experiment = known.experiment
-    beside = ("data", "width", "logit_scale", "support")  # of the adapter alone
     return {
-        **{key: value for key, value in about.items() if key not in beside},
+        **{key: value for key, value in about.items() if key not in OF_THE_ADAPTER},
         "method": experiment.method,
         "transductive": known.method.transductive,
-        "settings": dict(experiment.settings),
         "config": asdict(chosen.config),
         "val_score": chosen.score,
         "tried": chosen.tried,
@@ -249,7 +193,7 @@ def _choose(known: Configured, drawn: Draw) -> Chosen:
         return select(method, drawn.episode, known.config, held, known.fixed)
     if experiment.transfer is None:
         raise ConfigError("policy transfer needs the data set to take settings from (--transfer).")
-    other = draw_for(experiment.transfer, replace(experiment, task="few-shot"))
+    other = draw_for(experiment.transfer, replace(experiment, task="few-shot", on=()))
     held = validation(other, "few-shot-val")
     settings = select(method, other.episode, known.config, held, known.fixed)
     final = select(method, drawn.episode, settings.config, None)
@@ -258,29 +202,40 @@ def _choose(known: Configured, drawn: Draw) -> Chosen:
 
 def draw_for(entry: Entry, experiment: Experiment) -> Draw:
     """The draw an experiment asks for: the same pictures for every method, with what it reads."""
-    return registry.task(experiment.task).draw(
+    return draw(
+        experiment.task,
         entry,
         experiment.shots,
         experiment.seed,
         bank=experiment.bank,
         views=experiment.views,
         extras=get(spelt_out(experiment).method).extras,
+        on=experiment.on,
     )
 
 
-def _lacks(drawn: Draw, method: Method, entry: Entry) -> bool:
-    """Whether the method reads features that the entry has and this draw was made without."""
-    return bool(method.extras & {*entry.extras} - drawn.episode.holds)
+def _lacks(drawn: Draw, known: Configured, entry: Entry) -> bool:
+    """Whether the method reads features that all sets have and this draw was made without."""
+    whole = {e for e in entry.extras if all(has(other, e) for other in known.experiment.on)}
+    return bool(known.method.extras & whole - drawn.episode.holds)
 
 
-def check_needs(name: str, drawn: Draw) -> None:
-    """Raise `MethodError` where the draw holds not all that the method needs."""
-    episode = drawn.episode
-    if missing := [need for need in ADDED_BY if need in get(name).needs - episode.holds]:
-        options = " ".join(ADDED_BY[need] for need in missing)
+def check_needs(name: str, drawn: Draw, on: Sequence[Entry] = ()) -> None:
+    """Raise `MethodError` where the draw, or another set, holds not all that the method needs."""
+    episode, method = drawn.episode, get(name)
+    if not len(episode.support.labels) and not method.support_free:
         raise MethodError(
-            f"{name} needs {' and '.join(missing)}, which {episode.dataset} has not cached; add "
-            f"what is missing with `featcache encode --dataset {episode.dataset} --backbone "
+            f"{name} learns from training pictures and {episode.dataset} has none; score zero-shot "
+            "on it, or make it a target of another set (--on)."
+        )
+    if missing := [need for need in ADDED_BY if need in method.needs - episode.holds]:
+        options = " ".join(ADDED_BY[need] for need in missing)
+        extras = [need for need in missing if need in EXTRAS]
+        lacking = [o.dataset for o in on if not all(has(o, extra) for extra in extras)]
+        dataset = lacking[0] if lacking else episode.dataset
+        raise MethodError(
+            f"{name} needs {' and '.join(missing)}, which {dataset} has not cached; add "
+            f"what is missing with `featcache encode --dataset {dataset} --backbone "
             f"{episode.backbone} {options}`."
         )
 

@@ -73,6 +73,7 @@ class Method:
     what is to be said of it with classes known by name alone; all tables of methods are made of
     these.
 
+    `support_free` methods learn nothing from pictures, so that a set for test alone will do.
     `criterion` is what selection minimises or maximises on validation. `reads` names what is used
     beside embeddings and text where the cache holds it, `needs` what it must hold: `views`,
     `pre-projection`, `patches`, `negative prompts`. `presets` are named overrides of the config's
@@ -97,6 +98,7 @@ class Method:
     needs: frozenset[str] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     transductive: bool = False
+    support_free: bool = False
     source: str = ""
     status: str = "as published"
     new_classes: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from adapters.compose import get
 from adapters.episode import NEGATIVE_PROMPTS
 from adapters.experiment import Configured, configured
 from adapters.expression import leaves, parts
-from adapters.registry import HERE, file, task_file
+from adapters.registry import HERE, file, task, task_file
 from featcache.store.entry import POOL
 
 if TYPE_CHECKING:
@@ -51,8 +51,25 @@ def id_of(entry: Entry, known: Configured) -> str:
         "policy": experiment.policy,
         "code": code_version(experiment.method, experiment.task),
     }
+    if experiment.on:  # in any order
+        identity["on"] = sorted(beside(experiment))
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def beside(experiment: Experiment) -> list[list[Any]]:
+    """What the scores on each of the other sets depend on."""
+    new, extras = task(experiment.task).new_classes, get(experiment.method).extras
+    return [target_features(on, extras, new, experiment.bank) for on in experiment.on]
+
+
+def target_features(
+    entry: Entry, extras: Iterable[str], with_text: bool, bank: str | None
+) -> list[Any]:
+    """What a score on another set depends on: its key, the shards of its prompts, its extras."""
+    name = bank or (entry.banks[-1] if entry.banks else "")
+    text = entry.manifest["texts"].get(name) if with_text else ""
+    return [entry.key, str(text), sorted({*extras} & {*entry.extras})]
 
 
 def features(entry: Entry, experiment: Experiment) -> list[Any]:

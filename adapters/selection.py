@@ -47,8 +47,8 @@ def validation(draw: Draw, policy: str) -> Labelled | None:
     """
     if policy not in POLICIES:
         raise UnknownNameError("policy", policy, POLICIES)
-    if policy in ("none", "transfer"):
-        return None
+    if policy in ("none", "transfer") or not len(draw.episode.support.labels):
+        return None  # without training pictures nothing is learned that could be chosen
     if policy == "oracle-test":
         return draw.test
     held = draw.few_shot_val if policy == "few-shot-val" else draw.full_val

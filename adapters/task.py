@@ -7,6 +7,8 @@ A task is one file in `adapters/tasks/` whose name is the task's name with `_` f
                                                   validation beside them, and the targets: test sets
                                                   with the classes that each is scored among
     summary(accuracies) -> dict                   what the accuracies of all targets say together
+    others(source, other, pictures, bank) -> Target   another set's test pictures as a target, for
+                                                  a task that is scored on sets beside its own
 
 An experiment fits once and is scored on every target: one row each, with the target's name.
 """
@@ -17,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from adapters.episode import Draw
+from adapters.episode import Draw, Labelled, Target
 from featcache.store.entry import Entry
 
 
@@ -38,6 +40,16 @@ class DrawTask(Protocol):
         ...
 
 
+class Others(Protocol):
+    """How pictures of another set are scored; `EpisodeError` where they cannot be."""
+
+    def __call__(
+        self, source: Entry, other: Entry, pictures: Labelled, bank: str | None = None
+    ) -> Target:
+        """The other set as a target; `bank` is that of its prompts where it needs any."""
+        ...
+
+
 def _no_summary(_accuracies: Mapping[str, float]) -> dict[str, float]:
     return {}
 
@@ -47,9 +59,13 @@ class Task:
     """One task: its draw, how its rows add up, and whether a target has classes that no fit saw.
 
     `summary` takes accuracies in per cent by the targets' names; what it gives stands in every row
-    of the experiment. With `new_classes` a method needs `with_text`.
+    of the experiment. With `new_classes` a method needs `with_text`. A task with `others` has its
+    own data set as first target, then the sets that it was asked for (`--on`), and `summary` takes
+    these alone; `custom` is the kind of `featcache.targets` that names them where nobody does.
     """
 
     draw: DrawTask
     summary: Callable[[Mapping[str, float]], dict[str, float]] = _no_summary
     new_classes: bool = False
+    others: Others | None = None
+    custom: str = ""

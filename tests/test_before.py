@@ -12,8 +12,8 @@ import pytest
 
 import adapters
 from adapters.adapter import load
-from adapters.fitting import score
 from adapters.report.rows import runs
+from adapters.scoring import score
 from featcache import FeatureCache
 
 BEFORE = Path(__file__).parent / "before"

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.commands.options import AdapterFolder
+from adapters.commands import completion
+from adapters.commands.options import RESULTS, AdapterFolder
 from featcache import terminal
 from featcache.errors import FeatcacheError, PictureError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
     from adapters.adapter import Adapter
+    from adapters.scoring import Score
+    from featcache.store.cache import FeatureCache
+    from featcache.store.entry import Entry
 
 FORMATS = ("text", "table", "csv", "json")
+SPLITS = ("train", "val", "test")
 BATCH = 64  # pictures
 
 Guess = dict[str, Any]  # a picture's name, its best classes and their probabilities
@@ -151,30 +156,104 @@ def _backbone(fitted: Adapter, folder: Path, device: str) -> Any:
     return backbone
 
 
-def evaluate(adapter: AdapterFolder, cache: Cache = None, as_json: Json = False) -> None:
-    """Score a saved adapter on the test split beside its draw. Example: adapters evaluate runs/…"""
+def evaluate(
+    adapter: AdapterFolder,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Another cached set to score on (the one it was fitted on).",
+            autocompletion=completion.dataset,
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    bank: Annotated[
+        str | None,
+        typer.Option(
+            "--prompts",
+            help="Prompts of the other set, where it has other classes (the newest).",
+            autocompletion=completion.banks,
+        ),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Results file that its row goes to.")] = RESULTS,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Score a saved adapter: beside its draw, or on another set, which adds a row.
+
+    Example: adapters evaluate runs/… --dataset shapes-sketch
+    """
+    terminal.one_of("--split", split, SPLITS)
     from adapters.adapter import load
-    from adapters.fitting import score
+    from adapters.scoring import score
     from featcache.store.cache import FeatureCache
 
-    fitted = load(adapter)
-    entry = FeatureCache(cache).get(fitted.told("entry"))
+    fitted, store = load(adapter), FeatureCache(cache)
+    if dataset is not None or split != "test":
+        _elsewhere(fitted, store, dataset, split, bank, results, as_json)
+        return
+    entry = store.get(fitted.told("entry"))
     scores = score(fitted, entry)
+    more = {"targets": {each.target: each.accuracy for each in scores}} if len(scores) > 1 else {}
+    _tell(fitted, entry, scores, more, as_json)
+
+
+def _elsewhere(
+    fitted: Adapter,
+    store: FeatureCache,
+    dataset: str | None,
+    split: str,
+    bank: str | None,
+    results: Path,
+    as_json: bool,
+) -> None:
+    from adapters.results import Results
+    from adapters.scoring import score_on, seen
+
+    own = dataset is None
+    entry = store.get(fitted.told("entry")) if dataset is None else store.find(dataset)
+    if not own and entry.backbone != fitted.about.get("backbone"):
+        entry = _of_backbone(store, str(dataset), str(fitted.about.get("backbone")), entry)
+    rows = Results(results)
+    rows.check_writable()
+    found, row = score_on(fitted, entry, split, bank)
+    rows.add(row)
+    more = {key: row[key] for key in ("run", "task", "target", "target_entry", "strict_accuracy")}
+    more |= {"split": split} if split != "test" else {}
+    _tell(fitted, entry, [found], more, as_json)
+    people = terminal.people(as_json)
+    if found.strict is not None and found.strict != found.accuracy:
+        people.print(f"[bold]{found.strict:.2f} %[/] among all classes of the adapter")
+    if drawn := seen(fitted, entry, split):
+        people.print(f"{drawn} of these pictures are those that it was fitted on.")
+    people.print(f"row {row['run']} ({row['task']}) added to {results}", markup=False)
+
+
+def _of_backbone(store: FeatureCache, dataset: str, backbone: str, other: Entry) -> Entry:
+    """The set's entry of the adapter's backbone, or where there is none the one of another."""
+    from featcache.errors import UnknownNameError
+
+    try:
+        return store.find(dataset, backbone)
+    except UnknownNameError:
+        return other
+
+
+def _tell(
+    fitted: Adapter, entry: Entry, scores: list[Score], more: dict[str, Any], as_json: bool
+) -> None:
     first, people = scores[0], terminal.people(as_json)
+    what = "pictures" if "split" in more else "test pictures"
     document = {
         "method": fitted.method,
         **fitted.about,
         "accuracy": first.accuracy,
         "n_test": first.n_test,
         "by_class": first.by_class,
+        **more,
     }
-    if len(scores) > 1:
-        document["targets"] = {each.target: each.accuracy for each in scores}
     terminal.document(as_json, document)
     for each in scores:
-        of = "" if len(scores) == 1 else f" ({each.target})"
-        people.print(
-            f"[bold]{each.accuracy:.2f} %[/] of {each.n_test} test pictures of {entry.key}{of}"
-        )
+        of = "" if each.target == entry.dataset else f" ({each.target})"
+        people.print(f"[bold]{each.accuracy:.2f} %[/] of {each.n_test} {what} of {entry.key}{of}")
         rows = [(name, f"{value:.1f} %") for name, value in each.by_class.items()]
         terminal.table(people, ("class", "accuracy"), rows)

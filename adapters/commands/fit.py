@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, Transfer
+from adapters.commands.options import RESULTS, On, Transfer
 from featcache import terminal
 from featcache.errors import CacheError
 from featcache.terminal import Cache, Json
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from adapters.fitting import Outcome
+    from adapters.scoring import Row
+
+# What the targets of a task add up to, by the columns of their rows.
+SUMMARIES = {"harmonic_mean": "harmonic mean", "target_mean": "mean of the targets"}
 
 
 def fit(
@@ -41,8 +45,9 @@ def fit(
         typer.Option(help="Who may choose hyper-parameters.", autocompletion=completion.policy),
     ] = "few-shot-val",
     task: Annotated[
-        str, typer.Option(help="few-shot, base-to-new.", autocompletion=completion.task)
+        str, typer.Option(help="few-shot, cross-dataset …", autocompletion=completion.task)
     ] = "few-shot",
+    on: On = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,7 +71,7 @@ def fit(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fit one method on a few-shot draw and score it on the test split.
+    """Fit one method on a few-shot draw and score it on the test split, or on other sets.
 
     Example: adapters fit --method tip-adapter --dataset digits --shots 4
     """
@@ -86,42 +91,67 @@ def fit(
     from adapters.experiment import Experiment
     from adapters.fitting import run
     from adapters.results import Results
+    from adapters.sweeping.words import typed
+    from adapters.targets import find
 
     source = store.find(transfer, entry.backbone) if transfer else None
-    words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task)
+    others = find(store, entry, task, [str(name) for name in typed(on)] if on else None)
+    words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task, others)
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
     outcome = run(entry, words)
-    run_id = rows.add(*outcome.rows)
+    run_id = rows.add(*outcome.rows) if outcome.rows else outcome.run
     people = terminal.people(as_json)
     _say(people, method, outcome)
     name = f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{run_id}"
     try:
         folder = outcome.adapter.save(out / name)
     except CacheError as error:
-        raise CacheError(f"{error} The row of run {run_id} is kept in {rows.path}.") from error
+        kept = f" The row of run {run_id} is kept in {rows.path}." if outcome.rows else ""
+        raise CacheError(f"{error}{kept}") from error
     people.print(f"saved in {folder}", markup=False)
-    row = outcome.row
-    more = {"hyperparameters": row["config"], "adapter": str(folder)}
+    more: dict[str, Any] = {"hyperparameters": outcome.told["config"], "adapter": str(folder)}
     if len(outcome.rows) > 1:
         more["targets"] = {each["target"]: each["accuracy"] for each in outcome.rows}
-    terminal.document(as_json, {**row, **more})
+    if any(each["strict_accuracy"] is not None for each in outcome.rows):
+        more["strict"] = {each["target"]: each["strict_accuracy"] for each in outcome.rows}
+    first = outcome.rows[0] if outcome.rows else outcome.told
+    terminal.document(as_json, {**first, **more})
 
 
 def _say(people: Console, method: str, outcome: Outcome) -> None:
-    row = outcome.row
-    for each in outcome.rows:
-        of = "" if each["target"] == each["dataset"] else f" of the {each['target']} classes"
-        fitted = f", fitted in {row['fit_seconds']:.2f} s" if each is row else ""
+    told = outcome.told
+    fitted = f", fitted in {told['fit_seconds']:.2f} s"
+    for place, each in enumerate(outcome.rows):
         people.print(
-            f"[bold]{each['accuracy']:.2f} %[/] of {each['n_test']} test pictures{of}{fitted}"
+            f"[bold]{each['accuracy']:.2f} %[/] of {each['n_test']} test pictures"
+            f"{_of(each)}{'' if place else fitted}"
         )
-    if row.get("harmonic_mean") is not None:
-        people.print(f"[bold]{row['harmonic_mean']:.2f} %[/] harmonic mean")
+    if not outcome.rows:
+        people.print(
+            f"fitted{fitted.removeprefix(', fitted')}; {told['dataset']} has no test split, so "
+            "there is no row: ask the adapter of another set with `adapters evaluate --dataset`.",
+            markup=False,
+        )
+    for name, what in SUMMARIES.items():
+        if told.get(name) is not None:
+            people.print(f"[bold]{told[name]:.2f} %[/] {what}")
     people.print(
-        f"{method} on {row['dataset']}, {row['backbone']}, {row['shots']} shots, seed "
-        f"{row['seed']}, {row['views']} views, policy {row['policy']} ({row['tried']} settings "
+        f"{method} on {told['dataset']}, {told['backbone']}, {told['shots']} shots, seed "
+        f"{told['seed']}, {told['views']} views, policy {told['policy']} ({told['tried']} settings "
         "tried)",
         markup=False,
     )
-    people.print(json.dumps(row["config"]), markup=False)
+    people.print(json.dumps(told["config"]), markup=False)
+
+
+def _of(row: Row) -> str:
+    """Of which target, where that is not the data set itself among all its classes."""
+    if row["target"] == row["dataset"]:
+        return ""
+    if row["target_entry"] is None:
+        return f" of the {row['target']} classes"
+    strict = row["strict_accuracy"]
+    if strict is None or strict == row["accuracy"]:
+        return f" of {row['target']}"
+    return f" of {row['target']} ({strict:.2f} % among all classes of {row['dataset']})"

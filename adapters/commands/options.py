@@ -18,6 +18,14 @@ Where = Annotated[
         help="column=value[,value] of rows to use; repeatable.", autocompletion=completion.columns
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        help="Other sets to score on, such as a,b (what is usual for the task and data set).",
+        autocompletion=completion.datasets,
+    ),
+]
 Transfer = Annotated[
     str | None,
     typer.Option(help="Data set for policy transfer.", autocompletion=completion.dataset),

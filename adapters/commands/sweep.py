@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, Transfer
+from adapters.commands.options import RESULTS, On, Transfer
 from featcache import terminal
 from featcache.errors import SweepError
 from featcache.terminal import Cache, Json
@@ -43,8 +43,9 @@ def sweep(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="few-shot, base-to-new (few-shot).", autocompletion=completion.tasks),
+        typer.Option(help="few-shot, cross-dataset … (few-shot).", autocompletion=completion.tasks),
     ] = None,
+    on: On = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,7 +100,8 @@ def sweep(
     terminal.one_of("--stack", stack, STACKS)
     given = {
         "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
-        "policy": policy, "task": task, "prompts": prompts, "views": views, "transfer": transfer,
+        "policy": policy, "task": task, "on": on, "prompts": prompts, "views": views,
+        "transfer": transfer,
     }  # fmt: skip
     words: dict[str, Any] = {word: typed(text) for word, text in given.items() if text is not None}
     words["settings"] = axes(settings or [])
@@ -111,9 +113,16 @@ def sweep(
         search=Search(search, trials),
         part=part,
     )
+    for missed, out in planned.left_out.items():
+        terminal.people(as_json).print(
+            f"{missed} leaves out {', '.join(out)}: their parameters belong to the classes that "
+            "they were fitted on, and its targets have others.",
+            markup=False,
+        )
     if dry_run:
         planned.check()
-        terminal.document(as_json, {"runs": planned.total, "before": planned.before})
+        counts = {"runs": planned.total, "before": planned.before}
+        terminal.document(as_json, {**counts, "left_out": dict(planned.left_out)})
         terminal.people(as_json).print(f"{planned.total} runs, {planned.before} of them done")
         return
     worker = engines.engine(

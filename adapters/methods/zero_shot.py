@@ -41,6 +41,7 @@ method = Method(
     fit=fit,
     logits=logits,
     with_text=with_text,
+    support_free=True,
     source="Radford et al. 2021",
     status="as published",
 )

@@ -18,7 +18,7 @@ from featcache import catalogue
 from featcache.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
-    from adapters.fitting import Row
+    from adapters.scoring import Row
     from adapters.sweeping.runs import Chunk
 
 FOLDER = Path(__file__).parent / "engines"

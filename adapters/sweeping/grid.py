@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters import registry
+from adapters import registry, targets
 from adapters.compose import get
 from adapters.experiment import Experiment
 from adapters.method import refuse_new_classes
@@ -29,7 +29,8 @@ ALL = "all"  # as a method: every one that can do the task
 class Grid:
     """The words of a grid, each with one value or a list; those left out are as in `adapters fit`.
 
-    `method="all"` is every method that can do the tasks. `settings` are by method and field, or by
+    `method="all"` is every method that can do a task. `on` are the sets that each run of a task
+    with other sets is scored on, all of them together. `settings` are by method and field, or by
     field alone.
     """
 
@@ -40,6 +41,7 @@ class Grid:
     seed: Values = 1
     policy: Values = "few-shot-val"
     task: Values = "few-shot"
+    on: Values = None
     prompts: Values = None
     views: Values = None
     transfer: Values = None
@@ -60,24 +62,63 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
     banks = names("prompts", asked.prompts)
     views_used = numbers("views", asked.views, 0, usual=True)
     wanted = [*spread(_methods(listed(asked.method), tasks), axes, combine)]
+    every_able = ALL in listed(asked.method)
+    on = _on(asked.on, tasks)
     found: dict[str, Run] = {}
     for data, backbone in itertools.product(
         names("dataset", asked.dataset), names("backbone", asked.backbone)
     ):
         entry = cache.find(data, backbone)
         source = _source(cache, asked.transfer, entry)
+        others = {task: targets.find(cache, entry, task, on[task]) for task in tasks}
         for task, bank, views, policy, shots, seed, (name, settings) in itertools.product(
             tasks, banks, views_used, policies, *counts, wanted
         ):
+            if every_able and not able(name, task):
+                continue
             if policy == "transfer" and source is None:
                 raise ConfigError(
                     "policy transfer needs the data set to take settings from (--transfer)."
                 )
             other = source if policy == "transfer" else None
-            experiment = Experiment(name, shots, seed, policy, settings, bank, views, other, task)
+            experiment = Experiment(
+                name, shots, seed, policy, settings, bank, views, other, task, others[task]
+            )
             run = Run(run_id(entry, experiment), entry, experiment)
             found.setdefault(run.id, run)
     return [*found.values()]
+
+
+def able(method: str, task: str) -> bool:
+    """Whether a method can do a task: new classes need scores that come of their names."""
+    return not registry.task(task).new_classes or get(method).with_text is not None
+
+
+def _on(asked: Values, tasks: Sequence[str]) -> dict[str, list[str] | None]:
+    """The other sets of each task by name, None where custom says which.
+
+    Raises `ConfigError` where sets are named and none of the tasks takes any.
+    """
+    given = [str(name) for name in names("on", asked) if name is not None]
+    taking = [task for task in tasks if registry.task(task).others is not None]
+    if given and not taking:
+        raise targets.refuse_on(tasks[0])
+    return {task: given if given and task in taking else None for task in tasks}
+
+
+def left_out(path: Path | None, words: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The methods that `all` leaves out of a task with new classes, by task.
+
+    Raises what `read` raises.
+    """
+    found: dict[str, list[str]] = {}
+    for block in read(path) if path else [{}]:
+        asked = {**block, **words}
+        for task in listed(asked.get("task", Grid.task)):
+            if ALL in listed(asked.get("method", Grid.method)):
+                unable = [name for name in registry.names() if not able(name, str(task))]
+                found |= {str(task): unable} if unable else {}
+    return found
 
 
 def union(
@@ -106,18 +147,13 @@ def _source(cache: FeatureCache, transfer: Values, entry: Entry) -> Entry | None
 
 
 def _methods(wanted: Sequence[Any], tasks: Sequence[str]) -> list[str]:
-    """The methods by name; `all` is every one that can do the tasks.
+    """The methods by name; `all` is every one that can do one of the tasks.
 
     Raises `MethodError` for a method asked for by name that cannot take a task's new classes.
     """
-    new_classes = any(registry.task(task).new_classes for task in tasks)
-
-    def able(name: str) -> bool:
-        return not new_classes or get(name).with_text is not None
-
-    every = [name for name in registry.names() if able(name)]
-    found = [name for each in wanted for name in (every if each == ALL else [str(each)])]
-    for name in found:
-        if not able(name):
+    every = [name for name in registry.names() if any(able(name, task) for task in tasks)]
+    for name in map(str, wanted):
+        if name != ALL and not all(able(name, task) for task in tasks):
             raise refuse_new_classes(name)
+    found = [name for each in wanted for name in (every if each == ALL else [str(each)])]
     return [*dict.fromkeys(found)]

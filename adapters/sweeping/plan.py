@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.fitting import Row
 from adapters.results import Results
+from adapters.scoring import Row
 from adapters.sweeping.chunks import shard
 from adapters.sweeping.engine import Engine
-from adapters.sweeping.grid import union
+from adapters.sweeping.grid import left_out, union
 from adapters.sweeping.runs import Run
 from adapters.sweeping.search import Best, Make, Search, adaptive, at_random, planned
 from adapters.sweeping.settings import Combine, every
@@ -28,7 +28,8 @@ WHOLE = (1, 1)
 class Plan:
     """A sweep still to be done: `total` runs, `before` of which the store holds as done.
 
-    The runs of an adaptive search are not known before it is under way.
+    The runs of an adaptive search are not known before it is under way. `left_out` are the methods
+    of `all` that cannot do a task, by task.
     """
 
     make: Make
@@ -37,6 +38,7 @@ class Plan:
     runs: tuple[Run, ...]
     total: int
     before: int
+    left_out: Mapping[str, Sequence[str]]
 
     def check(self) -> None:
         """Try every draw, as `carry_out` does first. Raises what `sweep.check` raises."""
@@ -78,9 +80,10 @@ def plan(
     def make(combine: Combine) -> list[Run]:
         return union(cache, grid_file, words, combine)
 
+    out = left_out(grid_file, words)
     if search.adaptive:
-        return Plan(make, search, results, (), *planned(make, search, results))
+        return Plan(make, search, results, (), *planned(make, search, results), out)
     combine = at_random(search.trials) if search.how == "random" else every
     runs = shard(make(combine), *part)
     before = len(runs) - len(left(runs, results))
-    return Plan(make, search, results, tuple(runs), len(runs), before)
+    return Plan(make, search, results, tuple(runs), len(runs), before, out)

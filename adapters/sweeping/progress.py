@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapters.fitting import Row
+    from adapters.scoring import Row
 
 SECONDS = 30.0  # between two lines of a log
 SHOWN = 20  # methods in the table under the bar

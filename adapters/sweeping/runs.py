@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.compose import get
 from adapters.experiment import Experiment, spelt_out
-from adapters.run_identity import features
+from adapters.run_identity import beside, features
 from featcache.store.entry import Entry
 
 
@@ -23,6 +23,7 @@ class Cell:
     bank: str | None = field(compare=False)
     views: int | None = field(compare=False)
     extras: frozenset[str] = field(compare=False)
+    on: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Run:
     def cell(self) -> Cell:
         """The draw that the run needs."""
         e = spelt_out(self.experiment)
-        about = (str(self.entry.folder), *features(self.entry, e))
         extras = get(e.method).extras
-        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras)
+        others = [(str(on.folder), str(each)) for on, each in zip(e.on, beside(e), strict=True)]
+        about = (str(self.entry.folder), *features(self.entry, e), *others)
+        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras, e.on)
 
 
 @dataclass(frozen=True)

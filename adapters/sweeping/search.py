@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.compose import get
-from adapters.fitting import Row
 from adapters.results import Results
+from adapters.scoring import Row
 from adapters.sweeping.engine import Engine
 from adapters.sweeping.engines.local import Local
 from adapters.sweeping.runs import Run

@@ -15,14 +15,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.fitting import Row, check_needs
+from adapters.fitting import check_needs
 from adapters.results import Results
+from adapters.scoring import Row
 from adapters.selection import validation
 from adapters.sweeping.chunks import chunks
 from adapters.sweeping.engine import Engine
 from adapters.sweeping.engines.local import Local
 from adapters.sweeping.runs import Chunk, Run
 from adapters.sweeping.worker import Worker, failed
+from featcache.errors import EpisodeError
 
 PARTS = 16  # chunks a worker, at least: what is left for the last to finish is small
 
@@ -120,7 +122,12 @@ def check(runs: Iterable[Run]) -> None:
     for group in alike.values():
         largest = max(group, key=lambda run: run.experiment.shots)
         drawn = worker.draw(largest.cell)
+        if not drawn.targets:
+            raise EpisodeError(
+                f"{largest.entry.dataset} has no test split, so that a sweep has no rows to write; "
+                "take another data set, or fit with `adapters fit` and evaluate on another."
+            )
         for policy in {run.experiment.policy for run in group}:
             validation(drawn, policy)
         for method in {run.experiment.method for run in group}:
-            check_needs(method, drawn)
+            check_needs(method, drawn, largest.experiment.on)

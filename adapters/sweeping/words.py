@@ -1,6 +1,6 @@
 """A grid as people write it: words with one value or a list of them, on a command line or in YAML.
 
-method, dataset, backbone, shots, seed, policy, task, prompts, views, transfer, set
+method, dataset, backbone, shots, seed, policy, task, on, prompts, views, transfer, set
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from adapters.configure import literal
 from featcache.errors import ConfigError, UnknownNameError
 
 WORDS = (
-    "method", "dataset", "backbone", "shots", "seed", "policy", "task", "prompts", "views",
+    "method", "dataset", "backbone", "shots", "seed", "policy", "task", "on", "prompts", "views",
     "transfer", "set",
 )  # fmt: skip
 
@@ -48,7 +48,11 @@ def _document(text: str) -> Any:
 
     class Once(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            for key in scalars:
+                if key.value == "on":  # which YAML takes for yes
+                    key.tag = "tag:yaml.org,2002:str"
+            keys = [key.value for key in scalars]
             twice = next((key for key in keys if keys.count(key) > 1), None)
             if twice is not None:
                 line = node.start_mark.line + 1

@@ -15,23 +15,24 @@ from typing import Any
 
 from torch import Generator
 
-from adapters import registry
 from adapters.compose import get
 from adapters.episode import Draw, Episode
 from adapters.experiment import configured
-from adapters.fitting import Row, run
+from adapters.fitting import run
 from adapters.maths.training import Training
 from adapters.method import Fit, State
 from adapters.run_identity import code_version
+from adapters.scoring import Row
 from adapters.selection import candidates, chance, score, validation
 from adapters.sweeping.device import device_of, moved
 from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
+from adapters.targets import draw
 from featcache.errors import FeatcacheError
 from featcache.store.entry import Entry, ImageFeatures, TextFeatures
 
 MOMENT = 0.1  # seconds
-KEPT = 2  # entries whose features a worker keeps in memory
+KEPT = 2  # entries whose features a worker keeps in memory, or as many as a draw has
 
 
 class Worker:
@@ -90,13 +91,16 @@ class Worker:
     def draw(self, cell: Cell) -> Draw:
         """The cell's draw, on this worker's device. Raises what the task's own draw raises."""
         if self._drawn is None or self._drawn[0] != cell:
-            found = registry.task(cell.task).draw(
-                self._in_memory(cell.entry),
+            most = max(KEPT, 1 + len(cell.on))
+            found = draw(
+                cell.task,
+                self._in_memory(cell.entry, most),
                 cell.shots,
                 cell.seed,
                 bank=cell.bank,
                 views=cell.views,
                 extras=cell.extras,
+                on=[self._in_memory(other, most) for other in cell.on],
             )
             self._drawn = cell, moved(found, self.device)
         return self._drawn[1]
@@ -119,16 +123,16 @@ class Worker:
         if outcome.row["val_score"] is None and policy not in ("none", "transfer"):
             # Where there was nothing to choose, searches still want to know how good it was.
             held = validation(drawn, policy)
-            assert held is not None
-            logits = outcome.adapter.logits(held.query)
-            more["val_score"] = score(get(each.experiment.method), logits, held)
+            if held is not None:
+                logits = outcome.adapter.logits(held.query)
+                more["val_score"] = score(get(each.experiment.method), logits, held)
         return [row | more for row in outcome.rows]
 
-    def _in_memory(self, entry: Entry) -> Entry:
+    def _in_memory(self, entry: Entry, most: int = KEPT) -> Entry:
         held = self._entries.pop(entry.folder, None)
         if held is None or held.manifest != entry.manifest:
             held = _InMemory(entry.folder, entry.manifest)
-        self._entries = dict([*self._entries.items()][1 - KEPT :])
+        self._entries = dict([*self._entries.items()][1 - most :])
         self._entries[entry.folder] = held  # the one used last is last
         return held
 

@@ -19,10 +19,11 @@ from adapters.drawing import draw
 from adapters.episode import Episode
 from adapters.evaluate import accuracy
 from adapters.experiment import Experiment
-from adapters.fitting import ADDED_BY, draw_for, fit, run, score
+from adapters.fitting import ADDED_BY, draw_for, fit, run
 from adapters.registry import names
 from adapters.results import COLUMNS
 from adapters.run_identity import code_version, run_id
+from adapters.scoring import score
 from featcache.errors import CacheError, ConfigError, EpisodeError, MethodError, UnknownNameError
 from featcache.store.entry import Entry
 from tests import frozen

@@ -60,7 +60,7 @@ def test_a_name_that_is_none_offers_the_nearest() -> None:
         with pytest.raises(MethodError, match="cannot be fitted here"):
             ask("coop")
     for ask_task in (registry.task, registry.task_file):
-        with pytest.raises(UnknownNameError, match="unknown task 'few'; known are: base-to-new, f"):
+        with pytest.raises(UnknownNameError, match="unknown task 'few'; known are: base-to-new, c"):
             ask_task("few")
 
 
@@ -79,6 +79,11 @@ def test_a_file_without_what_it_is_there_for_is_said_to_lack_it(
 
 
 def test_the_task_that_is_meant_where_none_is_named_comes_first() -> None:
-    assert registry.task_names() == ["few-shot", "base-to-new"]
+    assert registry.task_names() == [
+        "few-shot",
+        "base-to-new",
+        "cross-dataset",
+        "domain-generalization",
+    ]
     assert registry.task_file("base-to-new").name == "base_to_new.py"
     assert registry.POLICIES[0] == "none"

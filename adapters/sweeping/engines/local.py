@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from adapters.fitting import Row
+from adapters.scoring import Row
 from adapters.sweeping.device import device_of
 from adapters.sweeping.engine import EngineOptions, cores
 from adapters.sweeping.runs import Chunk

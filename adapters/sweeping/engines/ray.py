@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from adapters.fitting import Row
+from adapters.scoring import Row
 from adapters.sweeping.engine import EngineOptions
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker, portions

@@ -17,7 +17,7 @@ from uuid import uuid4
 import submitit
 import torch
 
-from adapters.fitting import Row
+from adapters.scoring import Row
 from adapters.sweeping.engine import EngineOptions
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker

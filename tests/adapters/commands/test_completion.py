@@ -26,6 +26,7 @@ heavy = {"torch", "pandas", "numpy", "h5py", "sklearn"} & set(sys.modules)
 sys.exit(str(heavy) if heavy else 0)
 """
 ROOT = Path(__file__).parents[3]
+TASKS = ["base-to-new", "cross-dataset", "domain-generalization"]  # beside few-shot
 
 
 def offered(line: str, cache: Path) -> list[str]:
@@ -85,8 +86,8 @@ def test_names_that_are_always_the_same() -> None:
     assert complete(completion.methods) == ["all", *registry.names()]
     assert complete(completion.methods, "gda,nc") == ["gda,ncm"]
     assert complete(completion.method, "gda,nc") == []
-    assert complete(completion.task) == ["few-shot", "base-to-new"]
-    assert complete(completion.tasks, "few-shot,") == ["few-shot,base-to-new"]
+    assert complete(completion.task) == ["few-shot", *TASKS]
+    assert complete(completion.tasks, "few-shot,") == [f"few-shot,{task}" for task in TASKS]
     assert complete(completion.policy) == [*registry.POLICIES]
     assert complete(completion.policies, "none,f") == ["none,few-shot-val", "none,full-val"]
     assert complete(completion.engines) == engine_names()

@@ -17,7 +17,11 @@ from tests.typed import Type
 def test_a_sweep_from_dry_run_to_table(filled: Type, tmp_path: Path) -> None:
     (tmp_path / "grid.yaml").write_text("method: [zero-shot, ncm]\nseed: [1, 2]\n")
     line = "adapters sweep grid.yaml --shots 1,2 --jobs 1 --json"
-    assert filled(f"{line} --dry-run").json == {"runs": 8, "before": 0}
+    assert filled(f"{line} --dry-run").json == {
+        "runs": 8,
+        "before": 0,
+        "left_out": {},
+    }
     first = filled(line).json
     assert (first["runs"], first["done"], first["failed"]) == (8, 8, 0)
     again = filled(line).json

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.fitting import Row
 from adapters.results import Results
+from adapters.scoring import Row
 from adapters.sweeping.engine import Engine
 from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.fitting import Row
 from adapters.results import Results
+from adapters.scoring import Row
 from adapters.sweeping.engines.local import Local
 from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import adapters
-from adapters.fitting import Row
 from adapters.fitting import run as run_alone
 from adapters.results import Results
+from adapters.scoring import Row
 from adapters.sweeping.engines.local import Local
 from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters.fitting import Row
+from adapters import targets
 from adapters.fitting import run as run_alone
 from adapters.results import COLUMNS
+from adapters.scoring import Row
 from adapters.sweeping import stacking, worker
 from adapters.sweeping.chunks import chunks
 from adapters.sweeping.grid import grid
@@ -113,13 +113,13 @@ def test_a_draw_is_made_once_for_the_runs_that_share_it(
     cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[int] = []
-    real = worker.registry.task("few-shot")
+    real = targets.draw
 
     def counted(*asked: Any, **more: Any) -> Any:
-        drawn.append(asked[1])
-        return real.draw(*asked, **more)
+        drawn.append(asked[2])
+        return real(*asked, **more)
 
-    monkeypatch.setattr(worker.registry, "task", lambda name: replace(real, draw=counted))
+    monkeypatch.setattr(worker, "draw", counted)
     runs = runs_of(cache, shots=[1, 2], seed=1)
     found = Worker()
     for chunk in chunks(runs):

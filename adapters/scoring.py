@@ -1,0 +1,242 @@
+"""Scores of a fitted adapter: on the targets beside its draw, and on any other cached set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adapters import registry
+from adapters.adapter import Adapter
+from adapters.compose import get
+from adapters.drawing import classes_of, pictures_of, text_of
+from adapters.episode import Draw, Target
+from adapters.evaluate import accuracy, class_accuracy
+from adapters.matching import Classes, columns
+from adapters.run_identity import code_version, target_features
+from adapters.targets import UNKNOWN
+from featcache.errors import CacheError, EpisodeError, MethodError
+from featcache.store.entry import Entry
+
+Row = dict[str, Any]
+
+# What an adapter and the entry that it is scored on have in common, in words.
+BETWEEN = {
+    "classes": "the classes",
+    "fingerprint": "weights with the fingerprint",
+    "data": "data with the fingerprint",
+    "support": "the pictures",
+}
+SAME_CLASSES, OTHER_CLASSES = "domain-generalization", "cross-dataset"
+
+
+@dataclass(frozen=True)
+class Score:
+    """How an adapter does on one target: accuracies in per cent, of all and of each class.
+
+    `strict` counts among all classes of the adapter where the target has only some of them; it is
+    None where the target has others.
+    """
+
+    target: str
+    accuracy: float
+    n_test: int
+    by_class: dict[str, float]
+    strict: float | None = None
+    seconds: float = 0.0
+
+
+def score_target(adapter: Adapter, target: Target) -> Score:
+    """Score the target's pictures among its classes.
+
+    Raises `MethodError` where scores are not finite, for they would still have an accuracy, and
+    what `Adapter.with_text` and `Adapter.logits` raise. Labels are looked at when all are there.
+    """
+    began = time.perf_counter()
+    asked = adapter if target.text is None else adapter.with_text(target.text)
+    every = asked.logits(target.pictures.query)
+    if bad := int((~every.isfinite().all(1)).sum()):
+        raise MethodError(
+            f"{adapter.method} gives scores that are not finite to {bad} of {len(every)} pictures "
+            f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
+            "learning rate)."
+        )
+    kept = range(every.shape[1]) if target.columns is None else target.columns
+    own = torch.tensor([*kept], device=every.device)  # [k]
+    logits = every if target.columns is None else every[:, own]  # [q, k]
+    labels = target.pictures.labels
+    by_class = zip((asked.classnames[i] for i in kept), _by_class(logits, labels), strict=True)
+    return Score(
+        target.name,
+        accuracy(logits, labels),
+        len(labels),
+        _named(by_class),
+        accuracy(every, own[labels]) if target.text is None else None,
+        time.perf_counter() - began,
+    )
+
+
+def _by_class(logits: Tensor, labels: Tensor) -> list[float]:
+    return [float(value) for value in class_accuracy(logits, labels).tolist()]
+
+
+def _named(pairs: Any) -> dict[str, float]:
+    """Accuracies by name; a name that stands again (ImageNet has two missiles) gets a number."""
+    found: dict[str, float] = {}
+    for label, (name, value) in enumerate(pairs):
+        found[name if name not in found else f"{name} ({label})"] = value
+    return found
+
+
+def score(adapter: Adapter, entry: Entry) -> list[Score]:
+    """How a saved adapter does on the targets of its task that lie beside its own draw of `entry`.
+
+    Raises `CacheError` where they are not of what it was fitted on, and what drawing and
+    `score_target` raise.
+    """
+    drawn = registry.task(adapter.told("task")).draw(
+        entry,
+        adapter.told("shots"),
+        adapter.told("seed"),
+        bank=adapter.told("bank"),
+        views=0,
+        extras=adapter.extras,
+    )
+    _check_fits(adapter, entry, drawn)
+    if not drawn.targets:
+        raise EpisodeError(
+            f"{entry.dataset} has no test split; name another set with --dataset, or one of its "
+            "own splits with --split."
+        )
+    return [score_target(adapter, target) for target in drawn.targets]
+
+
+def score_on(
+    adapter: Adapter, entry: Entry, split: str = "test", bank: str | None = None
+) -> tuple[Score, Row]:
+    """How a saved adapter does on a split of any entry of its backbone, and the row of it.
+
+    Where all classes of the entry are the adapter's they are told apart by its scores for them;
+    where they are others, by their names (`with_text`, with prompts of the entry: `bank`, or the
+    newest). Raises `CacheError` for another backbone, `MethodError` where the method has scores for
+    no other classes, `EpisodeError` for a split that there is not.
+    """
+    check_backbone(adapter, entry)
+    pictures = pictures_of(entry, adapter.told("seed"), adapter.extras, split)
+    name = entry.dataset if split == "test" else f"{entry.dataset} ({split})"
+    mine = Classes(adapter.told("dataset"), adapter.classnames, class_ids(adapter))
+    try:
+        target = Target(name, pictures, columns=columns(mine, classes_of(entry)))
+    except EpisodeError as error:
+        if get(adapter.method).with_text is None:
+            raise MethodError(
+                f"{adapter.method} has parameters for the classes it was fitted on and none for "
+                f"new ones, and {str(error).partition(';')[0]}; fit it on {entry.dataset}, or take "
+                "a method that scores names (zero-shot, fma, …)."
+            ) from None
+        target = Target(name, pictures, text_of(entry, bank))
+    scored = score_target(adapter, target)
+    return scored, _row(adapter, entry, target, scored, bank)
+
+
+def class_ids(adapter: Adapter) -> tuple[str, ...]:
+    """What tells the adapter's classes apart where names do not; empty if it does not say."""
+    return tuple(adapter.about.get("class_ids", ()))
+
+
+def seen(adapter: Adapter, entry: Entry, split: str) -> int:
+    """How many pictures of a split of its own entry the adapter was fitted on."""
+    if entry.key != adapter.about.get("entry") or split == "test":
+        return 0
+    return len({*entry.images(split).id} & {*adapter.about.get("support", ())})
+
+
+def check_backbone(adapter: Adapter, entry: Entry) -> None:
+    """Raise `CacheError` where the entry is not of the backbone that the adapter was fitted on."""
+    held, about = entry.manifest["backbone"], adapter.about
+    prints = (str(about.get("fingerprint", UNKNOWN)), str(held["fingerprint"]))
+    if about.get("backbone") != entry.backbone or (
+        prints[0] != prints[1] and UNKNOWN not in prints
+    ):
+        raise CacheError(
+            f"the adapter was fitted on {about.get('backbone')} (weights {prints[0][:16]}), and "
+            f"{entry.key} is of {entry.backbone} (weights {prints[1][:16]}); encode "
+            f"{entry.dataset} with the adapter's, or fit on this one."
+        )
+
+
+def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
+    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on."""
+    theirs = {
+        "classes": drawn.episode.text.classnames,
+        **{key: value for key, value in fingerprints(entry).items() if key in adapter.about},
+        "support": drawn.episode.support.ids,
+    }
+    for what, found in theirs.items():
+        own = adapter.classnames if what == "classes" else adapter.about.get(what, found)
+        if list(own) != list(found):
+            raise CacheError(
+                f"the adapter was fitted on {BETWEEN[what]} {_brief(own)}, and {entry.key} has "
+                f"{_brief(found)}; take the entry it was fitted on, or fit it again."
+            )
+
+
+def fingerprints(entry: Entry) -> dict[str, str]:
+    """What tells one encoding from another of the same names: of the weights and of the data."""
+    weights = entry.manifest["backbone"]["fingerprint"]
+    return {"fingerprint": weights, "data": entry.manifest["dataset"].get("fingerprint", "unknown")}
+
+
+def _brief(value: str | Sequence[str]) -> str:
+    if isinstance(value, str):
+        return value[:16]
+    return ", ".join(value[:6]) + (f", … ({len(value)})" if len(value) > 6 else "")
+
+
+def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, bank: str | None) -> Row:
+    """The row of an adapter on another set; it has no seconds of a fit, for nothing was fitted."""
+    about = {key: value for key, value in adapter.about.items() if key not in OF_THE_ADAPTER}
+    task = OTHER_CLASSES if target.text is not None else SAME_CLASSES
+    return {
+        **about,
+        "run": _run(adapter, entry, target, bank),
+        "task": task,
+        "target": target.name,
+        "target_entry": entry.key,
+        "method": adapter.method,
+        "transductive": get(adapter.method).transductive,
+        "settings": adapter.about.get("settings", {}),
+        "config": asdict(adapter.config),
+        "code": code_version(adapter.method, task),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "accuracy": scored.accuracy,
+        "strict_accuracy": scored.strict,
+        "n_test": scored.n_test,
+        "predict_seconds": scored.seconds,
+        "status": "done",
+    }
+
+
+# What `about` says and no row does.
+OF_THE_ADAPTER = ("data", "width", "logit_scale", "support", "class_ids")
+
+
+def _run(adapter: Adapter, entry: Entry, target: Target, bank: str | None) -> str:
+    """The id of asking this adapter of that: the same question again is the same run."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(adapter.state.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    told = [
+        "evaluate", adapter.method, asdict(adapter.config), adapter.classnames,
+        dict(adapter.about), digest.hexdigest(), target.name,
+        target_features(entry, adapter.extras, target.text is not None, bank),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
