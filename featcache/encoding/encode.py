@@ -67,9 +67,8 @@ def encode_dataset(
     if not 1 <= part[0] <= part[1]:
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
     shapes = feature_shapes(backbone, extras)
-    entry = find_entry(dataset, backbone, cache)
-    damaged = take_off(entry)
-    entry = reload(entry)
+    damaged = take_off(find_entry(dataset, backbone, cache))
+    entry = find_entry(dataset, backbone, cache)  # as it stands now
     wanted = choose_views(entry, views, views_for) if views and "train" in asked else NO_VIEWS
     entry = announce(entry, asked, wanted, extras, retry_bad)
     units = units_of(entry, dataset, asked, wanted, extras)[part[0] - 1 :: part[1]]

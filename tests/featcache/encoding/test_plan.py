@@ -165,11 +165,11 @@ def test_an_entry_without_class_ids_gets_them_from_the_next_request(
 ) -> None:
     """They change no row, so that what an earlier version encoded stays what it is."""
     cache = FeatureCache(tmp_path)
-    before = announce(find_entry(noise(), tiny, cache), ["test"], NO_VIEWS, (), False)
+    before = encode_dataset(noise(), tiny, cache, splits=["test"]).entry
     assert before.class_ids == ()
     assert "class_ids" not in before.manifest["dataset"]
     ids = ("n1", "n2", "n3")
-    found = find_entry(replace(noise(), class_ids=ids), tiny, cache)
-    assert found.key == before.key
-    assert announce(found, ["test"], NO_VIEWS, (), False).class_ids == ids
+    report = encode_dataset(replace(noise(), class_ids=ids), tiny, cache, splits=["test"])
+    assert (report.encoded, report.entry.key) == (0, before.key)
+    assert report.entry.class_ids == ids
     assert find_entry(noise(), tiny, cache).class_ids == ids

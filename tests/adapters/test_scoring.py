@@ -1,0 +1,157 @@
+"""A fitted adapter asked of its own targets, of sets with some or other classes or weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import adapters
+from adapters import scoring
+from adapters.experiment import Experiment
+from adapters.fitting import fit, run
+from adapters.results import COLUMNS, Results
+from adapters.run_identity import code_version
+from adapters.scoring import Score, check_backbone, score, score_on, score_target, seen
+from featcache.errors import CacheError, EpisodeError, MethodError
+from featcache.store.entry import Entry
+from tests import frozen
+from tests.adapters.meadows import BIRDS, FISH, TEST, meadow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scoring")
+
+
+@pytest.fixture(scope="module")
+def birds(folder: Path) -> Entry:
+    return meadow(folder, noise=0.9)
+
+
+@pytest.fixture(scope="module")
+def few(folder: Path) -> Entry:
+    return meadow(folder, "few", ("gull", "duck"), {**TEST, "val": 2}, noise=0.9)
+
+
+@pytest.fixture(scope="module")
+def fish(folder: Path) -> Entry:
+    return meadow(folder, "fish", FISH, TEST, noise=0.9)
+
+
+@pytest.mark.parametrize("method", ["gda", "zero-shot"])
+def test_a_set_with_some_of_its_classes_has_the_number_of_the_task(
+    birds: Entry, few: Entry, tmp_path: Path, method: str
+) -> None:
+    task = Experiment(method, 2, 1, task="domain-generalization", on=(few,))
+    told = run(birds, task).rows[1]
+    fitted = adapters.load(fit(birds, method, shots=2).adapter.save(tmp_path / method))
+    found, row = score_on(fitted, few)
+    assert (found.accuracy, found.strict) == (told["accuracy"], told["strict_accuracy"])
+    assert [*found.by_class] == ["gull", "duck"]
+    same = ("accuracy", "strict_accuracy", "n_test", "target", "target_entry", "task", "dataset",
+            "method", "shots", "seed", "backbone", "entry", "bank", "policy", "settings",
+            "transductive", "extras", "config", "code")  # fmt: skip
+    assert {key: row[key] for key in same} == {key: told[key] for key in same}
+    assert row["run"] != told["run"]
+    assert {*row} <= {"run", *COLUMNS}
+
+
+def test_a_set_with_other_classes_has_a_number_or_a_reason(birds: Entry, fish: Entry) -> None:
+    words = Experiment("zero-shot", 2, 1, task="cross-dataset", on=(fish,))
+    found, row = score_on(fit(birds, "zero-shot", shots=2).adapter, fish)
+    assert found.accuracy == run(birds, words).rows[1]["accuracy"]
+    assert (row["task"], row["strict_accuracy"], found.strict) == ("cross-dataset", None, None)
+    assert [*found.by_class] == [*FISH]
+    with pytest.raises(MethodError) as refusal:
+        score_on(fit(birds, "gda", shots=2).adapter, fish)
+    assert str(refusal.value) == (
+        "gda has parameters for the classes it was fitted on and none for new ones, and 3 of the 3 "
+        "classes of fish are none of birds (bass, carp, eel); fit it on fish, or take a method "
+        "that scores names (zero-shot, fma, …)."
+    )
+
+
+def test_another_backbone_or_other_weights_are_refused(birds: Entry, tmp_path: Path) -> None:
+    fitted = fit(birds, "gda", shots=2).adapter
+    other = meadow(tmp_path, splits=TEST, backbone="hf-hub:made/other")
+    with pytest.raises(CacheError, match="encode birds with the adapter's, or fit on this one"):
+        score_on(fitted, other)
+    known = replace(fitted, about={**fitted.about, "fingerprint": "aaaa"})
+    with pytest.raises(CacheError, match=r"weights aaaa\), and .*weights bbbb\)"):
+        check_backbone(known, meadow(tmp_path, splits=TEST, weights="bbbb"))
+    check_backbone(known, birds)  # of which nobody knows the weights
+
+
+def test_a_split_that_is_not_test_is_another_target(birds: Entry, few: Entry) -> None:
+    fitted = fit(birds, "gda", shots=2).adapter
+    found, row = score_on(fitted, few, "val")
+    assert (found.target, row["target"], found.n_test) == ("few (val)", "few (val)", 4)
+    with pytest.raises(EpisodeError, match="few has no train split"):
+        score_on(fitted, few, "train")
+    own, _ = score_on(fitted, birds, "train")
+    assert own.n_test == 40
+    assert seen(fitted, birds, "train") == 10
+    assert seen(fitted, birds, "test") == seen(fitted, few, "val") == 0
+
+
+def test_the_same_question_is_the_same_run(birds: Entry, few: Entry, tmp_path: Path) -> None:
+    fitted = fit(birds, "gda", shots=2).adapter
+    once, again = (score_on(fitted, few)[1] for _ in range(2))
+    assert once["run"] == again["run"]
+    others = [
+        score_on(fitted, few, "val"),
+        score_on(fitted, birds),
+        score_on(fit(birds, "gda", shots=2, seed=2).adapter, few),
+        score_on(replace(fitted, state={k: v + 1 for k, v in fitted.state.items()}), few),
+    ]
+    assert len({once["run"], *(row["run"] for _, row in others)}) == 5
+    results = Results(tmp_path / "results.sqlite")
+    for row in (once, again, others[0][1]):
+        results.add(row)
+    assert list(results.frame()["target"]) == ["few", "few (val)"]
+
+
+def test_ids_of_classes_go_with_the_adapter(tmp_path: Path) -> None:
+    ids = ("n1", "n2", "n3")
+    source = meadow(tmp_path, "fish", FISH, ids=ids)
+    named = meadow(tmp_path, "named", ("other", "names"), TEST, ids=ids[1:])
+    fitted = adapters.load(fit(source, "gda", shots=2).adapter.save(tmp_path / "a"))
+    assert scoring.class_ids(fitted) == ids
+    assert [*score_on(fitted, named)[0].by_class] == ["carp", "eel"]
+    # Half of the classes are not those that the ids are of.
+    half = fit(source, "zero-shot", shots=2, task="base-to-new").adapter
+    assert scoring.class_ids(half) == ()
+
+
+def test_two_classes_of_one_name_stay_two_in_what_is_told() -> None:
+    assert scoring._named([("missile", 1.0), ("tench", 2.0), ("missile", 3.0)]) == {
+        "missile": 1.0, "tench": 2.0, "missile (2)": 3.0,
+    }  # fmt: skip
+
+
+def test_what_no_number_comes_of_is_refused(birds: Entry, tmp_path: Path) -> None:
+    eggs = meadow(tmp_path, "eggs", BIRDS, {"train": 4, "val": 2})
+    outcome = fit(eggs, "ncm", shots=2)
+    assert outcome.rows == ()
+    assert outcome.run == outcome.told["run"]
+    with pytest.raises(EpisodeError, match="eggs has no test split, so that there is no row"):
+        _ = outcome.row
+    with pytest.raises(EpisodeError, match="eggs has no test split; name another set"):
+        score(outcome.adapter, eggs)
+    assert score_on(outcome.adapter, birds)[0].n_test == 30
+
+
+def test_a_target_is_scored_as_its_row_says(birds: Entry) -> None:
+    outcome = fit(birds, "gda", shots=2)
+    [found] = score(outcome.adapter, birds)
+    assert isinstance(found, Score)
+    assert found.accuracy == outcome.row["accuracy"] == found.strict
+    assert outcome.row["strict_accuracy"] is None  # which is for targets with classes of their own
+    assert outcome.row["code"] == code_version("gda", "few-shot")
+    assert score_target.__doc__
+
+
+def test_scores_stay_as_they_were() -> None:
+    assert frozen.thawed(scoring) == []
