@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.report import classes, curves, sweeps
 from adapters.report.comparison import by_dataset, by_shots, gains, with_average
 from adapters.report.parts import Figure, Part, Table, several, slug
-from adapters.report.rows import SWEPT, Runs, Section, compared
+from adapters.report.rows import SWEPT, Runs, Section, compared, targets
 from adapters.report.statistics import summary
 from adapters.report.vega import Looks, looks
 from adapters.report.write import write
@@ -61,7 +61,12 @@ def report(
 
 
 def rank(rows: pandas.DataFrame) -> list[str]:
-    """The lines, best first: by their mean distance to the mean of each data set and shots."""
+    """The lines, best first: by their mean distance to the mean of each data set and shots.
+
+    Where other sets are scored, by those alone.
+    """
+    others = targets(rows)
+    rows = others if len(others) else rows
     cells = rows.groupby(["dataset", "shots", "line"])["accuracy"].mean()
     above = cells - cells.groupby(level=["dataset", "shots"]).transform("mean")
     return [str(n) for n in above.groupby(level="line").mean().sort_values(ascending=False).index]
@@ -87,10 +92,12 @@ def _section(
     there = base if base in ranked else None
     rows = with_average(section.rows)
     places = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
+    if section.source:  # ten targets and more, each with its figure, would be no report
+        places = list(dict.fromkeys([places[0], places[-1]]))
     left_out = len(ranked) - len(shown)
     text = (
-        f"{several(len(section.rows), 'run')} of {_lines(section, ranked)} on "
-        f"{several(len(section.datasets), 'data set')}. Bars: 95 % t-intervals over seeds."
+        f"{several(section.rows['run'].nunique(), 'run')} of {_lines(section, ranked)} "
+        f"{_where(section)}. Bars: 95 % t-intervals over seeds."
     )
     if left_out:
         text += (
@@ -118,14 +125,24 @@ def _section(
         _seconds(section, place, rows[rows["dataset"] == place], style) for place in places[-1:]
     ]
     shots = [by_shots(section, place, ranked) for place in reversed(places)]
-    tables = [Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)]
+    over = Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)
+    tables = [] if section.source else [over]
     for k in reversed(section.shots):
         pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
         held = [table for table in pair if isinstance(table, Table)]
         tables.append(
             Part(f"{several(k, 'shot')}, all methods", tables=held, folded=len(tables) > 1)
         )
+    tables += [over] if section.source else []
     return Part(section.title, text, figures, parts=[*tables, *_sweeps(swept)])
+
+
+def _where(section: Section) -> str:
+    """On what the runs of a section are scored."""
+    if not section.source:
+        return f"on {several(len(section.datasets), 'data set')}"
+    others = targets(section.rows)["dataset"].nunique()
+    return f"fitted on {section.source} and scored on {several(others, 'other set')}"
 
 
 def _lines(section: Section, ranked: list[str]) -> str:
@@ -164,7 +181,10 @@ def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks)
 
 
 def _sweeps(section: Section) -> Iterator[Part]:
-    for (method, dataset), rows in section.rows.groupby(["method", "dataset"]):
+    own = section.rows
+    if section.source:  # whose settings are looked at where they were fitted
+        own = own[own["dataset"] == section.source]
+    for (method, dataset), rows in own.groupby(["method", "dataset"]):
         if not sweeps.is_sweep(rows):
             continue
         axes = sweeps.settings_of(rows)

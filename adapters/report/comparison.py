@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from adapters.report.parts import Table, several, slug
 from adapters.report.published import beside
-from adapters.report.rows import Section
+from adapters.report.rows import Section, targets
 from adapters.report.statistics import LEVEL, half_width, holm, over_datasets, over_seeds, summary
 
 if TYPE_CHECKING:
     import pandas
 
 AVERAGE = "average"
+TARGETS = "mean of targets"
+STRICT = ", strict"
 NONE = "–"
 Cells = dict[tuple[str, str], str]
 
@@ -23,8 +25,10 @@ Cells = dict[tuple[str, str], str]
 def averages(rows: pandas.DataFrame) -> pandas.DataFrame:
     """Accuracy `line, shots, seed` as the mean over the data sets, where all of them have it.
 
-    Seconds of a fit are averaged in the same way.
+    The set that was fitted on is not among them where others are scored. Seconds of a fit are
+    averaged in the same way.
     """
+    rows = targets(rows)
     datasets = rows["dataset"].nunique()
     groups = rows.groupby(["line", "shots", "seed"], sort=False)
     found = groups[["accuracy", "fit_seconds"]].mean()
@@ -36,14 +40,32 @@ def with_average(rows: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     columns = ["dataset", "line", "shots", "seed", "accuracy", "fit_seconds"]
-    if rows["dataset"].nunique() == 1:
+    if targets(rows)["dataset"].nunique() < 2:
         return rows[columns]
-    return pandas.concat([rows[columns], averages(rows).assign(dataset=AVERAGE)])
+    name = TARGETS if (rows["source"] != "").any() else AVERAGE
+    return pandas.concat([rows[columns], averages(rows).assign(dataset=name)])
+
+
+def strict(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The targets' rows counted among all classes of the source, and their mean.
+
+    Only those targets are kept for which that is another number; none, where there are no such.
+    """
+    own = targets(rows)
+    own = own[own["strict_accuracy"].notna()].astype({"strict_accuracy": float})
+    other = own["dataset"][own["strict_accuracy"] != own["accuracy"]].unique()
+    found = with_average(own.assign(accuracy=own["strict_accuracy"]))
+    found = found[found["dataset"].isin([*other, TARGETS])] if len(other) else found[:0]
+    return found.assign(dataset=found["dataset"] + STRICT)
 
 
 def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str | None) -> Table:
     """Methods by data set at one number of shots, with what was published under a rule."""
-    rows = with_average(section.rows[section.rows["shots"] == shots])
+    import pandas
+
+    drawn = section.rows[section.rows["shots"] == shots]
+    every = strict(drawn)
+    rows = pandas.concat([with_average(drawn), every]) if len(every) else with_average(drawn)
     columns = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
     cells, best = _cells(rows, "dataset")
     p = p_values(rows, baseline)
@@ -57,6 +79,7 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
     }
     others = beside(section.backbone, section.datasets, shots) if _usual(section) else []
     notes = [f"[{i}] {row.source}: {row.protocol}." for i, (row, _) in enumerate(others, start=1)]
+    told = [_legend(baseline), *_strictly(section, every), *_PUBLISHED[: len(others)], *notes]
     for i, (row, numbers) in enumerate(others, start=1):
         theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
         table.append(
@@ -67,7 +90,7 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
         f"Accuracy, {several(shots, 'shot')}, {section.title}",
         ["method", *columns],
         table,
-        " ".join([_legend(baseline), *(_PUBLISHED[: 1 if others else 0]), *notes]),
+        " ".join(told),
         bold,
         {len(shown)} if others else (),
     )
@@ -93,7 +116,7 @@ def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
 
 def gains(section: Section, shots: int, lines: Sequence[str], baseline: str) -> Table | None:
     """Each method against the baseline on the same draws, or None where that is not there."""
-    rows = section.rows[section.rows["shots"] == shots]
+    rows = targets(section.rows[section.rows["shots"] == shots])
     pairs = _pairs(rows, baseline)
     of = {str(line): own for line, own in pairs.groupby("line")}
     shown = [line for line in lines if line in of]
@@ -196,6 +219,14 @@ def _p(p: float) -> str:
 
 def _usual(section: Section) -> bool:
     return section.task == "few-shot" and not section.transductive
+
+
+def _strictly(section: Section, every: pandas.DataFrame) -> list[str]:
+    if every.empty:
+        return []
+    return [
+        f"A target is scored among its own classes; strict: among all classes of {section.source}."
+    ]
 
 
 def _legend(baseline: str | None) -> str:

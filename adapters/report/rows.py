@@ -5,6 +5,9 @@ within one, each data set has its own column and figure. A measure is what a tas
 where that is no data set, such as the base and the new classes, and what they add up to. Settings,
 prompts, views or cache entries that differ make different lines. Of several runs of one line at one
 draw (after a change of code) the newest counts.
+
+Rows of a task that is scored on other sets have a source, and stand in one section: their data set
+is the one that they were scored on.
 """
 
 from __future__ import annotations
@@ -23,8 +26,9 @@ from featcache.errors import CacheError
 if TYPE_CHECKING:
     import pandas
 
-APART = ("backbone", "task", "measure", "policy", "transductive")
+APART = ("backbone", "task", "source", "measure", "policy", "transductive")
 SUMMARIES = ("harmonic_mean",)
+SPLIT = r" \((train|val)\)$"  # how targets that are no test splits end
 RUN = ("dataset", "line", "shots", "seed")
 SWEPT = 6  # lines of one method that are still compared with others; more are a sweep
 
@@ -39,11 +43,13 @@ class Section:
     transductive: bool
     rows: pandas.DataFrame
     measure: str = ""
+    source: str = ""
 
     @property
     def title(self) -> str:
         """Such as `RN50:openai, policy full-val`."""
         task = "" if self.task == "few-shot" else f", {self.task}"
+        task += f" from {self.source}" if self.source else ""
         task += f" ({self.measure})" if self.measure else ""
         kind = ", transductive methods" if self.transductive else ""
         return f"{self.backbone}{task}, policy {self.policy}{kind}"
@@ -53,12 +59,15 @@ class Section:
         """The title as part of a file name."""
         task = "" if self.task == "few-shot" else self.task
         kind = "transductive" if self.transductive else ""
-        return slug(self.backbone, task, self.measure, self.policy, kind)
+        return slug(self.backbone, task, self.source, self.measure, self.policy, kind)
 
     @property
     def datasets(self) -> list[str]:
-        """Names of the data sets, in order of the alphabet."""
-        return sorted(self.rows["dataset"].unique())
+        """Names of the data sets, in order of the alphabet; the source before its targets."""
+        if not self.source:
+            return sorted(self.rows["dataset"].unique())
+        held = list(dict.fromkeys(self.rows["dataset"]))  # targets as they were asked for
+        return sorted(held, key=lambda name: name != self.source)
 
     @property
     def shots(self) -> list[int]:
@@ -81,12 +90,13 @@ class Runs:
 
     def sections(self) -> Iterator[Section]:
         """The rows by what may stand side by side; transductive methods last."""
-        order = ["transductive", "backbone", "task", "measure", "policy"]
+        order = ["transductive", "backbone", "task", "source", "measure", "policy"]
         for key, rows in self.done.groupby(order, sort=True):
-            transductive, backbone, task, measure, policy = key
+            transductive, backbone, task, source, measure, policy = key
             yield Section(
-                str(backbone), str(task), str(policy), bool(transductive), rows, str(measure)
-            )
+                str(backbone), str(task), str(policy), bool(transductive), rows, str(measure),
+                str(source),
+            )  # fmt: skip
 
 
 def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
@@ -106,6 +116,8 @@ def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
 
 def runs(frame: pandas.DataFrame) -> Runs:
     """Split a results frame into finished and failed rows, and name the lines."""
+    if "target_entry" not in frame:  # of an earlier version
+        frame = frame.assign(target_entry=None)
     scored = frame["accuracy"].notna()
     if "status" in frame:
         scored &= frame["status"].fillna("done") == "done"
@@ -123,13 +135,24 @@ def _measured(done: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     target = done["target"].fillna(done["dataset"])
-    done = done.assign(measure=target.where(target != done["dataset"], ""))
+    elsewhere = done["target_entry"].notna()
+    part = target.str.extract(SPLIT)[0].where(elsewhere).fillna("")
+    measures = target.where(~elsewhere & (target != done["dataset"]), part)
+    source = done["dataset"].where(elsewhere, "")
+    done = done.assign(
+        source=source, measure=measures, dataset=done["dataset"].where(~elsewhere, target)
+    )
     parts = [done]
     for measure in SUMMARIES:
         if measure in done and (held := done[done[measure].notna()]).size:
             once = held.drop_duplicates("run")
             parts.append(once.assign(accuracy=once[measure], measure=measure.replace("_", " ")))
     return pandas.concat(parts)
+
+
+def targets(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows less those on the set that was fitted on, where they are of others too."""
+    return rows[rows["dataset"] != rows["source"]]
 
 
 def compared(rows: pandas.DataFrame) -> pandas.DataFrame:
