@@ -97,7 +97,7 @@ def _put(images: Path, name: str, scene: Scene) -> dict[str, Any]:
     within = FOLDERS[int(rng.integers(len(FOLDERS)))]
     # Multiples of 8, so that a box is whole pixels in either scale.
     left, top = (8 * int(step) for step in rng.integers(0, 5, 2))
-    picture = rng.integers(0, 256, (PIXELS + 40, PIXELS + 32, 3), np.uint8)
+    picture = np.full((PIXELS + 40, PIXELS + 32, 3), rng.integers(0, 256, 3), np.uint8)
     picture[top : top + PIXELS, left : left + PIXELS] = scene.pixels()
     place = within
     if within.startswith("pic/") and rng.random() < 0.5:
