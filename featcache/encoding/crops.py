@@ -17,7 +17,7 @@ from featcache.datasets.checks import is_special
 from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.plan import Unit
 from featcache.errors import PictureError
-from featcache.pictures.decode import Pixels, decode
+from featcache.pictures.decode import Pixels, cropped, decode
 from featcache.pictures.preprocess import Preprocess, crop_resize, fit_square
 from featcache.pictures.views import ViewRecipe, view
 
@@ -77,7 +77,7 @@ def crops_of(wanted: Wanted, recipe: ViewRecipe, preprocess: Preprocess) -> Crop
     try:
         content = _read(item.source) if isinstance(item.source, Path) else item.source
         read = time.perf_counter()
-        pixels = decode(content)
+        pixels = cropped(decode(content), item.box)
         centre = fit_square(pixels, preprocess) if wanted.centre else None
         views = list(_views(item.id, pixels, recipe, preprocess)) if wanted.views else []
         return Crops(centre, views, "", read - began, time.perf_counter() - read)
