@@ -104,7 +104,7 @@ def run(
         raise refuse_new_classes(known.experiment.method)
     if drawn is None or _lacks(drawn, known, entry):
         drawn = draw_for(entry, known.experiment)
-    check_needs(known.experiment.method, drawn, known.experiment.on)
+    check_needs(known.experiment.method, drawn, (entry, *known.experiment.on))
     method = replace(known.method, fit=fit) if fit else known.method
     began = time.perf_counter()
     chosen = _choose(replace(known, method=method), drawn)
@@ -220,8 +220,11 @@ def _lacks(drawn: Draw, known: Configured, entry: Entry) -> bool:
     return bool(known.method.extras & whole - drawn.episode.holds)
 
 
-def check_needs(name: str, drawn: Draw, on: Sequence[Entry] = ()) -> None:
-    """Raise `MethodError` where the draw, or another set, holds not all that the method needs."""
+def check_needs(name: str, drawn: Draw, entries: Sequence[Entry] = ()) -> None:
+    """Raise `MethodError` where the draw holds not all that the method needs.
+
+    `entries` are all that it was drawn from, of which one that lacks it is named.
+    """
     episode, method = drawn.episode, get(name)
     if not len(episode.support.labels) and not method.support_free:
         raise MethodError(
@@ -231,7 +234,7 @@ def check_needs(name: str, drawn: Draw, on: Sequence[Entry] = ()) -> None:
     if missing := [need for need in ADDED_BY if need in method.needs - episode.holds]:
         options = " ".join(ADDED_BY[need] for need in missing)
         extras = [need for need in missing if need in EXTRAS]
-        lacking = [o.dataset for o in on if not all(has(o, extra) for extra in extras)]
+        lacking = [o.dataset for o in entries if not all(has(o, extra) for extra in extras)]
         dataset = lacking[0] if lacking else episode.dataset
         raise MethodError(
             f"{name} needs {' and '.join(missing)}, which {dataset} has not cached; add "

@@ -162,7 +162,7 @@ def _over_shots(section: Section, place: str, rows: pandas.DataFrame, style: Loo
 
 
 def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks) -> Figure:
-    k = section.shots[-1]
+    k = int(rows["shots"].max()) if section.source else section.shots[-1]
     rows = rows[rows["shots"] == k]
     if rows.empty:  # no method has this number of shots on every data set
         rows = section.rows[section.rows["shots"] == k]

@@ -56,7 +56,13 @@ def strict(rows: pandas.DataFrame) -> pandas.DataFrame:
     other = own["dataset"][own["strict_accuracy"] != own["accuracy"]].unique()
     found = with_average(own.assign(accuracy=own["strict_accuracy"]))
     found = found[found["dataset"].isin([*other, TARGETS])] if len(other) else found[:0]
-    return found.assign(dataset=found["dataset"] + STRICT)
+    return found.assign(dataset=found["dataset"].replace(TARGETS, "mean") + STRICT)
+
+
+def _head(section: Section, column: str) -> str:
+    """What a column is called: `-sketch` beside its source `shapes`, as papers have it."""
+    beside = section.source and column.startswith(f"{section.source}-")
+    return column.removeprefix(section.source) if beside else column
 
 
 def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str | None) -> Table:
@@ -88,7 +94,7 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
     return Table(
         slug("accuracy", section.name, f"{shots}-shot"),
         f"Accuracy, {several(shots, 'shot')}, {section.title}",
-        ["method", *columns],
+        ["method", *(_head(section, column) for column in columns)],
         table,
         " ".join(told),
         bold,

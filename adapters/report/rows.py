@@ -183,7 +183,10 @@ def _stands_for(method: str, rows: pandas.DataFrame) -> str | None:
 
 def _lines(done: pandas.DataFrame) -> list[str]:
     """What each row is called: the method with its settings, and what else tells it apart."""
-    same = [*APART, "dataset", "method"]
+    # A line has one name on all sets that one fit is scored on.
+    fitted = done["source"].where(done["source"] != "", done["dataset"])
+    done = done.assign(fitted=fitted)
+    same = [*APART, "fitted", "method"]
     names = [
         ", ".join([method, *(f"{k}={_value(v)}" for k, v in json.loads(settings or "{}").items())])
         for method, settings in zip(done["method"], done["settings"], strict=True)

@@ -130,4 +130,4 @@ def check(runs: Iterable[Run]) -> None:
         for policy in {run.experiment.policy for run in group}:
             validation(drawn, policy)
         for method in {run.experiment.method for run in group}:
-            check_needs(method, drawn, largest.experiment.on)
+            check_needs(method, drawn, (largest.entry, *largest.experiment.on))
