@@ -17,7 +17,7 @@ ASKED = (
     "dataset", "backbone", "task", "target", "policy", *ALWAYS, "settings", "bank", "views",
     "status",
 )  # fmt: skip
-FOUND = ("accuracy", "harmonic_mean", "reason")
+FOUND = ("accuracy", "strict_accuracy", "harmonic_mean", "target_mean", "reason")
 FORMATS = ("table", "csv", "json", "latex", "markdown")
 SUFFIXES = {".csv": "csv", ".json": "json", ".tex": "latex", ".md": "markdown"}
 

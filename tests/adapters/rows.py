@@ -61,3 +61,14 @@ def section_of(made: pandas.DataFrame) -> Section:
     """The only section of these rows."""
     (found,) = runs(made).sections()
     return found
+
+
+def elsewhere(source: str = "birds", **changes: Any) -> list[dict[str, Any]]:
+    """The rows of a run scored on its source, on `zoo`, and on some of its classes."""
+    told = {"dataset": source, "task": "domain-generalization", **changes}
+    scores = {source: (90.0, 90.0), "zoo": (70.0, 70.0), f"{source}-few": (80.0, 60.0)}
+    return [
+        row(**told, target=name, target_entry=f"{name}/x/y", accuracy=own, strict_accuracy=strict,
+            target_mean=75.0)
+        for name, (own, strict) in scores.items()
+    ]  # fmt: skip

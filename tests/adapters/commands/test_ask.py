@@ -6,9 +6,11 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adapters.commands import ask
+from tests.entries import NARROW, arrays
 from tests.typed import Type
 
 
@@ -178,3 +180,35 @@ def test_a_transductive_adapter_sees_all_pictures_at_once(
     whole = type_in(*words).json
     monkeypatch.setattr(ask, "BATCH", 3)
     assert type_in(*words).json == whole
+
+
+def test_another_set_is_scored_by_the_rules_of_the_tasks(filled: Type, tmp_path: Path) -> None:
+    few = arrays({"test": 12})
+    np.savez(tmp_path / "few.npz", **few)
+    np.savez(tmp_path / "fish.npz", **{**few, "classnames": np.array(["bass", "carp", "eel"])})
+    for name, backbone in (("few", NARROW), ("fish", NARROW), ("other", "hf-hub:made/other")):
+        source = "few" if name == "other" else name
+        line = f"featcache import {source}.npz --dataset {name} --backbone {backbone}"
+        assert filled(line).status == 0
+    fit = "adapters fit --dataset animals --shots 2 --policy none --json --method"
+    fitted = {m: filled(f"{fit} {m}").json["adapter"] for m in ("gda", "zero-shot")}
+    some = filled(f"adapters evaluate {fitted['gda']} --dataset few --json").json
+    assert (some["task"], some["target"]) == ("domain-generalization", "few")
+    assert some["accuracy"] == some["strict_accuracy"]
+    refused = filled(f"adapters evaluate {fitted['gda']} --dataset fish")
+    assert refused.status == 1
+    assert "3 of the 3 classes of fish are none of animals" in refused.err
+    across = filled(f"adapters evaluate {fitted['zero-shot']} --dataset fish --json").json
+    assert across["task"] == "cross-dataset"
+    refused = filled(f"adapters evaluate {fitted['gda']} --dataset other")
+    assert refused.status == 1
+    assert "encode other with the adapter's" in refused.err
+    said = filled(f"adapters evaluate {fitted['gda']} --split train").out
+    assert "6 of these pictures are those that it was fitted on" in said
+    rows = filled("adapters results --json").json
+    assert [row["target"] for row in rows] == [
+        "animals", "animals", "few", "fish", "animals (train)",
+    ]  # fmt: skip
+    again = filled(f"adapters evaluate {fitted['gda']} --dataset few --json").json
+    assert again["run"] == some["run"]
+    assert len(filled("adapters results --json").json) == 5

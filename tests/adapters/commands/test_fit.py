@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adapters.compose import get
 from adapters.registry import names
 from tests.adapters.short import short
+from tests.entries import NARROW, arrays
 from tests.typed import Type
 
 
@@ -120,3 +122,51 @@ def test_an_adapter_that_cannot_be_saved_fails_and_its_row_stays(filled: Type) -
     assert " % of 21 test pictures" in answer.out
     assert "saved in" not in answer.out
     assert [row["status"] for row in filled("adapters results --json").json] == ["done"]
+
+
+def test_other_sets_by_name(filled: Type, tmp_path: Path) -> None:
+    more = arrays({"test": 12})
+    np.savez(tmp_path / "few.npz", **more)
+    assert filled(f"featcache import few.npz --dataset few --backbone {NARROW}").status == 0
+    fit = "adapters fit --method gda --dataset animals --shots 2 --policy none"
+    found = filled(f"{fit} --task domain-generalization --on few --json").json
+    assert [*found["targets"]] == ["animals", "few"]
+    assert found["target_mean"] == found["targets"]["few"]
+    said = filled(f"{fit} --task domain-generalization --on few").out
+    assert "of 12 test pictures of few" in said
+    assert "mean of the targets" in said
+    refused = filled(f"{fit} --on few")
+    assert refused.status == 1
+    assert "takes no --on" in refused.err
+    refused = filled(f"{fit} --task domain-generalization")
+    assert "name some with --on" in refused.err
+    listed = filled("adapters results").out
+    assert "target_mean" in listed
+
+
+def test_without_test_pictures_there_is_an_adapter_and_no_row(
+    type_in: Type, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "eggs.npz", **arrays({"train": 12, "val": 6}))
+    assert type_in(f"featcache import eggs.npz --dataset eggs --backbone {NARROW}").status == 0
+    told = type_in("adapters fit --method gda --shots 2 --json")
+    assert told.status == 0
+    assert "accuracy" not in told.json
+    said = type_in("adapters fit --method gda --shots 2").out
+    assert "eggs has no test split, so there is no row: ask the adapter of another set" in said
+    assert "saved in" in said
+    assert not (tmp_path / "runs" / "results.sqlite").exists()
+    swept = type_in("adapters sweep --method gda --shots 2")
+    assert swept.status == 1
+    assert "eggs has no test split, so that a sweep has no rows to write" in swept.err
+
+
+def test_a_set_for_test_alone_is_scored_by_text_alone(type_in: Type, tmp_path: Path) -> None:
+    np.savez(tmp_path / "seen.npz", **arrays({"test": 12}))
+    assert type_in(f"featcache import seen.npz --dataset seen --backbone {NARROW}").status == 0
+    found = type_in("adapters fit --method zero-shot --json").json
+    assert found["n_test"] == 12
+    assert type_in("adapters sweep --method zero-shot --seed 2 --json").json["done"] == 1
+    refused = type_in("adapters fit --method gda")
+    assert refused.status == 1
+    assert "gda learns from training pictures and seen has none; score zero-shot" in refused.err

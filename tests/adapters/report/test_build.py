@@ -23,7 +23,7 @@ from adapters.report.write import figures, tables
 from featcache.errors import UnknownNameError
 from featcache.store.cache import FeatureCache
 from tests.adapters.browser import browser, look
-from tests.adapters.rows import frame, halves, row, section_of
+from tests.adapters.rows import elsewhere, frame, halves, row, section_of
 from tests.entries import make_entry
 
 EVIL = '</script><img src=x onerror="console.log(1)">'
@@ -308,3 +308,43 @@ def test_seconds_are_those_of_the_most_shots_and_all_data_sets(parts_of: Parts) 
     made = frame()[lambda f: (f["shots"] == 1) | (f["dataset"] == "plants")]
     points = parts_of(made)[1][0].figures[-1].spec["data"]["values"]
     assert {point["line"] for point in points} == {"zero-shot", "gda", "tip-adapter"}
+
+
+def test_a_section_of_other_sets_shows_the_source_and_the_mean(parts_of: Parts) -> None:
+    """Not a figure for each of ten targets; the table that a paper wants is open and first."""
+    made = [
+        r
+        for shots in (1, 4)
+        for s in (1, 2)
+        for m in ("zero-shot", "gda")
+        for r in elsewhere(method=m, seed=s, shots=shots)
+    ]
+    (part, *_) = parts_of(made)[1]
+    name = "rn50-openai-domain-generalization-birds-none"
+    assert [figure.name for figure in part.figures] == [
+        f"over-shots-{name}-birds", f"over-shots-{name}-mean-of-targets", f"seconds-{name}",
+    ]  # fmt: skip
+    assert part.text == (
+        "8 runs of 2 methods fitted on birds and scored on 2 other sets. Bars: 95 % t-intervals "
+        "over seeds."
+    )
+    assert [(inner.title, inner.folded) for inner in part.parts] == [
+        ("4 shots, all methods", False),
+        ("1 shot, all methods", False),
+        ("Over shots, all methods", True),
+    ]
+
+
+def test_lines_are_ranked_by_other_sets_where_there_are_any() -> None:
+    better_at_home = [
+        {**r, "accuracy": r["accuracy"] + (30 if r["target"] == "birds" else -1)}
+        for r in elsewhere(method="ncm")
+    ]
+    section = section_of(pandas.DataFrame([*better_at_home, *elsewhere()]))
+    assert rank(section.rows) == ["gda", "ncm"]
+
+
+def test_seconds_of_other_sets_are_those_where_all_were_scored(parts_of: Parts) -> None:
+    made = [*elsewhere(shots=4), *elsewhere(shots=16)[:2]]
+    (part, *_) = parts_of(made)[1]
+    assert part.figures[-1].note.startswith("At 4 shots")

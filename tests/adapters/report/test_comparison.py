@@ -12,7 +12,7 @@ import scipy.stats
 from adapters.report import comparison
 from adapters.report.build import rank
 from adapters.report.rows import Section, runs
-from tests.adapters.rows import frame, halves, row, section_of
+from tests.adapters.rows import elsewhere, frame, halves, row, section_of
 
 
 def of(values: dict[tuple[str, str], list[float]], shots: int = 4, **changes: object) -> Section:
@@ -249,3 +249,33 @@ def test_where_nothing_was_published_under_the_same_terms_there_is_no_rule(
     assert len(table.rows) == 1
     assert table.rules == ()
     assert "not ours" not in table.note
+
+
+def test_the_mean_is_that_of_the_targets_and_the_stricter_count_has_columns_of_its_own() -> None:
+    section = section_of(pandas.DataFrame(elsewhere()))
+    table = comparison.by_dataset(section, 4, ["gda"], None)
+    assert table.heads == [
+        "method", "birds", "zoo", "-few", "mean of targets", "-few, strict", "mean, strict",
+    ]  # fmt: skip
+    assert table.rows == [["gda", "90.0", "70.0", "80.0", "75.0", "60.0", "65.0"]]
+    assert table.note.endswith("strict: among all classes of birds.")
+
+
+def test_without_another_count_there_are_no_such_columns() -> None:
+    made = [{**r, "strict_accuracy": None, "task": "cross-dataset"} for r in elsewhere()]
+    table = comparison.by_dataset(section_of(pandas.DataFrame(made)), 4, ["gda"], None)
+    assert table.heads == ["method", "birds", "zoo", "-few", "mean of targets"]
+    assert "strict" not in table.note
+
+
+def test_gains_are_over_the_targets_alone() -> None:
+    better = [{**r, "accuracy": r["accuracy"] + 2} for r in elsewhere(method="ncm")]
+    section = section_of(pandas.DataFrame([*elsewhere(), *better]))
+    table = comparison.gains(section, 4, ["ncm"], "gda")
+    assert table is not None
+    assert table.rows[0][:6] == ["ncm", "2.0", "2", "0", "0", "2"]
+
+
+def test_one_target_has_no_mean() -> None:
+    table = comparison.by_dataset(section_of(pandas.DataFrame(elsewhere()[:2])), 4, ["gda"], None)
+    assert table.heads == ["method", "birds", "zoo"]

@@ -15,7 +15,7 @@ from adapters.registry import names
 from adapters.report import rows
 from adapters.results import COLUMNS, Results
 from featcache.errors import CacheError, ConfigError, UnknownNameError
-from tests.adapters.rows import frame, halves, row, section_of
+from tests.adapters.rows import elsewhere, frame, halves, row, section_of
 
 
 @settings(max_examples=30, deadline=None)
@@ -216,3 +216,35 @@ def test_entries_that_differ_are_different_lines() -> None:
     made = [row(entry="animals/RN50_openai/abc"), row(entry="animals/RN50_openai/def")]
     lines = rows.runs(pandas.DataFrame(made)).done["line"].tolist()
     assert lines == ["gda, abc", "gda, def"]
+
+
+def test_other_sets_stand_in_one_section_as_data_sets_beside_their_source() -> None:
+    made = pandas.DataFrame(
+        [r for s in (1, 2) for m in ("gda", "ncm") for r in elsewhere(method=m, seed=s)]
+    )
+    found = rows.runs(made)
+    assert found.count == 4
+    [section] = found.sections()
+    assert section.source == "birds"
+    assert section.datasets == ["birds", "zoo", "birds-few"]
+    assert section.title == "RN50:openai, domain-generalization from birds, policy none"
+    assert section.name == "rn50-openai-domain-generalization-birds-none"
+    assert set(rows.targets(section.rows)["dataset"]) == {"zoo", "birds-few"}
+
+
+def test_a_line_has_one_name_on_all_sets_that_its_fit_is_scored_on() -> None:
+    one = elsewhere(views=20)
+    other = elsewhere(views=0)[:1]  # scored on its source alone
+    lines = rows.runs(pandas.DataFrame([*one, *other])).done
+    assert set(lines[lines["views"] == 20]["line"]) == {"gda, 20 views"}
+
+
+def test_other_splits_and_other_sources_are_sections_apart() -> None:
+    made = [
+        *elsewhere(),
+        *elsewhere(source="fish"),
+        row(dataset="birds", task="domain-generalization", target="zoo (val)", target_entry="z"),
+        row(dataset="zoo"),
+    ]
+    found = {(s.source, s.measure) for s in rows.runs(pandas.DataFrame(made)).sections()}
+    assert found == {("birds", ""), ("fish", ""), ("birds", "val"), ("", "")}

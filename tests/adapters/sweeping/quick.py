@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from adapters.results import Results
@@ -11,6 +12,7 @@ from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run
 from adapters.sweeping.sweep import sweep
 from featcache.store.cache import FeatureCache
+from tests.adapters.meadows import BIRDS, TEST, meadow
 
 METHODS = ["zero-shot", "gda", "ncm"]
 
@@ -46,3 +48,34 @@ def by(engine: Engine, runs: list[Run], results: Results) -> dict[str, float]:
         engine.close()
     assert (summary.done, summary.failed) == (len(runs), 0)
     return accuracies(results)
+
+
+def elsewhere(engine: Engine, folder: Path) -> None:
+    """An engine gives the rows of this process on other sets, and a second sweep does none again.
+
+    The other sets have all and some of the classes.
+    """
+    meadow(folder)
+    meadow(folder, "sketches", BIRDS[::-1], TEST)
+    meadow(folder, "few", BIRDS[1:3], TEST)
+    words: dict[str, Any] = {"dataset": "birds", "on": ["few", "sketches"], "seed": [1, 2]}
+    cache = FeatureCache(folder / "cache")
+    runs = runs_of(cache, method=["zero-shot", "gda"], task="domain-generalization", **words)
+    runs += runs_of(cache, method="zero-shot", task="cross-dataset", **words)
+    results, own = Results(folder / "theirs.sqlite"), Results(folder / "own.sqlite")
+    try:
+        assert sweep(runs, engine, results).done == len(runs) == 12
+    finally:
+        engine.close()
+    assert sweep(runs, None, results).before == 12
+    sweep(runs, None, own, stack="off")
+    assert _by_target(results) == _by_target(own)
+    assert len(_by_target(own)) == 3 * 12
+
+
+def _by_target(results: Results) -> dict[tuple[str, str], list[float]]:
+    """What each row says of how good it was, by run and target."""
+    frame = results.frame()
+    counts = frame[["accuracy", "strict_accuracy", "target_mean"]].astype(float).fillna(-1)
+    keys = zip(frame["run"], frame["target"], strict=True)
+    return dict(zip(keys, counts.to_numpy().tolist(), strict=True))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from adapters.compose import get
 from adapters.registry import names
-from adapters.sweeping.grid import grid, union
-from featcache.errors import FeatcacheError, MethodError
+from adapters.sweeping.grid import grid, left_out, union
+from featcache.errors import ConfigError, FeatcacheError, MethodError
 from featcache.store.cache import FeatureCache
 from tests.entries import make_entry
 
@@ -113,3 +114,45 @@ def test_a_grid_file_says_the_same_words(cache: FeatureCache, tmp_path: Path) ->
     fewer = union(cache, path, {"dataset": ["animals"], "settings": {"fma.blocks": [2]}})
     assert len(fewer) == 2 * (2 * 1 + 2)
     assert {run.id for run in fewer} < {run.id for run in runs}
+
+
+GENERALIZE, ACROSS = "domain-generalization", "cross-dataset"
+
+
+def test_other_sets_are_those_of_each_run_together(cache: FeatureCache) -> None:
+    words: dict[str, Any] = {"method": "gda", "dataset": "animals", "task": GENERALIZE}
+    runs = grid(cache, **words, on=["beasts"], shots=[1, 2])
+    assert [[on.dataset for on in run.experiment.on] for run in runs] == [["beasts"]] * 2
+    both = grid(cache, **{**words, "task": ["few-shot", GENERALIZE]}, on="beasts")
+    assert [len(run.experiment.on) for run in both] == [0, 1]
+    with pytest.raises(ConfigError, match="few-shot scores its own data set, so it takes no --on"):
+        grid(cache, method="gda", dataset="animals", on="beasts")
+    with pytest.raises(ConfigError, match="animals has no usual targets"):
+        grid(cache, **words)
+
+
+def test_each_task_has_the_methods_that_can_do_it(cache: FeatureCache) -> None:
+    words: dict[str, Any] = {"dataset": "animals", "on": "beasts", "method": "all"}
+    runs = grid(cache, **words, task=[GENERALIZE, ACROSS])
+    found = {
+        t: {r.experiment.method for r in runs if r.experiment.task == t}
+        for t in (GENERALIZE, ACROSS)
+    }
+    assert found[GENERALIZE] == {*names()}
+    assert found[ACROSS] == {name for name in names() if get(name).with_text}
+    out = left_out(None, {"method": "all", "task": [GENERALIZE, ACROSS]})
+    assert {*out} == {ACROSS}
+    assert {*out[ACROSS]} == {*names()} - found[ACROSS]
+    assert left_out(None, {"method": "fma", "task": ACROSS}) == {}
+    with pytest.raises(MethodError, match="none for new ones"):
+        grid(cache, **{**words, "method": ["zero-shot", "gda"]}, task=ACROSS)
+
+
+def test_a_grid_file_may_say_on(cache: FeatureCache, tmp_path: Path) -> None:
+    """Which YAML would take for `yes`."""
+    path = tmp_path / "grid.yaml"
+    path.write_text("dataset: animals\nmethod: all\ntask: cross-dataset\non: [beasts]\n")
+    runs = union(cache, path, {})
+    assert {run.experiment.on[0].dataset for run in runs} == {"beasts"}
+    assert {*left_out(path, {})} == {ACROSS}
+    assert union(cache, path, {"method": "zero-shot", "on": "beasts"})[0].id in {r.id for r in runs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
 from featcache.errors import ConfigError, SweepError
 from featcache.store.cache import FeatureCache
-from tests.adapters.sweeping.quick import accuracies, here, runs_of
+from tests.adapters.sweeping.quick import accuracies, elsewhere, here, runs_of
 
 
 def test_processes_give_the_rows_of_this_process(cache: FeatureCache, results: Results) -> None:
@@ -40,6 +41,10 @@ def test_processes_give_the_rows_of_this_process(cache: FeatureCache, results: R
     for process in processes:
         process.join(10)
         assert not process.is_alive()
+
+
+def test_processes_score_other_sets_as_this_process(tmp_path: Path) -> None:
+    elsewhere(Local(jobs=2), tmp_path)
 
 
 def test_one_job_is_done_here_in_the_order_of_the_chunks(cache: FeatureCache) -> None:

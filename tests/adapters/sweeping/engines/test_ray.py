@@ -14,7 +14,7 @@ from adapters.results import Results
 from adapters.sweeping.engine import engine
 from adapters.sweeping.runs import Run
 from featcache.store.cache import FeatureCache
-from tests.adapters.sweeping.quick import by, here, runs_of
+from tests.adapters.sweeping.quick import by, elsewhere, here, runs_of
 
 pytestmark = pytest.mark.usefixtures("rays")
 
@@ -36,6 +36,10 @@ def test_actors_give_the_rows_of_this_process(runs: list[Run], results: Results)
     assert (made.workers, made.device) == (1, "cpu")
     assert by(made, runs, results) == here(runs)
     assert made._idle == []
+
+
+def test_actors_score_other_sets_as_this_process(tmp_path: Path) -> None:
+    elsewhere(engine("ray", jobs=1, device="cpu"), tmp_path)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from adapters.sweeping.runs import Run
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
 from featcache.store.cache import FeatureCache
-from tests.adapters.sweeping.quick import by, here, runs_of
+from tests.adapters.sweeping.quick import by, elsewhere, here, runs_of
 
 pytest.importorskip("submitit")
 
@@ -39,6 +39,10 @@ def test_tasks_give_the_rows_of_this_process(
 ) -> None:
     assert by(local_slurm(tmp_path / "slurm", 1), runs, results) == here(runs)
     assert not list((tmp_path / "slurm" / "rows").iterdir())  # all taken over
+
+
+def test_tasks_score_other_sets_as_this_process(tmp_path: Path) -> None:
+    elsewhere(local_slurm(tmp_path / "slurm"), tmp_path)
 
 
 def test_rows_of_a_driver_that_died_are_taken_over(runs: list[Run], tmp_path: Path) -> None:
