@@ -41,20 +41,53 @@ def test_links_lead_somewhere(page: Path) -> None:
     "page", ["README.md", pytest.param("docs/reports.md", marks=pytest.mark.slow)]
 )
 def test_pages_run(page: str, tmp_path: Path) -> None:
-    """Every console line and Python block of a page, in order, in an empty folder."""
+    run_lines(ROOT / page, tmp_path)
+
+
+def run_lines(page: Path, folder: Path) -> None:
+    """Run every console line and Python block of a page, in order, in an empty folder."""
     environment = {
         **os.environ,
-        "FEATCACHE_HOME": str(tmp_path / "cache"),
+        "FEATCACHE_HOME": str(folder / "cache"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    text = (ROOT / page).read_text()
-    for language, block in re.findall(r"^```(console|python)\n(.*?)^```", text, re.M | re.S):
+    found = re.findall(r"^```(console|python)\n(.*?)^```", page.read_text(), re.M | re.S)
+    for language, block in found:
         if language == "python":
-            subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path, env=environment)
+            subprocess.run([sys.executable, "-c", block], check=True, cwd=folder, env=environment)
             continue
         for line in block.splitlines():
             assert line.startswith("$ ")
-            subprocess.run(shlex.split(line[2:]), check=True, cwd=tmp_path, env=environment)
+            subprocess.run(shlex.split(line[2:]), check=True, cwd=folder, env=environment)
+
+
+@pytest.mark.slow
+def test_the_numbers_of_the_tasks_are_counts_by_hand(tmp_path: Path) -> None:
+    """Zero-shot on the embedded worlds: the commands' rows, and a count over cached features."""
+    import numpy as np
+
+    from adapters.results import Results
+    from featcache import FeatureCache
+
+    run_lines(ROOT / "docs" / "tasks.md", tmp_path)
+    cache = FeatureCache(tmp_path / "cache")
+    frame = Results(tmp_path / "runs" / "results.sqlite").frame()
+    rows = frame[frame["method"] == "zero-shot"]
+    assert {*rows["task"]} == {"domain-generalization", "cross-dataset"}
+    for _, row in rows.iterrows():
+        entry, source = cache.get(row["target_entry"]), cache.get(row["entry"])
+        images = entry.images("test")
+        text = (entry if row["task"] == "cross-dataset" else source).text()
+        prompts = text.embedding / np.linalg.norm(text.embedding, axis=-1, keepdims=True)
+        classes = (prompts * text.mask[..., None]).sum(1)
+        classes /= np.linalg.norm(classes, axis=-1, keepdims=True)
+        kept = [text.classnames.index(name) for name in entry.classnames]
+        scores = images.embedding @ classes.T
+        right = scores[:, kept].argmax(1) == images.label
+        assert row["accuracy"] == pytest.approx(100 * right.mean())
+        if row["strict_accuracy"] is not None and row["strict_accuracy"] == row["strict_accuracy"]:
+            strict = scores.argmax(1) == np.array(kept)[images.label]
+            assert row["strict_accuracy"] == pytest.approx(100 * strict.mean())
 
 
 def test_commands_of_the_documents_exist() -> None:
