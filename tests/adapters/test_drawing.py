@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters import drawing
-from adapters.drawing import draw, pool_indices
+from adapters.drawing import classes_of, draw, of_task, pictures_of, pool_indices, text_of
 from adapters.episode import Episode
 from featcache.errors import CacheError, EpisodeError, UnknownNameError
 from featcache.store.entry import Entry, reload
@@ -297,3 +297,48 @@ def test_a_split_that_is_not_encoded_is_refused(tmp_path: Path) -> None:
 
 def test_its_own_records_stay_as_they_were_made() -> None:
     assert frozen.thawed(drawing) == []
+
+
+def test_without_test_pictures_there_is_no_target(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, splits={"train": 30, "val": 15})
+    drawn = draw(entry, 2, 1)
+    assert drawn.targets == ()
+    whole = draw(make_entry(tmp_path / "whole"), 2, 1)
+    assert drawn.episode.support.ids == whole.episode.support.ids
+    with pytest.raises(EpisodeError, match="animals has no test split"):
+        _ = drawn.test
+
+
+def test_without_training_pictures_the_support_is_empty(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, splits={"test": 21}, bad={"test": [4]})
+    drawn = draw(entry, 16, 1, extras=["patches"])
+    assert len(drawn.episode.support.labels) == len(drawn.episode.support.ids) == 0
+    assert drawn.episode.support.views.shape == (1, 0, 8)
+    assert (drawn.few_shot_val, drawn.full_val) == (None, None)
+    assert len(drawn.test.labels) == 20
+    assert drawn.episode.text.classnames == entry.classnames
+
+
+def test_pictures_of_another_set_are_all_of_a_split_that_can_be_read(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, bad={"val": [0, 3]})
+    found = pictures_of(entry, 1, split="val")
+    images = entry.images("val")
+    rows = [row for row in range(15) if row not in (0, 3)]
+    assert found.ids == tuple(images.id[row] for row in rows)
+    assert found.labels.tolist() == images.label[rows].tolist()
+    assert np.array_equal(found.x.numpy(), images.embedding[rows])
+    assert pictures_of(entry, 1).ids == draw(entry, 1, 1).test.ids
+    with pytest.raises(EpisodeError, match="has no pool split to be scored on, it has train, val"):
+        pictures_of(entry, 1, split="pool")
+    none = make_entry(tmp_path / "none", {"test": 3}, bad={"test": [0, 1, 2]})
+    with pytest.raises(EpisodeError, match="no picture of the test split of animals could be read"):
+        pictures_of(none, 1)
+
+
+def test_a_task_of_a_name_draws_like_the_entry(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    named = of_task("some-task")(entry, 2, 1, views=0)
+    assert named.episode.task == "some-task"
+    assert named.episode.support.ids == draw(entry, 2, 1).episode.support.ids
+    assert text_of(entry).classnames == classes_of(entry).names == entry.classnames
+    assert (classes_of(entry).dataset, classes_of(entry).ids) == ("animals", ())

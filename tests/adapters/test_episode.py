@@ -7,6 +7,7 @@ import torch
 
 from adapters import episode
 from adapters.episode import Draw, Episode, Labelled, Projection, Query, Support, Target, Text
+from featcache.errors import EpisodeError
 from tests import frozen
 from tests.adapters import synthetic
 
@@ -150,3 +151,17 @@ def test_where_an_episode_comes_from_is_told_or_empty() -> None:
 
 def test_nothing_that_flows_can_be_changed() -> None:
     assert frozen.thawed(episode) == []
+
+
+def test_only_a_target_among_the_classes_of_the_fit_is_its_own() -> None:
+    e, test = synthetic.episode()
+    targets = {
+        "own": Target("a", test),
+        "columns": Target("b", test, columns=(0, 1, 2, 3, 4)),
+        "names": Target("c", test, e.text),
+    }
+    assert [name for name, each in targets.items() if each.own] == ["own"]
+    for others in ((), (targets["columns"],), (targets["names"], targets["own"])):
+        with pytest.raises(EpisodeError, match="has no test split"):
+            _ = Draw(e, None, None, others).test
+    assert Draw(e, None, None, (targets["own"], targets["names"])).test is test

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters import evaluate
-from adapters.evaluate import Spread, accuracy, class_accuracy, harmonic_mean, hits, spread
+from adapters.evaluate import Spread, accuracy, class_accuracy, harmonic_mean, hits, mean, spread
 from tests import frozen
 
 
@@ -116,3 +116,8 @@ def test_scores_that_are_not_finite_hit_nothing(value: float, seed: int) -> None
     else:
         logits[torch.arange(5), torch.randint(3, (5,), generator=g)] = value
     assert hits(logits, labels) == right - lost
+
+
+def test_a_mean_is_unweighted_and_of_nothing_not_a_number() -> None:
+    assert mean([1.0, 2.0, 6.0]) == mean({"a": 1.0, "b": 2.0, "c": 6.0}.values()) == 3.0
+    assert math.isnan(mean([]))

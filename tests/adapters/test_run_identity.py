@@ -14,7 +14,14 @@ from adapters import registry, run_identity
 from adapters.compose import get
 from adapters.experiment import Experiment
 from adapters.fitting import run
-from adapters.run_identity import _imports, code_version, features, run_id
+from adapters.run_identity import (
+    _imports,
+    beside,
+    code_version,
+    features,
+    run_id,
+    target_features,
+)
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, reload
 from featcache.store.writing import put_text
@@ -288,3 +295,34 @@ def test_a_packages_own_file_and_other_packages_are_not_followed(tmp_path: Path)
     )
     found = {each.relative_to(run_identity.HERE).as_posix() for each in _imports(path)}
     assert found == {"method.py", "maths/flows.py"}
+
+
+def test_other_sets_are_part_of_a_run_in_any_order(tmp_path: Path) -> None:
+    source, a, b = (make_entry(tmp_path / n, name=n) for n in ("animals", "beasts", "pests"))
+    words = replace(BASE, task="domain-generalization")
+    found = [run_id(source, replace(words, on=on)) for on in ((a,), (b,), (a, b), (b, a), ())]
+    assert len({*found}) == 4
+    assert found[2] == found[3]
+
+
+def test_prompts_of_other_sets_count_where_their_classes_are_known_by_name(tmp_path: Path) -> None:
+    source, other = (make_entry(tmp_path / n, name=n) for n in ("animals", "beasts"))
+    by_name = Experiment("zero-shot", 2, 1, task="cross-dataset")
+    by_column = replace(by_name, task="domain-generalization")
+    before = [run_id(source, replace(words, on=(other,))) for words in (by_name, by_column)]
+    put_text(other, "more", np.eye(CLASSES, WIDTH), [[f"prompt {c}"] for c in range(CLASSES)])
+    other = reload(other)
+    after = [run_id(source, replace(words, on=(other,))) for words in (by_name, by_column)]
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    imported = target_features(other, [], True, "imported")
+    assert imported != target_features(other, [], True, None)
+    assert imported[0] == other.key
+
+
+def test_extras_of_other_sets_count_where_the_method_reads_them(tmp_path: Path) -> None:
+    source, other = (enriched(make_entry(tmp_path / n, name=n)) for n in ("animals", "beasts"))
+    assert target_features(other, {"patches"}, False, None)[2] == ["patches"]
+    [told] = beside(Experiment("gda", 2, 1, task="domain-generalization", on=(other,)))
+    assert told == [other.key, "", []]
+    assert source.key != other.key

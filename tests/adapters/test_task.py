@@ -14,6 +14,8 @@ def test_a_task_needs_no_more_than_a_draw() -> None:
     assert plain.draw is draw
     assert plain.summary({"a": 1.0, "b": 2.0}) == {}
     assert plain.new_classes is False
+    assert plain.others is None
+    assert plain.custom == ""
 
 
 def test_it_stays_as_it_was_made() -> None:

@@ -58,6 +58,15 @@ def test_what_a_draw_depends_on_makes_another_cell(rich: Entry) -> None:
         assert run_of(rich, **words).cell != cell, words
 
 
+def test_other_sets_make_another_cell_with_their_entries(rich: Entry, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"task": "domain-generalization"}
+    one, two = (make_entry(tmp_path / n, name=n) for n in ("beasts", "pests"))
+    cells = [run_of(rich, **words, on=on).cell for on in ((one,), (two,), (one, two))]
+    assert len({*cells}) == 3
+    assert cells[2].on == (one, two)
+    assert run_of(rich, **words, on=(one,), method="ncm").cell == cells[0]
+
+
 def test_the_same_entry_in_another_place_is_another_cell(
     cache: FeatureCache, tmp_path: Path
 ) -> None:
