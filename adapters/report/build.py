@@ -121,9 +121,9 @@ def _section(
         )
         for place in places
     ]
-    figures += [
-        _seconds(section, place, rows[rows["dataset"] == place], style) for place in places[-1:]
-    ]
+    last = rows[rows["dataset"] == places[-1]]
+    if last["fit_seconds"].notna().any():  # nothing was fitted where saved adapters were asked
+        figures.append(_seconds(section, places[-1], last.dropna(subset="fit_seconds"), style))
     shots = [by_shots(section, place, ranked) for place in reversed(places)]
     over = Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)
     tables = [] if section.source else [over]

@@ -114,7 +114,7 @@ def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
         slug("shots", section.name, dataset),
         f"Accuracy over shots, {dataset}, {section.title}",
         ["method", *(several(k, "shot") for k in section.shots), "seconds a fit"],
-        [[n, *(cells.get((n, c), NONE) for c in columns), f"{seconds[n]:.3g}"] for n in shown],
+        [[n, *(cells.get((n, c), NONE) for c in columns), _seconds(seconds[n])] for n in shown],
         _legend(None),
         {(i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best},
     )
@@ -211,6 +211,11 @@ def _with_half(values: Sequence[float]) -> str:
 
 def _wins(gain: pandas.Series[float]) -> Iterable[pandas.Series[bool]]:
     return gain > 1e-9, gain.abs() <= 1e-9, gain < -1e-9
+
+
+def _seconds(value: float) -> str:
+    """Nothing was fitted where a saved adapter was asked."""
+    return NONE if math.isnan(value) else f"{value:.3g}"
 
 
 def _mark(gain_and_p: tuple[float, float] | None) -> str:

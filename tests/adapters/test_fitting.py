@@ -249,3 +249,33 @@ def test_an_adapter_is_scored_on_what_it_was_fitted_on_alone(entry: Entry) -> No
 
 def _about(adapter: adapters.Adapter, **changes: Any) -> adapters.Adapter:
     return replace(adapter, about={**adapter.about, **changes})
+
+
+def test_a_need_that_another_set_lacks_is_asked_of_that_set(rich: Entry, tmp_path: Path) -> None:
+    poor = make_entry(tmp_path, name="pests")
+    words = Experiment("prolip", 2, task="domain-generalization", on=(poor,))
+    with pytest.raises(MethodError, match="pre-projection, which pests has not cached") as told:
+        run(rich, words)
+    assert "--dataset pests" in str(told.value)
+    with pytest.raises(MethodError, match="which animals has not cached"):
+        run(make_entry(tmp_path / "own"), words)
+
+
+def test_other_sets_come_after_the_source_and_one_fit_serves_all(
+    rich: Entry, tmp_path: Path
+) -> None:
+    on = [make_entry(tmp_path, name=name) for name in ("pests", "beasts")]
+    fits: list[int] = []
+
+    def counted(episode: Episode, config: Any, generator: torch.Generator) -> Any:
+        fits.append(len(episode.support.labels))
+        return get("ncm").fit(episode, config, generator)
+
+    words = Experiment("ncm", 2, 1, "none", task="domain-generalization", on=tuple(on))
+    outcome = run(rich, words, fit=counted)
+    assert fits == [6]
+    assert [row["target"] for row in outcome.rows] == ["animals", "pests", "beasts"]
+    assert outcome.run == run_id(rich, words)
+    again = fit(rich, "ncm", shots=2, policy="none", task="domain-generalization", on=on)
+    assert [row["accuracy"] for row in again.rows] == [row["accuracy"] for row in outcome.rows]
+    assert {row["run"] for row in again.rows} == {outcome.run}

@@ -281,3 +281,8 @@ def test_transfer_takes_the_settings_of_another_set(tmp_path: Path) -> None:
     assert moved["policy"] == "transfer"
     with pytest.raises(ConfigError, match="--transfer"):
         run(entry, replace(experiment, transfer=None))
+
+
+def test_without_training_pictures_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    drawn = draw(make_entry(tmp_path, splits={"test": 9}), 1, 1)
+    assert [validation(drawn, policy) for policy in POLICIES] == [None] * len(POLICIES)

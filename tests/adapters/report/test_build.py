@@ -348,3 +348,10 @@ def test_seconds_of_other_sets_are_those_where_all_were_scored(parts_of: Parts) 
     made = [*elsewhere(shots=4), *elsewhere(shots=16)[:2]]
     (part, *_) = parts_of(made)[1]
     assert part.figures[-1].note.startswith("At 4 shots")
+
+
+def test_where_nothing_was_fitted_there_are_no_seconds(parts_of: Parts) -> None:
+    (part, *_) = parts_of(elsewhere(fit_seconds=None))[1]
+    assert [figure.name.partition("-")[0] for figure in part.figures] == ["over", "over"]
+    over = [table for table in part.parts[-1].tables if table.name.startswith("shots-")]
+    assert [table.rows[0][-1] for table in over] == ["–", "–"]
