@@ -79,6 +79,9 @@ def encode(
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
     allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
     retry_bad: Annotated[bool, typer.Option(help="Read pictures again that were bad.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Hash every picture, whatever its file's times say.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Encode a data set's pictures and prompts; what is cached already is left as it is.
@@ -120,14 +123,16 @@ def encode(
             workers=workers,
             part=which,
             retry_bad=retry_bad,
+            check=check,
             progress=update,
         )
     _say(people(as_json), report)
-    document(as_json, {**_document(report), "notes": data.notes})
+    document(as_json, {**_document(report), "notes": [*data.notes, *report.notes]})
     if len(report.bad) > allow_bad:
         raise FeatcacheError(
-            f"{len(report.bad)} pictures could not be read (listed above); mend them and run with "
-            f"--retry-bad, or accept them with --allow-bad {len(report.bad)}."
+            f"{len(report.bad)} pictures could not be read (listed above); mend them and run "
+            "this again (with --retry-bad where the files themselves are as they should be), or "
+            f"accept them with --allow-bad {len(report.bad)}."
         )
 
 
@@ -135,6 +140,7 @@ def _document(report: Report) -> dict[str, object]:
     return {
         "key": report.entry.key,
         "encoded": report.encoded,
+        "taken": report.taken,
         "skipped": report.skipped,
         "crops": report.crops,
         "prompts": report.prompts,
@@ -149,6 +155,10 @@ def _document(report: Report) -> dict[str, object]:
 def _say(console: Console, report: Report) -> None:
     for problem in report.damaged:
         console.print(f"taken off the list: {problem}", markup=False)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False)
+    if report.taken:
+        console.print(f"{report.taken} pictures are known by their bytes and were taken over.")
     if report.crops:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
         console.print(
@@ -158,7 +168,9 @@ def _say(console: Console, report: Report) -> None:
         )
     else:
         prompts = f"Encoded {report.prompts} prompts" if report.prompts else "Nothing to encode"
-        console.print(f"{prompts}: all {report.skipped} pictures asked for are cached.")
+        console.print(
+            f"{prompts}: all {report.skipped + report.taken} pictures asked for are cached."
+        )
     for picture, reason in report.bad:
         console.print(f"bad picture {picture}: {reason}", markup=False)
     console.print(report.entry.key, markup=False)

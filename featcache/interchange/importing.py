@@ -21,6 +21,7 @@ from featcache.interchange.widths import width
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, open_entry, reload
 from featcache.store.files import sha256
+from featcache.store.originals import content_hash
 from featcache.store.shard import strings
 from featcache.store.writing import NewShard, amend, image_arrays, put, text_name, write
 
@@ -117,6 +118,10 @@ def _dataset(name: str, digest: str, found: Checked) -> dict[str, Any]:
         "fingerprint": digest[:16],
         "classnames": list(found.classnames),
         "splits": {split: len(rows.labels) for split, rows in found.splits.items()},
+        "contents": {
+            split: content_hash(rows.ids, rows.labels.tolist())
+            for split, rows in found.splits.items()
+        },
         "flip": UNKNOWN,
     }
 

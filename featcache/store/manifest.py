@@ -97,10 +97,11 @@ def amend(folder: Path, begun: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def listed(
     manifest: Mapping[str, Any], kind: str, split: str, view_set: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The records of the shards of a kind and split, and of a view set, in the order of names."""
+    """The records of the shards of a kind and split, and of a view set, in the order of rows."""
     wanted = (kind, split, view_set)
-    return {
-        name: record
-        for name, record in sorted(manifest["shards"].items())
+    found = [
+        (record.get("start", 0), name, record)
+        for name, record in manifest["shards"].items()
         if (record["kind"], record.get("split"), record.get("set")) == wanted
-    }
+    ]
+    return {name: record for _, name, record in sorted(found, key=lambda each: each[:2])}

@@ -23,7 +23,17 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
     first = type_in(line, "--json")
     told = first.json
     assert list(told) == [
-        *("key", "encoded", "skipped", "crops", "prompts", "wall_seconds", "seconds", "complete"),
+        *(
+            "key",
+            "encoded",
+            "taken",
+            "skipped",
+            "crops",
+            "prompts",
+            "wall_seconds",
+            "seconds",
+            "complete",
+        ),
         *("bad", "damaged", "notes"),
     ]
     entry = type_in("featcache info mine --json").json
@@ -77,15 +87,17 @@ def test_bad_pictures_are_listed_until_they_are_mended_or_accepted(
     assert answer.status == 1
     assert answer.out.splitlines()[-2].startswith("bad picture red/0.png: the picture is no")
     assert answer.err == (
-        "error: 1 pictures could not be read (listed above); mend them and run with "
-        "--retry-bad, or accept them with --allow-bad 1.\n"
+        "error: 1 pictures could not be read (listed above); mend them and run this again (with "
+        "--retry-bad where the files themselves are as they should be), or accept them with "
+        "--allow-bad 1.\n"
     )
     accepted = type_in(line, "--views", "0", "--allow-bad", "1", "--json")
     assert accepted.status == 0
     assert [bad["id"] for bad in accepted.json["bad"]] == ["red/0.png"]
     spoilt.write_bytes(whole)
-    assert type_in(line, "--views", "0").status == 1
-    assert type_in(line, "--views", "0", "--retry-bad").status == 0
+    mended = type_in(line, "--views", "0", "--json")
+    assert mended.status == 0
+    assert (mended.json["encoded"], mended.json["taken"], mended.json["bad"]) == (1, 3, [])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +133,8 @@ def test_what_is_passed_over_is_said_and_can_be_taken(
     assert answer.err.splitlines()[0] == f"note: {answer.json['notes'][0]}"
     assert "1 pictures in inner folders ('red/more'" in answer.err
     whole = type_in(line, "--views", "0", "--json", "--recursive").json
-    assert (whole["encoded"], whole["notes"]) == (16, [])
+    assert (whole["encoded"], whole["taken"] + whole["skipped"]) == (1, 15)
+    assert whole["notes"] == [f"{whole['key']} was brought up to date; its older state is gone."]
 
 
 def test_links_are_followed_when_asked(type_in: Type, line: str, pictures: Path) -> None:

@@ -11,13 +11,13 @@ from featcache import FeatureCache, ViewRecipe, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.draws import drawable
 from featcache.encoding import plan
+from featcache.encoding.identity import find_entry
 from featcache.encoding.plan import (
     NO_VIEWS,
     Unit,
     ViewSet,
     announce,
     choose_views,
-    find_entry,
     shard_name,
     units_of,
 )
@@ -28,7 +28,7 @@ from tests.featcache.encoding.noise import VIEWS, noise
 
 @pytest.fixture
 def entry(tmp_path: Path, tiny: Backbone) -> Entry:
-    return find_entry(noise(), tiny, FeatureCache(tmp_path))
+    return find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
 
 
 @pytest.mark.parametrize(
@@ -123,21 +123,6 @@ def test_what_is_asked_is_announced_in_order(entry: Entry) -> None:
     assert entry.manifest["extras"] == {"pre-projection": ["train"], "patches": ["test"]}
     assert list(entry.manifest["extras"]) == ["pre-projection", "patches"]
     assert entry.manifest["view_sets"] == {}
-
-
-def test_the_key_follows_all_that_changes_a_number(tmp_path: Path, tiny: Backbone) -> None:
-    cache = FeatureCache(tmp_path)
-    others = [
-        replace(tiny, fingerprint="other"),
-        replace(tiny, activation="other"),
-        replace(tiny, precision="bf16"),
-        replace(tiny, preprocess=replace(tiny.preprocess, size=33)),
-    ]
-    keys = {find_entry(noise(), b, cache).key for b in (tiny, *others)}
-    keys.add(find_entry(noise(train=91), tiny, cache).key)
-    assert len(keys) == 6
-    same = replace(tiny, name="another name", device=tiny.device)
-    assert find_entry(noise(), same, cache).key in keys
 
 
 def test_a_full_disk_is_noticed_before_work_starts(
