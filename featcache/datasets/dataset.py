@@ -17,6 +17,9 @@ SPLITS = ("train", "val", "test")
 PHOTO = ("a photo of a {}.",)  # the templates of a set that has none of its own
 
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
+
 class Picture(Protocol):
     """A picture that is not a file: anything that can be pickled and gives its pixels."""
 
@@ -27,11 +30,16 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture of a split: its id (path below the root, with `/`), source and label."""
+    """One picture of a split: its id (path below the root, with `/`), source and label.
+
+    Of a picture with a `box` only what lies in it is meant, in pixels of the picture as it is
+    decoded (EXIF orientation ignored); the id then ends with the box.
+    """
 
     id: str
     source: Path | Picture
     label: int
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,10 @@ class Dataset:
     `templates` hold `{}` where the class name goes. `flip` says whether a mirrored picture
     still shows its class (it does not for digits). Split names are those of `SPLITS`; a split
     may be absent. `notes` are sentences on what people should know of how it was read.
+
+    A set of problems has other splits, and `problems` pictures on each side of one: problem i of
+    n a side is the rows `2 n i … 2 n (i + 1) - 1`, those that share the concept first, the query
+    last on either side. The label of all of them is the problem's concept.
     """
 
     name: str
@@ -49,15 +61,20 @@ class Dataset:
     templates: tuple[str, ...] = PHOTO
     flip: bool = True
     notes: tuple[str, ...] = ()
+    problems: int = 0
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of class names, ids, labels and their order: what decides which row is what."""
+        """Hash of class names, ids, labels, boxes and order: what decides which row is what."""
         digest = hashlib.sha256()
+        if self.problems:
+            digest.update(f"\2{self.problems}\0".encode())
         for name in self.classnames:
             digest.update(f"{name}\0".encode())
         for split in sorted(self.splits):
             digest.update(f"\1{split}\0".encode())
             for item in self.splits[split]:
                 digest.update(f"{item.id}\0{item.label}\0".encode())
+                if item.box is not None:
+                    digest.update(f"\3{tuple(map(float, item.box))}\0".encode())
         return digest.hexdigest()[:16]

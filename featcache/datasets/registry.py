@@ -16,6 +16,9 @@ from featcache.datasets.notes import noted
 from featcache.datasets.table import DatasetInfo, bare, named, names
 from featcache.errors import DatasetError, UnknownNameError
 
+LINKING = ("coop", "bongard-hoi")  # readers of lists, which may name pictures behind links
+OWN_MARKERS = ("split_", "bongard_hoi_")  # files that no other set has
+
 
 def load(
     name_or_path: str,
@@ -28,7 +31,8 @@ def load(
 
     `root` is the folder above the set's own or that folder itself; without it, FEATCACHE_DATA
     says. In class folders of one's own, `recursive` takes pictures in the folders inside them;
-    there and in CoOp's layout, `follow_links` takes those that links out of the folder lead to.
+    there and in the layouts of CoOp and Bongard-HOI, `follow_links` takes those that links out of
+    the folder lead to.
     What people should know of what was read stands in the `notes`. Raises UnknownNameError for a
     name that is none, DatasetError for data that is not as it should be.
     """
@@ -51,7 +55,7 @@ def load(
 
 
 def _refuse_walking(info: DatasetInfo, recursive: bool, follow_links: bool) -> None:
-    if recursive or (follow_links and info.reader != "coop"):
+    if recursive or (follow_links and info.reader not in LINKING):
         option = "--recursive" if recursive else "--follow-links"
         raise DatasetError(
             f"{info.name} is read as it was published, and so without {option}; leave it out."
@@ -76,7 +80,7 @@ def _locate(info: DatasetInfo, root: Path) -> Path:
         raise DatasetError(f"there is no folder {root}; give the one that holds {info.folder}/.")
     raise DatasetError(
         f"{info.name} needs {info.marker}, which is neither in {inner} nor in {root}; put the data "
-        "there as CoOp's DATASETS.md describes, or give another root."
+        "there as CoOp's DATASETS.md or docs/encoding.md describes, or give another root."
     )
 
 
@@ -90,7 +94,7 @@ def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
     own = slug(folder.resolve().name)
     for info in names():
         # A published set keeps its name and templates, whichever way it is found.
-        ours = info.marker.startswith("split_") or bare(own) in info.spellings
+        ours = info.marker.startswith(OWN_MARKERS) or bare(own) in info.spellings
         if info.folder and ours and exists(folder / info.marker):
             _refuse_walking(info, recursive, follow_links)
             return _read(info, folder, follow_links)

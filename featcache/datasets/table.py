@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from featcache.datasets.dataset import SPLITS
 from featcache.resources import data_path
@@ -17,6 +18,7 @@ class DatasetInfo:
 
     `folder` below the root, None for a world, which is made and needs no files; `marker` is the
     file in it that says what is what, `images` the folder in it that the pictures' ids start from.
+    `targets` and `transfers` are explained in `featcache.targets`.
     """
 
     name: str
@@ -31,6 +33,8 @@ class DatasetInfo:
     marker: str
     templates: tuple[str, ...]
     aliases: tuple[str, ...]
+    targets: tuple[str, ...] = ()
+    transfers: tuple[str, ...] = ()
 
     @property
     def spellings(self) -> frozenset[str]:
@@ -48,9 +52,11 @@ class DatasetInfo:
 def names() -> tuple[DatasetInfo, ...]:
     """Every named data set, the published ones first."""
     table = json.loads(data_path("datasets.json").read_text(encoding="utf-8"))
-    for row in table:
-        row.update(templates=tuple(row["templates"]), aliases=tuple(row["aliases"]))
-    return tuple(DatasetInfo(**row) for row in table)
+    return tuple(DatasetInfo(**{key: _frozen(row[key]) for key in row}) for row in table)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def named(name: str) -> DatasetInfo | None:

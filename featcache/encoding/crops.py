@@ -16,7 +16,7 @@ from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
 from featcache.errors import PictureError
-from featcache.pictures.decode import Pixels, decode
+from featcache.pictures.decode import Pixels, cropped, decode
 from featcache.pictures.digest import UNKNOWN, Content, State, state_of
 from featcache.pictures.digest import read as read_picture
 from featcache.pictures.preprocess import Preprocess, crop_resize, fit_square
@@ -109,7 +109,7 @@ def crops_of(
         centre, views = None, list[Pixels]()
         if content and (make_centre or make_views):
             held = content.held
-            pixels = decode(held) if isinstance(held, bytes) else held
+            pixels = cropped(decode(held) if isinstance(held, bytes) else held, item.box)
             centre = fit_square(pixels, preprocess) if make_centre else None
             views = list(_views(item.id, pixels, recipe, preprocess)) if make_views else []
         spent = read - began, time.perf_counter() - read

@@ -115,6 +115,7 @@ def _header(dataset: Dataset, backbone: Backbone) -> dict[str, Any]:
             "classnames": list(dataset.classnames),
             "splits": {name: len(items) for name, items in dataset.splits.items()},
             "flip": dataset.flip,
+            **({"problems": dataset.problems} if dataset.problems else {}),
         },
         "backbone": {
             "name": backbone.name,

@@ -8,6 +8,7 @@ Pillow's bit by bit, but for more than 8 bits a value, which `modes` scales wher
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from featcache.datasets.dataset import Picture
+from featcache.datasets.dataset import Box, Picture
 from featcache.errors import PictureError
 from featcache.pictures.formats import formats
 from featcache.pictures.limit import in_words, most_pixels, too_large
@@ -43,6 +44,27 @@ def decode(source: Path | Picture | bytes) -> Pixels:
         return _decode(source) if isinstance(source, bytes) else _drawn(source)
     except PictureError as error:
         raise PictureError(f"{name} {error}") from error.__cause__
+
+
+def cropped(pixels: Pixels, box: Box | None) -> Pixels:
+    """What of the picture lies in the box, clipped to it; all of it where there is no box.
+
+    Fractions of pixels are cut off, as `int` does. Raises `PictureError` where nothing is left.
+    """
+    if box is None:
+        return pixels
+    if not all(map(math.isfinite, box)):
+        raise PictureError(f"has a box that is not made of numbers, {_spelt(box)}.")
+    left, top, right, bottom = (max(0, int(edge)) for edge in box)
+    inside = pixels[top:bottom, left:right]
+    if not inside.size:
+        height, width = pixels.shape[:2]
+        raise PictureError(f"is {width} x {height} and has nothing in its box {_spelt(box)}.")
+    return inside
+
+
+def _spelt(box: Box) -> str:
+    return ", ".join(f"{edge:g}" for edge in box)
 
 
 def _read(path: Path) -> bytes:

@@ -69,11 +69,18 @@ def read(item: Item) -> Content:
     source = item.source
     if not isinstance(source, Path):
         pixels = decode(source)
-        return Content(pixels, digest_of(pixels))
+        return Content(pixels, _with_box(item, digest_of(pixels)))
     if is_special(source):  # put there since the folder was listed; it would never end
         raise PictureError("is a pipe, socket or device.")
     content = source.read_bytes()
-    return Content(content, digest_of(content))
+    return Content(content, _with_box(item, digest_of(content)))
+
+
+def _with_box(item: Item, digest: str) -> str:
+    """What lies in another box of the same picture is another picture."""
+    if item.box is None:
+        return digest
+    return digest_of(f"{digest} {tuple(map(float, item.box))}".encode())
 
 
 def digest_of(content: bytes | NDArray[np.uint8]) -> str:

@@ -28,7 +28,13 @@ MANIFEST = {
     "texts": {str: str},
     "extras?": {str: [str]},
     "shard_rows?": int,
-    "dataset": {"name": str, "classnames": [str], "splits": {str: int}, "contents?": {str: str}},
+    "dataset": {
+        "name": str,
+        "classnames": [str],
+        "splits": {str: int},
+        "contents?": {str: str},
+        "problems?": int,
+    },
     "backbone": {"name": str, "logit_scale": float},
 }
 

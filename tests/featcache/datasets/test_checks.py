@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featcache.datasets.checks import safe_id
+from featcache.datasets.checks import checked, safe_id
+from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.layouts import coop
 from featcache.datasets.layouts._lists import read_lines
 from featcache.errors import DatasetError, FeatcacheError
@@ -46,6 +48,20 @@ def test_hostile_paths_are_refused(tmp_path: Path, path: object) -> None:
     pond(tmp_path, val=[[path, 0, "frog"]])
     with pytest.raises(DatasetError, match=r"val entry 0: the path"):
         read(tmp_path)
+
+
+def test_problems_may_share_pictures_among_splits(tmp_path: Path) -> None:
+    """Nothing is learnt on one split of problems and asked on another."""
+    touch(tmp_path, "a.jpg")
+    items = (Item("a.jpg", tmp_path / "a.jpg", 0),)
+    dataset = Dataset("x", ("frog",), {"val-seen-seen": items, "test-seen-seen": items})
+    with pytest.raises(DatasetError, match="is listed twice"):
+        checked(dataset, tmp_path)
+    problems = replace(dataset, problems=1)
+    assert checked(problems, tmp_path) is problems
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(DatasetError, match="none of the 1 val-seen-seen pictures exists"):
+        checked(problems, tmp_path)
 
 
 def test_a_picture_in_two_splits_is_refused(tmp_path: Path) -> None:

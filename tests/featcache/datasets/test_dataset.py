@@ -21,6 +21,7 @@ POND = Dataset(
         "train": (Item("a.jpg", Path("a.jpg"), 0), Item("b.jpg", Path("b.jpg"), 1)),
     },
 )
+BOX = (0, 0, 10, 20)
 names = st.text(st.characters(exclude_characters="\0\1", exclude_categories=["Cs"]), max_size=3)
 rows = st.lists(st.tuples(names, st.integers(0, 9)), max_size=3)
 contents = st.tuples(
@@ -56,6 +57,8 @@ def test_equal_fingerprints_are_equal_contents(one: object, other: object) -> No
         replace(POND, splits={"train": POND.splits["test"], "test": POND.splits["train"]}),
         replace(POND, splits={**POND.splits, "test": (Item("c.jpg", Path("c.jpg"), 1),)}),
         replace(POND, splits={**POND.splits, "test": (Item("d.jpg", Path("c.jpg"), 0),)}),
+        replace(POND, splits={**POND.splits, "test": (Item("c.jpg", Path("c.jpg"), 0, BOX),)}),
+        replace(POND, problems=7),
     ],
 )
 def test_whatever_moves_a_row_changes_the_fingerprint(changed: Dataset) -> None:
@@ -72,11 +75,25 @@ def test_places_templates_and_names_do_not_count() -> None:
     assert other.fingerprint == POND.fingerprint
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_each_edge_of_a_box_counts_by_its_value(place: int) -> None:
+    def boxed(*box: float) -> str:
+        left, top, right, bottom = box
+        item = Item("c.jpg", Path("c.jpg"), 0, (left, top, right, bottom))
+        return replace(POND, splits={"test": (item,)}).fingerprint
+
+    moved = [edge + 0.5 * (index == place) for index, edge in enumerate(BOX)]
+    assert boxed(*moved) != boxed(*BOX)
+    assert boxed(*map(float, BOX)) == boxed(*BOX)
+
+
 def test_what_is_not_said_is_a_photo_that_may_be_mirrored() -> None:
     assert PHOTO == ("a photo of a {}.",)
     assert SPLITS == ("train", "val", "test")
     assert POND.templates == PHOTO
     assert POND.flip is True
+    assert POND.problems == 0
+    assert POND.splits["test"][0].box is None
 
 
 def test_neither_data_sets_nor_items_change() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from featcache import ViewRecipe
 from featcache.datasets.dataset import Item
@@ -105,3 +106,19 @@ def test_a_pipe_in_place_of_a_picture_is_a_bad_picture(tmp_path: Path) -> None:
     wanted = Wanted(Item("a.jpg", tmp_path / "a.jpg", 0), centre=True, views=False)
     found = crops_of(wanted, ViewRecipe(0), Preprocess(8, (0.5,) * 3, (0.5,) * 3))
     assert (found.centre, found.reason) == (None, "is a pipe, socket or device.")
+
+
+def test_of_a_picture_with_a_box_only_what_lies_in_it_is_seen(tmp_path: Path) -> None:
+    inner = tmp_path / "inner.png"
+    Image.fromarray(Noise(4).pixels()[3:19, 4:20]).save(inner)
+    whole, inside = Item("x", Noise(4), 0, (4, 3, 20, 19)), Item("x", inner, 0)
+    boxed, cut = (
+        crops_of(Wanted(item, True, True), RECIPE, PREPROCESS) for item in (whole, inside)
+    )
+    for ours, theirs in zip([boxed.centre, *boxed.views], [cut.centre, *cut.views], strict=True):
+        assert ours is not None
+        np.testing.assert_array_equal(ours, theirs)
+    outside = Item("x", Noise(4), 0, (40, 0, 50, 10))
+    crops = crops_of(Wanted(outside, True, False), RECIPE, PREPROCESS)
+    assert crops.centre is None
+    assert crops.reason == "is 24 x 24 and has nothing in its box 40, 0, 50, 10."

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from featcache.errors import PictureError
-from featcache.pictures.decode import decode
+from featcache.pictures.decode import cropped, decode
 from featcache.pictures.limit import MAX_PIXELS, limit_pixels
 from tests.featcache.pictures.samples import by_pillow, kinds, smooth, stored
 
@@ -129,3 +131,43 @@ def test_a_picture_may_be_drawn() -> None:
         decode(Drawn(np.broadcast_to(array[:1, :1], (1, MAX_PIXELS + 1, 3))))
     with pytest.raises(PictureError, match="gave no pixels"):
         decode(Broken())
+
+
+edges = st.floats(-100, 100)
+
+
+@given(edges, edges, edges, edges)
+def test_a_crop_is_the_pixels_that_lie_in_the_box(
+    left: float, top: float, right: float, bottom: float
+) -> None:
+    pixels = np.arange(6 * 9 * 3, dtype=np.uint8).reshape(6, 9, 3)
+    columns = [x for x in range(9) if int(left) <= x < int(right)]
+    rows = [y for y in range(6) if int(top) <= y < int(bottom)]
+    box = (left, top, right, bottom)
+    if not columns or not rows:
+        with pytest.raises(PictureError, match=r"is 9 x 6 and has nothing in its box .*\.$"):
+            cropped(pixels, box)
+        return
+    np.testing.assert_array_equal(cropped(pixels, box), pixels[np.ix_(rows, columns)])
+
+
+def test_without_a_box_a_picture_is_whole() -> None:
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    assert cropped(pixels, None) is pixels
+    assert cropped(pixels, (0, 0, 1e300, 1e300)).shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("edge", [np.nan, np.inf, -np.inf])
+def test_a_box_that_is_none_is_told(edge: float) -> None:
+    with pytest.raises(PictureError, match=r"has a box that is not made of numbers, 0, "):
+        cropped(np.zeros((2, 3, 3), np.uint8), (0, edge, 1, 1))
+
+
+def test_a_box_is_of_the_picture_as_it_lies_in_the_file(tmp_path: Path) -> None:
+    """A camera's note that it was held askew moves neither pixels nor boxes."""
+    image = smooth(20, 40)
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn by a quarter
+    image.save(tmp_path / "turned.png", exif=exif)
+    found = cropped(decode(tmp_path / "turned.png"), (5, 2, 30, 8))
+    np.testing.assert_array_equal(found, np.asarray(image)[2:8, 5:30])

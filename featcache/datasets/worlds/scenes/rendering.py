@@ -28,6 +28,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 TEXTURES = ("plain", "striped", "dotted", "checkered", "hatched", "wavy", "cloudy", "patchy")
 STYLES = ("clean", "sketch", "textured", "noisy", "low resolution", "blurred", "photo")
+GRAINY = "grainy"  # not among STYLES, from which the demo backbone's training pictures are drawn
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,9 @@ def render(scene: Scene) -> NDArray[np.uint8]:
         picture = picture * shade[..., None] + rng.normal(0, 4, picture.shape)
     if scene.style == "noisy":
         picture = picture + rng.normal(0, rng.uniform(15, 50), picture.shape)
+    if scene.style == GRAINY:
+        coarse = rng.normal(0, rng.uniform(30, 60), (SIDE // 2, SIDE // 2, 3))
+        picture = picture + coarse.repeat(2, 0).repeat(2, 1)
     flat = Image.fromarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
     if scene.style == "blurred":
         flat = flat.filter(ImageFilter.GaussianBlur(rng.uniform(1.2, 3)))
