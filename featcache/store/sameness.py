@@ -13,8 +13,8 @@ from featcache.store.entry import Entry
 def same_data(one: Entry, other: Entry) -> bool:
     """Whether two entries of one name hold the same classes and pictures, as far as can be told.
 
-    Each split that both have counts, by what its pictures are. An entry of before does not say that:
-    then the listings count within one backbone, and across backbones the class names alone.
+    Each split that both have counts, by what its pictures are. An entry of before does not say
+    that: then the listings count within one backbone, and across backbones class names alone.
     """
     if one.classnames != other.classnames:
         return False
