@@ -20,10 +20,11 @@ from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw, Target
 from adapters.evaluate import accuracy, class_accuracy
 from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit, Method, refuse_new_classes
-from adapters.run_identity import code_version, id_of
+from adapters.run_identity import code_version, id_of, told
 from adapters.selection import Chosen, select, validation
 from featcache.errors import CacheError, ConfigError, MethodError
 from featcache.store.entry import PATCHES, PRE_PROJECTION, Entry
+from featcache.store.sameness import data_id
 
 Row = dict[str, Any]
 
@@ -31,7 +32,6 @@ Row = dict[str, Any]
 BETWEEN = {
     "classes": "the classes",
     "fingerprint": "weights with the fingerprint",
-    "data": "data with the fingerprint",
     "support": "the pictures",
 }
 
@@ -106,6 +106,7 @@ def run(
     shared = {
         "run": id_of(entry, known),
         **_words(entry, known, chosen, about),
+        **told(entry, known.experiment),
         "fit_seconds": seconds,
     }
     scored = [shared | _scored(adapter, target) for target in drawn.targets]
@@ -148,10 +149,13 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
 
 
 def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
-    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on."""
+    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on.
+
+    Other pictures beside those it was fitted on, or under their names, are no hindrance.
+    """
     theirs = {
         "classes": drawn.episode.text.classnames,
-        **{key: value for key, value in _fingerprints(entry).items() if key in adapter.about},
+        "fingerprint": entry.manifest["backbone"]["fingerprint"],
         "support": drawn.episode.support.ids,
     }
     for what, found in theirs.items():
@@ -161,12 +165,6 @@ def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
                 f"the adapter was fitted on {BETWEEN[what]} {_brief(own)}, and {entry.key} has "
                 f"{_brief(found)}; take the entry it was fitted on, or fit it again."
             )
-
-
-def _fingerprints(entry: Entry) -> dict[str, str]:
-    """What tells one encoding from another of the same names: of the weights and of the data."""
-    weights = entry.manifest["backbone"]["fingerprint"]
-    return {"fingerprint": weights, "data": entry.manifest["dataset"].get("fingerprint", "unknown")}
 
 
 def _brief(value: str | Sequence[str]) -> str:
@@ -209,7 +207,8 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
         "dataset": entry.dataset,
         "backbone": entry.backbone,
         "entry": entry.key,
-        **_fingerprints(entry),
+        "fingerprint": entry.manifest["backbone"]["fingerprint"],
+        "data": data_id(entry),
         "bank": experiment.bank or entry.banks[-1],
         "task": experiment.task,
         "shots": experiment.shots,
@@ -227,7 +226,7 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
 def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any]) -> Row:
     """What a row says of the experiment, whatever the target."""
     experiment = known.experiment
-    beside = ("data", "width", "logit_scale", "support")  # of the adapter alone
+    beside = ("width", "logit_scale", "support")  # of the adapter alone
     return {
         **{key: value for key, value in about.items() if key not in beside},
         "method": experiment.method,

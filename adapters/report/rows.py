@@ -3,8 +3,8 @@
 Rows of different backbone, task, measure, policy or transductive flag are different sections;
 within one, each data set has its own column and figure. A measure is what a task's target is called
 where that is no data set, such as the base and the new classes, and what they add up to. Settings,
-prompts, views or cache entries that differ make different lines. Of several runs of one line at one
-draw (after a change of code) the newest counts.
+prompts, views, cache entries or other features that differ make different lines. Of several runs of
+one line at one draw (after a change of code) the newest counts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
+from adapters.report.labels import apart, labelled
 from adapters.report.parts import slug
 from adapters.results import read as rows_of
 from featcache.errors import CacheError
@@ -105,7 +106,8 @@ def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
 
 
 def runs(frame: pandas.DataFrame) -> Runs:
-    """Split a results frame into finished and failed rows, and name the lines."""
+    """Split a results frame into finished and failed rows, and name data sets and lines."""
+    frame = labelled(frame)
     scored = frame["accuracy"].notna()
     if "status" in frame:
         scored &= frame["status"].fillna("done") == "done"
@@ -171,7 +173,12 @@ def _lines(done: pandas.DataFrame) -> list[str]:
             f"{name}, {say.format(str(value).rpartition('/')[2])}" if many else name
             for name, value, many in zip(names, done[column], differs, strict=True)
         ]
-    return names
+    if "features" not in done:
+        return names
+    # What is still called the same and read other features, such as prompts encoded anew.
+    lines = done.assign(line=names)
+    several = lines.groupby([*same, "line"], dropna=False)["features"].transform("nunique") > 1
+    return [str(name) for name in apart(lines["line"], lines["features"], several)]
 
 
 def _value(value: Any) -> str:

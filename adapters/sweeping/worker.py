@@ -18,11 +18,11 @@ from torch import Generator
 from adapters import registry
 from adapters.compose import get
 from adapters.episode import Draw, Episode
-from adapters.experiment import configured
+from adapters.experiment import configured, spelt_out
 from adapters.fitting import Row, run
 from adapters.maths.training import Training
 from adapters.method import Fit, State
-from adapters.run_identity import code_version
+from adapters.run_identity import code_version, told
 from adapters.selection import candidates, chance, score, validation
 from adapters.sweeping.device import device_of, moved
 from adapters.sweeping.runs import Cell, Chunk, Run
@@ -157,6 +157,7 @@ def failed(each: Run, reason: str) -> Row:
         "dataset": each.entry.dataset,
         "backbone": each.entry.backbone,
         "entry": each.entry.key,
+        **told(each.entry, spelt_out(e)),
         "task": e.task,
         "target": each.entry.dataset,
         "method": e.method,

@@ -13,6 +13,7 @@ from featcache.datasets.dataset import SPLITS
 from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import EXTRAS, Entry
+from featcache.store.sameness import spellings
 from featcache.terminal import completing, fixed
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -42,7 +43,7 @@ def _keys(context: typer.Context) -> list[str]:
 
 
 def _cached_datasets(context: typer.Context) -> list[str]:
-    return sorted({entry.dataset for entry in _entries(context)})
+    return sorted(spellings(_entries(context)))
 
 
 def _cached_backbones(context: typer.Context) -> list[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from featcache.errors import CacheError, UnknownNameError
 from featcache.store import manifest
 from featcache.store.entry import Entry
+from featcache.store.sameness import data_id, differ
+
+LISTED = 6  # keys that a refusal names
 
 
 class FeatureCache:
@@ -36,8 +39,9 @@ class FeatureCache:
     def find(self, dataset: str | None = None, backbone: str | None = None) -> Entry:
         """The entry of that data set and backbone; of several the newest.
 
-        Either may be left out; `dataset` may also be a full key. Raises `CacheError` or
-        `UnknownNameError` saying what there is to choose from.
+        Either may be left out. `dataset` is a name, a key or a part of one with its `/`, or the
+        short id that `featcache ls` shows beside a name. Raises `UnknownNameError`, or `CacheError`
+        where entries of different data sets match, saying what there is to choose from.
         """
         entries, broken = self.look()
         _raise_if_broken(dataset or "", entries, broken)
@@ -47,7 +51,7 @@ class FeatureCache:
             )
         if dataset:
             known = {e.dataset for e in entries}
-            entries = [e for e in entries if same_name(dataset, e.dataset) or dataset == e.key]
+            entries = _meant(dataset, entries)
             if not entries:
                 raise UnknownNameError("cached data set", dataset, known, "See `featcache ls`.")
         if backbone:
@@ -55,25 +59,49 @@ class FeatureCache:
             entries = [e for e in entries if _is_backbone(backbone, e)]
             if not entries:
                 raise UnknownNameError("cached backbone", backbone, known, "See `featcache ls`.")
-        return entries[-1]
+        return _newest(dataset, entries) if dataset else entries[-1]
 
     def get(self, key: str) -> Entry:
         """The entry of a key (`dataset/backbone/id`), or of an unambiguous part of one.
 
-        Raises `UnknownNameError`, or `CacheError` where several match.
+        The short id of its data will do. Raises `UnknownNameError`, or `CacheError` where several
+        match.
         """
         entries, broken = self.look()
         _raise_if_broken(key, entries, broken)
         exact = [e for e in entries if e.key == key]
-        found = exact or [e for e in entries if key in e.key]
+        found = exact or [e for e in entries if key in e.key or key == data_id(e)]
         if not found:
             raise UnknownNameError(
                 "cache key", key, [e.key for e in entries], "See `featcache ls`."
             )
         if len(found) > 1:
-            listed = ", ".join(e.key for e in found[:6])
+            listed = ", ".join(e.key for e in found[:LISTED])
             raise CacheError(f"{key!r} could be any of {listed}; give more of the key.")
         return found[0]
+
+
+def _meant(asked: str, entries: list[Entry]) -> list[Entry]:
+    """The entries that a user's word for a data set may mean; the closest spelling counts."""
+    ways = (
+        [e for e in entries if asked in (e.dataset, e.key)],
+        [e for e in entries if same_name(asked, e.dataset)],
+        [e for e in entries if "/" in asked and asked in e.key],
+        [e for e in entries if asked in (data_id(e), f"{e.dataset} ({data_id(e)})")],
+    )
+    return next((found for found in ways if found), [])
+
+
+def _newest(asked: str, entries: list[Entry]) -> Entry:
+    """The newest that holds anything. Raises `CacheError` where they are of different data sets."""
+    begun = [e for e in entries if any(map(e.encoded, e.splits))] or entries
+    if differ(begun):
+        listed = ", ".join(f"{e.key} ({data_id(e)})" for e in begun[: -LISTED - 1 : -1])
+        raise CacheError(
+            f"{asked!r} could be any of several data sets, {listed}; give one of these keys in its "
+            "place."
+        )
+    return begun[-1]
 
 
 def _raise_if_broken(asked: str, entries: list[Entry], broken: dict[str, str]) -> None:

@@ -216,3 +216,16 @@ def test_entries_that_differ_are_different_lines() -> None:
     made = [row(entry="animals/RN50_openai/abc"), row(entry="animals/RN50_openai/def")]
     lines = rows.runs(pandas.DataFrame(made)).done["line"].tolist()
     assert lines == ["gda, abc", "gda, def"]
+
+
+def test_rows_that_read_other_features_are_other_lines() -> None:
+    """Such as prompts that were encoded anew under their name; old rows do not say it."""
+    made = [
+        row(seed=1, features="aaaaaa"), row(seed=2, features="bbbbbb"), row(seed=3),
+        row(seed=1, features="cccccc", method="ncm"),
+        row(seed=1, features="dddddd", bank="cupl", method="ncm"),
+        row(seed=1, features="eeeeee", dataset="plants"),
+    ]  # fmt: skip
+    assert rows.runs(pandas.DataFrame(made)).done["line"].tolist() == [
+        "gda (aaaaaa)", "gda (bbbbbb)", "gda", "ncm, prompts imported", "ncm, prompts cupl", "gda",
+    ]  # fmt: skip

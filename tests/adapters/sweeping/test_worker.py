@@ -180,7 +180,8 @@ def test_a_failed_row_says_which_run_it_was(cache: FeatureCache) -> None:
     row = failed(run, "no more")
     alone = run_alone(run.entry, run.experiment).row
     same = {"run", "dataset", "backbone", "entry", "task", "target", "method", "policy", "shots",
-            "seed", "bank", "views", "settings", "transfer", "code"}  # fmt: skip
+            "seed", "bank", "views", "settings", "transfer", "code", "data", "images",
+            "features"}  # fmt: skip
     assert {key: row[key] for key in same} == {key: alone[key] for key in same}
     assert (row["status"], row["reason"]) == ("failed", "no more")
     assert {*row} - {"run"} <= {*COLUMNS}
