@@ -50,15 +50,22 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def find_images(folder: Path, split: str) -> str:
-    """The folder, `.` or one below, that holds the pictures of a split file of unknown origin."""
+    """The folder, `.` or one below, that holds the pictures of a split file of unknown origin.
+
+    It is the one with the first picture of most classes, for some classes may be missing.
+    """
     data = _read_json(folder / split)
     rows = data.get("train") if isinstance(data, dict) else None
-    first = safe_id(_rows(rows or [], f"{folder / split}, train")[0][0], split) if rows else ""
+    first: dict[int, str] = {}
+    for path, label, _ in _rows(rows or [], f"{folder / split}, train"):
+        first.setdefault(label, path)
     inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    for images in (".", *inner):
-        if first and exists(folder / images / as_spelt(folder / images, first)):
-            return images
-    return "."
+
+    def held(images: str) -> int:
+        root = folder / images
+        return sum(exists(root / as_spelt(root, path)) for path in first.values())
+
+    return max((".", *inner), key=held)
 
 
 def _read_json(path: Path) -> object:
