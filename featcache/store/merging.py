@@ -16,6 +16,7 @@ from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.files import beside
 from featcache.store import files, manifest
 from featcache.store.cache import FeatureCache
+from featcache.store.difference import unlike
 from featcache.store.entry import EXTRAS, Entry, open_entry, reload
 from featcache.store.rows import path_of
 from featcache.store.writing import amend
@@ -77,7 +78,7 @@ def merge(theirs: Entry, cache: FeatureCache) -> Merged:
         _announce(listed, theirs.manifest)
     result = Merged(reload(ours))
     versions = [e.manifest.get("versions", {}) for e in (ours, theirs)]
-    if differ := differences(*versions):
+    if differ := unlike(*versions):
         result.told.append(
             f"{theirs.folder} was encoded with other versions of {', '.join(differ)}."
         )
@@ -87,28 +88,18 @@ def merge(theirs: Entry, cache: FeatureCache) -> Merged:
     return result
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any], path: str = "") -> list[str]:
-    """Where two objects of JSON differ, by the path of keys that leads there, sorted."""
-    found = []
-    for key in sorted({*a, *b}):
-        one, other = a.get(key), b.get(key)
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += differences(one, other, f"{path}{key}.")
-        elif one != other:
-            found.append(f"{path}{key}")
-    return found
-
-
 def _refuse_others(ours: Entry, theirs: Entry) -> None:
     one, other = ({k: e.manifest.get(k) for k in IDENTITY} for e in (ours, theirs))
-    if differ := differences(one, other):
+    if differ := unlike(one, other):
         raise CacheError(
             f"{theirs.folder} is not a part of {ours.folder}: they differ in {', '.join(differ)}; "
             "`featcache diff` with both folders tells more."
         )
     sets, others = (e.manifest["view_sets"].get("train", {}) for e in (ours, theirs))
-    if unlike := [name for name in sets if others.get(name, sets[name]) != sets[name]]:
-        raise CacheError(f"{theirs.folder} has other views of the name {unlike[0]!r}; encode anew.")
+    if others_named := [name for name in sets if others.get(name, sets[name]) != sets[name]]:
+        raise CacheError(
+            f"{theirs.folder} has other views of the name {others_named[0]!r}; encode anew."
+        )
 
 
 def _announce(ours: dict[str, Any], theirs: Mapping[str, Any]) -> None:

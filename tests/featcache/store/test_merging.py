@@ -17,7 +17,7 @@ from featcache.errors import CacheError
 from featcache.store import shard
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, open_entry, reload
-from featcache.store.merging import differences, merge, parts_of
+from featcache.store.merging import merge, parts_of
 from featcache.store.writing import amend, put_text
 from tests.featcache.store.made import HEADER, half, made
 
@@ -157,7 +157,7 @@ def test_others_are_refused_with_what_differs(tmp_path: Path) -> None:
     with amend(other):
         pass
     before = state(ours)
-    with pytest.raises(CacheError, match=r"in backbone\.logit_scale, dataset\.classnames; `featc"):
+    with pytest.raises(CacheError, match=r"in dataset\.classnames, backbone\.logit_scale; `featc"):
         merge(reload(other), FeatureCache(tmp_path / "ours"))
     with pytest.raises(CacheError, match=r"is in the cache .* itself"):
         merge(ours, FeatureCache(tmp_path / "ours"))
@@ -191,10 +191,3 @@ def test_parts_are_caches_or_entries(tmp_path: Path) -> None:
         parts_of(tmp_path / "nowhere")
     (entry.folder / "manifest.json").write_text("{}")
     assert list(parts_of(tmp_path / "one")[1]) == [entry.key]
-
-
-def test_differences_are_paths() -> None:
-    assert differences({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "e": None}) == [
-        "a.c",
-        "d",
-    ]
