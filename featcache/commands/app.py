@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from featcache.commands import compare, encode, exchange, look, repair
+from featcache.commands import compare, doctor, encode, exchange, look, repair
 from featcache.terminal import APP
 
 app = typer.Typer(help="Encode pictures and prompts once, into a cache.", **APP)
 app.command()(encode.encode)
+app.command()(doctor.doctor)
 app.command("ls")(look.list_entries)
 app.command()(look.info)
 app.command()(compare.diff)

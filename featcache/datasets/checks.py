@@ -178,7 +178,8 @@ def _refuse_no_files(split: str, items: tuple[Item, ...], where: Path) -> None:
     if paths and not any(exists(path) for path in paths):
         raise DatasetError(
             f"{where}: none of the {len(paths):,} {split} pictures exists, the first would be "
-            f"{paths[0]}; check the root and that the pictures are unpacked there."
+            f"{paths[0]}; check the root and that the pictures are unpacked there, or let "
+            "`featcache doctor` look for them."
         )
 
 

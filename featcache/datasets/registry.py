@@ -54,6 +54,11 @@ def load(
         world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
         return made
+    return noted(_read(info, _locate(info, root_of(info, root)), follow_links, some))
+
+
+def root_of(info: DatasetInfo, root: Path | None) -> Path:
+    """The folder given, or that of FEATCACHE_DATA; DatasetError where neither says one."""
     if root is None and os.environ.get("FEATCACHE_DATA"):
         root = Path(os.environ["FEATCACHE_DATA"])
     if root is None:
@@ -61,7 +66,7 @@ def load(
             f"{info.name} is read from files; say with --root or FEATCACHE_DATA which folder "
             f"holds {info.folder}/."
         )
-    return noted(_read(info, _locate(info, root.expanduser()), follow_links, some))
+    return root.expanduser()
 
 
 def _refuse_walking(info: DatasetInfo, recursive: bool, follow_links: bool) -> None:

@@ -32,12 +32,21 @@ def read(
     image folder, and for labels that are not 0 … c - 1 with one name each.
     """
     path = folder / split
+    names, rows = listed(folder, split)
+    return assemble(name, folder / images, names, rows, path, templates, follow_links)
+
+
+def listed(folder: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Row]]]:
+    """The class names and the rows of each split of a split file; no picture need be there.
+
+    Raises DatasetError for a file that is missing or malformed.
+    """
+    path = folder / split
     data = _read_json(path)
     if not isinstance(data, dict):
         raise DatasetError(f"{path} is not an object with train, val and test; see CoOp's splits.")
     rows = {part: _rows(data.get(part, []), f"{path}, {part}") for part in SPLITS}
-    names = _classnames(rows, path)
-    return assemble(name, folder / images, names, rows, path, templates, follow_links)
+    return _classnames(rows, path), rows
 
 
 def write(dataset: Dataset, path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from featcache.errors import PictureError
-from featcache.pictures.decode import decode
+from featcache.pictures.decode import decode, unopened
 from featcache.pictures.limit import MAX_PIXELS, limit_pixels
 from tests.featcache.pictures.samples import by_pillow, kinds, smooth, stored
 
@@ -129,3 +129,22 @@ def test_a_picture_may_be_drawn() -> None:
         decode(Drawn(np.broadcast_to(array[:1, :1], (1, MAX_PIXELS + 1, 3))))
     with pytest.raises(PictureError, match="gave no pixels"):
         decode(Broken())
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_heads_of_pictures_are_opened(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "picture.jpg"
+    file.write_bytes(kinds()[kind])
+    assert unopened(file) == ""
+
+
+def test_heads_that_are_none_say_why(tmp_path: Path) -> None:
+    file = tmp_path / "picture.jpg"
+    assert unopened(file) == "does not exist or is no file"
+    for content, why in (
+        (b"", "is no picture of a known kind"),
+        (b"<html>", "is no picture of a known kind"),
+        (bomb(60_000, 60_000), "has more pixels than"),
+    ):
+        file.write_bytes(content)
+        assert unopened(file).startswith(why)
