@@ -11,11 +11,21 @@ from featcache.datasets.layouts._wnids import read_classes, read_wnids
 
 
 def read(
-    folder: Path, images: str, names: str, *, name: str, templates: Sequence[str] = PHOTO
+    folder: Path,
+    images: str,
+    names: str,
+    *,
+    name: str,
+    templates: Sequence[str] = PHOTO,
+    some: bool = False,
 ) -> Dataset:
-    """Read `images/train/<wnid>/` and, as test, `images/val/<wnid>/`; labels are ranks of wnids."""
+    """Read `images/train/<wnid>/` and, as test, `images/val/<wnid>/`; labels are ranks of wnids.
+
+    With `some`, classes may lack training pictures.
+    """
     wnids = read_wnids(folder / names)
     label = {wnid: index for index, wnid in enumerate(wnids)}
     root = folder / images
     splits = {"train": read_classes(root, "train", label), "test": read_classes(root, "val", label)}
-    return checked(Dataset(name, tuple(wnids.values()), splits, tuple(templates)), root)
+    dataset = Dataset(name, tuple(wnids.values()), splits, tuple(templates))
+    return dataset if some else checked(dataset, root)
