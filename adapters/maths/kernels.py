@@ -38,12 +38,19 @@ def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
     return values.new_zeros(classes, values.shape[1]).index_add(0, labels, values)
 
 
-def class_affinity(near: Tensor, labels: Tensor, classes: int, beta: float) -> Tensor:
-    """Sums of k over the rows of each class `[c, q]`, from cosines less 1, `near [n, q]`."""
+def class_affinity(
+    near: Tensor, labels: Tensor, classes: int, beta: float, weights: Tensor | None = None
+) -> Tensor:
+    """Sums of k over the rows of each class `[c, q]`, from cosines less 1, `near [n, q]`.
+
+    `weights [n]` are what each row counts.
+    """
     sums = near.new_zeros(classes, near.shape[1])
     rows = max(portion(near) // max(near.shape[1], 1), 1)
-    for some, y in zip(torch.split(near, rows), torch.split(labels, rows), strict=True):
-        sums.index_add_(0, y, (beta * some).exp_())
+    for first, y in zip(range(0, len(near), rows), torch.split(labels, rows), strict=True):
+        some = slice(first, first + rows)
+        values = (beta * near[some]).exp_()
+        sums.index_add_(0, y, values if weights is None else values * weights[some, None])
     return sums
 
 
