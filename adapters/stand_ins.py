@@ -19,6 +19,8 @@ from torch.nn.functional import normalize
 from adapters.episode import Episode
 from adapters.maths import kernels
 
+RIDGE = 0.01  # of the mixture, by the mean square of the pictures' distance to their centre
+
 
 def whole(episode: Episode) -> Episode:
     """The episode with a stand-in for every class that has no picture; itself where none lacks.
@@ -57,12 +59,20 @@ def whole(episode: Episode) -> Episode:
 
 
 def _before(episode: Episode, pre: Tensor, x: Tensor) -> Tensor:
-    """Features `[a, p]` that the projection maps to `x [a, d]`, as near as can be to the mean."""
-    middle = pre.mean((0, 1))  # [p]
+    """Features `[a, p]` that the projection maps near `x [a, d]`: mixtures of the pictures' own.
+
+    The least of the maps' inverses would do too, but its features are unlike any tower's.
+    """
+    seen = pre.mean(0)  # [n, p]
+    middle = seen.mean(0)
     if episode.projection is None:
         return middle.expand(len(x), -1)
-    way: Tensor = (x - episode.projection(middle)) @ torch.linalg.pinv(episode.projection.weight)
-    return middle + way
+    embedded, centre = episode.projection(seen), episode.projection(middle)
+    away = embedded - centre  # [n, d]
+    gram = away @ away.T
+    ridge = (RIDGE * gram.diagonal().mean()).clamp(min=1e-6) * torch.eye(len(gram)).to(gram)
+    mixture: Tensor = torch.linalg.solve(gram + ridge, away @ (x - centre).T).T  # [a, n]
+    return middle + mixture @ (seen - middle)
 
 
 def _beside(views: Tensor, x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def mean(method: str, drawn: list[Draw], counts: tuple[int, ...]) -> dict[str, float | None]:
-    """Accuracy over the draws in per cent, of all test pictures and of class 4; None: not finite."""
+    """Mean accuracy in per cent, of all test pictures and of class 4; None: not finite."""
     pairs = [scored(method, each, counts) for each in drawn]
     every, one = torch.tensor(pairs, dtype=torch.float64).mean(0).tolist()
     return {"all": finite(every), "class 4": finite(one)}

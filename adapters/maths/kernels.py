@@ -3,10 +3,11 @@
     k(x, z) = exp(-beta (1 - x z^T))
     prediction = k(f, Z) B diag(1 / (e + 1/lambda)) R
 
-Ridge regression solves (K + I/lambda) A = T; rows that count w solve (K + 1/(lambda w)) A = T. With K = B diag(e) B^T and R = B^T T it is free for
-every lambda. Where there are too many rows, Nyström: with landmarks Z the features
-k(x, Z) V u^-1/2 (V, u the eigenvectors and eigenvalues of k(Z, Z)) take the place of the kernel
-(Williams and Seeger 2001), and the same four tensors describe the prediction.
+Ridge regression solves (K + I/lambda) A = T; where a row counts w, its lambda is w lambda. With
+K = B diag(e) B^T and R = B^T T it is free for every lambda. Where there are too many rows, Nyström:
+with landmarks Z the features k(x, Z) V u^-1/2 (V, u the eigenvectors and eigenvalues of k(Z, Z))
+take the place of the kernel (Williams and Seeger 2001), and the same four tensors describe the
+prediction.
 """
 
 from __future__ import annotations

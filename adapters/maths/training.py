@@ -92,9 +92,7 @@ def labelled(labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
     return {"labels": labels} if weights is None else {"labels": labels, "weights": weights}
 
 
-def cross_entropy(
-    logits: Tensor, labels: Tensor, rows: Tensor, weights: Tensor | None
-) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, rows: Tensor, weights: Tensor | None) -> Tensor:
     """The mean cross-entropy of `logits [b, c]` of the pictures of these `rows [b]`.
 
     `labels [n]` and `weights [n]`, what each counts, are of all pictures; without weights, alike.
