@@ -161,11 +161,17 @@ class _How:
             found = draws.draw_rows(labels.tolist(), shots, rng)
         return np.array(found, np.int64)
 
-    def check(self, dataset: str, there: int) -> None:
-        """Raise `EpisodeError` where a natural draw asks for more pictures than there are."""
-        if self.kind != NATURAL or isinstance(self.shots, str):
+    def check(self, dataset: str, labels: Rows) -> None:
+        """Raise `EpisodeError` where no class has K pictures, or all not K x C together."""
+        if isinstance(self.shots, str):
             return
-        if self.shots * self.classes > there:
+        there, largest = len(labels), int(np.bincount(labels, minlength=1).max())
+        if self.kind == BALANCED and self.shots > largest:
+            raise EpisodeError(
+                f"the largest class of {dataset} has {largest} training pictures, fewer than the "
+                f"{self.shots} shots asked for; take fewer, or --shots {ALL} for all there are."
+            )
+        if self.kind == NATURAL and self.shots * self.classes > there:
             raise EpisodeError(
                 f"{dataset} has {there} training pictures, fewer than {self.shots} shots x "
                 f"{self.classes} classes; take fewer shots, or --shots {ALL} for all there are."
@@ -199,7 +205,7 @@ def _draw_splits(
     entry: Entry, how: _How, extras: frozenset[str]
 ) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
     images = _valid(entry, "train", extras)
-    how.check(entry.dataset, len(images.label))
+    how.check(entry.dataset, images.label)
     rng = random.Random(how.seed)
     rows = how.of(images.label, how.shots, rng)
     support = _support(images, rows, _views(images, rows, how))

@@ -38,8 +38,8 @@ class Grid:
     dataset: Values = None
     backbone: Values = None
     shots: Values = 16
-    seed: Values = 1
     draw: Values = BALANCED
+    seed: Values = 1
     policy: Values = "few-shot-val"
     task: Values = "few-shot"
     prompts: Values = None
