@@ -221,7 +221,7 @@ def _draw_splits(
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
     left = np.setdiff1d(np.arange(len(images.label)), rows)
     few = left[how.of(images.label[left], how.held, rng)]
-    enough = how.kind == NATURAL or len(np.unique(images.label[left])) == how.classes
+    enough = (how.kind == NATURAL and len(few)) or len(np.unique(images.label[left])) == how.classes
     return support, _labelled(images, few) if enough else None, None, _all(test)
 
 

@@ -192,7 +192,7 @@ def test_the_head_counts_runs_and_not_rows(parts_of: Parts) -> None:
         *("dataset", "backbone", "method", "shots", "draw", "seed", "settings", "policy"),
         "reason",
     ]
-    assert table.rows == [["animals", "RN50:openai", "gda", "4", "9", "{}", "none", "broke"]]
+    assert table.rows == [["animals", "RN50:openai", "gda", "4", "", "9", "{}", "none", "broke"]]
     assert parts[-1].text == "1 run failed and counts nowhere above."
 
 
