@@ -1,10 +1,11 @@
 """Accuracy on supports whose classes differ in size, beside balanced ones, written as JSON.
 
     featcache encode --dataset digits --backbone demo --extra pre-projection
-    python benchmarks/unbalanced.py [--cache DIR] [--methods gda,fma] [--out FILE]
+    python benchmarks/unbalanced.py [--cache DIR] [--methods gda,fma] [--without] [--out FILE]
 
 The 16-shot draw of `digits`, of which each class keeps as many pictures as its support says; policy
 none, default settings. `absent` is the unbalanced support without a picture of class 4.
+--without leaves out what is ours: weights of pictures, and stand-ins of absent classes.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 
 import torch
 
+from adapters import selection
 from adapters.compose import get
 from adapters.drawing import draw
 from adapters.episode import Draw, Support
 from adapters.evaluate import accuracy, class_accuracy
 from adapters.registry import names
-from adapters.selection import select
 from featcache.store.cache import FeatureCache
 
 RESULTS = Path(__file__).parent / "results" / "unbalanced.json"
@@ -41,15 +42,21 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(names()))
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--without", action="store_true", help="neither weights nor stand-ins")
     arguments = parser.parse_args()
+    way = "without" if arguments.without else "ours"
+    if arguments.without:
+        Support.weights = property(lambda _: None)  # type: ignore[assignment]
+        selection.whole = lambda episode: episode  # type: ignore[attr-defined]
     entry = FeatureCache(arguments.cache).find("digits", "demo")
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for method in arguments.methods.split(","):
         extras = get(method).extras
         seeds = [int(seed) for seed in arguments.seeds.split(",")]
         drawn = [draw(entry, 16, seed, extras=extras) for seed in seeds]
-        found[method] = {name: mean(method, drawn, counts) for name, counts in SUPPORTS.items()}
-        print(method, json.dumps(found[method]), flush=True)
+        own = {name: mean(method, drawn, counts) for name, counts in SUPPORTS.items()}
+        found.setdefault(method, {})[way] = own
+        print(method, way, json.dumps(own), flush=True)
         arguments.out.parent.mkdir(exist_ok=True)
         arguments.out.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
@@ -65,7 +72,7 @@ def scored(method: str, drawn: Draw, counts: tuple[int, ...]) -> tuple[float, fl
     """The same of one draw, NaN where scores are not finite or a class has none."""
     m = get(method)
     episode = replace(drawn.episode, support=first(drawn.episode.support, counts))
-    chosen = select(m, episode, m.config(), None)
+    chosen = selection.select(m, episode, m.config(), None)
     test = drawn.test
     with torch.inference_mode():
         logits = m.answer(chosen.state, chosen.config, test.query, episode.classes)

@@ -158,7 +158,7 @@ def test_a_natural_draw_is_a_sample_of_the_whole_list(
 
 
 def test_a_natural_draw_of_more_than_there_is_names_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(EpisodeError, match="fewer than 11 shots x 3 classes; .* --shots all"):
+    with pytest.raises(EpisodeError, match=r"fewer than 11 shots x 3 classes; .* --shots all"):
         draw(make_entry(tmp_path), 11, 1, kind="natural")
     with pytest.raises(UnknownNameError, match="natrual"):
         draw(make_entry(tmp_path), 1, 1, kind="natrual")

@@ -1,4 +1,4 @@
-"""Stand-ins: every class has a picture, the others keep theirs, and balanced episodes their bits."""
+"""Stand-ins: every class has a picture, and what was there stays; whole episodes are themselves."""
 
 from __future__ import annotations
 
