@@ -16,12 +16,14 @@ from torch import Tensor
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.drawing import short_classes
 from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw, Target
 from adapters.evaluate import accuracy, class_accuracy
 from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit, Method, refuse_new_classes
 from adapters.run_identity import code_version, id_of, told
 from adapters.selection import Chosen, select, validation
+from featcache.draws import ALL, BALANCED, NATURAL, Shots
 from featcache.errors import CacheError, ConfigError, MethodError
 from featcache.store.entry import PATCHES, PRE_PROJECTION, Entry
 from featcache.store.sameness import data_id
@@ -61,20 +63,21 @@ def fit(
     entry: Entry,
     method: str = "fma",
     *,
-    shots: int = 16,
+    shots: Shots = 16,
     seed: int = 1,
     policy: str = "few-shot-val",
     bank: str | None = None,
     views: int | None = None,
     transfer: Entry | None = None,
     task: str = "few-shot",
+    draw: str = BALANCED,
     **settings: Any,
 ) -> Outcome:
     """Fit a method on a draw of a cache entry; settings are the method's config fields.
 
     Raises what `run` raises.
     """
-    words = Experiment(method, shots, seed, policy, settings, bank, views, transfer, task)
+    words = Experiment(method, shots, seed, policy, settings, bank, views, transfer, task, draw)
     return run(entry, words)
 
 
@@ -130,13 +133,16 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
     Raises `CacheError` where they are not of what it was fitted on, and what drawing and
     `Adapter.logits` raise.
     """
+    way = adapter.about.get("draw", BALANCED)
+    shots: Shots = ALL if way == ALL else adapter.told("shots")
     drawn = registry.task(adapter.told("task")).draw(
         entry,
-        adapter.told("shots"),
+        shots,
         adapter.told("seed"),
         bank=adapter.told("bank"),
         views=0,
         extras=adapter.extras,
+        **({"kind": way} if way == NATURAL else {}),
     )
     _check_fits(adapter, entry, drawn)
     found = []
@@ -211,7 +217,9 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
         "data": data_id(entry),
         "bank": experiment.bank or entry.banks[-1],
         "task": experiment.task,
-        "shots": experiment.shots,
+        "shots": drawn.episode.shots,
+        "draw": experiment.drawn,
+        "short_classes": short_classes(drawn.episode, experiment.shots, experiment.draw),
         "seed": experiment.seed,
         "views": support.views.shape[0] - 1,
         "extras": sorted((method.reads | method.needs) & drawn.episode.holds - {VIEWS}),
@@ -229,6 +237,7 @@ def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any
     beside = ("width", "logit_scale", "support")  # of the adapter alone
     return {
         **{key: value for key, value in about.items() if key not in beside},
+        "shots": experiment.shots,
         "method": experiment.method,
         "transductive": known.method.transductive,
         "settings": dict(experiment.settings),
@@ -263,6 +272,7 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
         experiment.seed,
         bank=experiment.bank,
         views=experiment.views,
+        **experiment.way,
         extras=get(spelt_out(experiment).method).extras,
     )
 

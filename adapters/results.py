@@ -26,7 +26,7 @@ COLUMNS = (
     "n_test", "fit_seconds", "predict_seconds", "transductive", "bank", "views", "entry",
     "fingerprint", "data", "images", "features", "settings", "config", "val_score", "tried",
     "stacked", "code", "versions", "time", "harmonic_mean", "transfer", "extras", "status",
-    "reason",
+    "reason", "draw", "short_classes",
 )  # fmt: skip
 _STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
 _ADD = (

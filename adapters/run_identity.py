@@ -48,6 +48,7 @@ def id_of(entry: Entry, known: Configured) -> str:
         "transfer": transfer and features(transfer, experiment),
         "task": experiment.task,
         "shots": experiment.shots,
+        "draw": experiment.drawn,
         "seed": experiment.seed,
         "method": experiment.method,
         "config": asdict(known.config),

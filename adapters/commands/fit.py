@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Transfer
 from featcache import terminal
-from featcache.errors import CacheError
+from featcache.draws import KINDS
+from featcache.errors import CacheError, ConfigError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ def fit(
         str | None,
         typer.Option(help="Backbone of the cache entry.", autocompletion=completion.backbone),
     ] = None,
-    shots: Annotated[int, typer.Option(help="Training pictures a class.")] = 16,
+    shots: Annotated[str, typer.Option(help="Training pictures a class; or all.")] = "16",
+    kind: Annotated[
+        str, typer.Option("--draw", help="balanced: K a class; natural: as classes occur.")
+    ] = "balanced",
     seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
     policy: Annotated[
         str,
@@ -86,9 +91,14 @@ def fit(
     from adapters.experiment import Experiment
     from adapters.fitting import run
     from adapters.results import Results
+    from adapters.sweeping.words import some_shots, typed
 
+    terminal.one_of("--draw", kind, KINDS)
+    counts = some_shots(typed(shots))
+    if len(counts) != 1:
+        raise ConfigError(f"--shots takes one number here, got {shots}; sweep takes several.")
     source = store.find(transfer, entry.backbone) if transfer else None
-    words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task)
+    words = Experiment(method, counts[0], seed, policy, chosen, bank, views, source, task, kind)
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
     outcome = run(entry, words)
@@ -108,6 +118,14 @@ def fit(
     terminal.document(as_json, {**row, **more})
 
 
+def _fell_short(row: Mapping[str, Any]) -> str:
+    """What is to be said of a draw that is not K pictures of every class."""
+    said = "" if row["draw"] == "balanced" else f" ({row['draw']})"
+    if short := row["short_classes"]:
+        said += f" ({short} classes have {'fewer' if row['draw'] == 'balanced' else 'none'})"
+    return said
+
+
 def _say(people: Console, method: str, outcome: Outcome) -> None:
     row = outcome.row
     for each in outcome.rows:
@@ -119,9 +137,9 @@ def _say(people: Console, method: str, outcome: Outcome) -> None:
     if row.get("harmonic_mean") is not None:
         people.print(f"[bold]{row['harmonic_mean']:.2f} %[/] harmonic mean")
     people.print(
-        f"{method} on {row['dataset']}, {row['backbone']}, {row['shots']} shots, seed "
-        f"{row['seed']}, {row['views']} views, policy {row['policy']} ({row['tried']} settings "
-        "tried)",
+        f"{method} on {row['dataset']}, {row['backbone']}, {row['shots']} shots{_fell_short(row)}, "
+        f"seed {row['seed']}, {row['views']} views, policy {row['policy']} "
+        f"({row['tried']} settings tried)",
         markup=False,
     )
     people.print(json.dumps(row["config"]), markup=False)

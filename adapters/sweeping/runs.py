@@ -8,6 +8,7 @@ from typing import Any
 from adapters.compose import get
 from adapters.experiment import Experiment, spelt_out
 from adapters.run_identity import features
+from featcache.draws import Shots
 from featcache.store.entry import Entry
 
 
@@ -16,13 +17,14 @@ class Cell:
     """What a draw depends on: runs of one cell share it."""
 
     features: tuple[Any, ...]
-    shots: int
+    shots: Shots
     seed: int
     task: str
     entry: Entry = field(compare=False, repr=False)
     bank: str | None = field(compare=False)
     views: int | None = field(compare=False)
     extras: frozenset[str] = field(compare=False)
+    way: tuple[tuple[str, str], ...] = ()  # keywords of the task's draw
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Run:
         e = spelt_out(self.experiment)
         about = (str(self.entry.folder), *features(self.entry, e))
         extras = get(e.method).extras
-        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras)
+        way = tuple(e.way.items())
+        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras, way)
 
 
 @dataclass(frozen=True)

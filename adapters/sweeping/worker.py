@@ -24,6 +24,7 @@ from adapters.maths.training import Training
 from adapters.method import Fit, State
 from adapters.run_identity import code_version, told
 from adapters.selection import candidates, chance, score, validation
+from adapters.stand_ins import whole
 from adapters.sweeping.device import device_of, moved
 from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
@@ -81,8 +82,9 @@ class Worker:
             return {}
         drawn = self.draw(each.cell)
         held = validation(drawn, policy)
+        episode = whole(drawn.episode)
         prepared = {
-            (each.id, config): prepare(drawn.episode, config, chance(drawn.episode))
+            (each.id, config): prepare(episode, config, chance(episode))
             for config in candidates(known.method, known.config, held, known.fixed)
         }
         return {name: found for name, found in prepared.items() if found is not None}
@@ -97,6 +99,7 @@ class Worker:
                 bank=cell.bank,
                 views=cell.views,
                 extras=cell.extras,
+                **dict(cell.way),
             )
             self._drawn = cell, moved(found, self.device)
         return self._drawn[1]
@@ -163,6 +166,7 @@ def failed(each: Run, reason: str) -> Row:
         "method": e.method,
         "policy": e.policy,
         "shots": e.shots,
+        "draw": e.drawn,
         "seed": e.seed,
         "bank": e.bank,
         "views": e.views,
