@@ -142,3 +142,11 @@ def test_the_root_is_given_or_of_the_environment_or_of_the_platform(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert default_root().name == "featcache"
     assert default_root().is_relative_to(tmp_path)
+
+
+def test_a_root_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("x")
+    with pytest.raises(CacheError, match=r"cannot be read .*--cache or FEATCACHE_HOME\.$"):
+        FeatureCache(tmp_path / "cache").entries()
+    with pytest.raises(CacheError, match="home of a user who has none"):
+        FeatureCache("~nobody-of-that-name/cache")
