@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -69,12 +70,10 @@ def _end(status: int, text: str = "") -> NoReturn:
 
 def _open_standard() -> None:
     """Have standard streams that were closed lead nowhere, lest a file takes their number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            with suppress(OSError):
-                while os.open(os.devnull, os.O_RDWR) < number:
-                    pass
-            setattr(sys, name, open(os.devnull, "w" if number else "r"))
+            # Of the numbers that are free it takes the lowest: its own.
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
 if __name__ == "__main__":

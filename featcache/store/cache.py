@@ -23,19 +23,13 @@ class FeatureCache:
     def look(self) -> tuple[list[Entry], dict[str, str]]:
         """The same, and by key what is wrong with each manifest that cannot be read.
 
-        Raises `CacheError` where the root is no folder, or none that can be listed.
+        Raises what `folders` raises.
         """
         found, broken = [], {}
-        try:
-            next(self.root.iterdir(), None)  # what `glob` passes over in silence
-        except FileNotFoundError:
-            return [], {}
-        except OSError as error:
-            raise CacheError(
-                f"the cache {self.root} cannot be read ({error.strerror}); mend that, or name "
-                "another folder with --cache or FEATCACHE_HOME."
-            ) from None
-        for path in sorted(self.root.glob(f"*/*/*/{manifest.FILE}")):
+        for folder in self.folders():
+            path = folder / manifest.FILE
+            if not path.exists():
+                continue
             try:
                 entry = Entry(path.parent, manifest.load(path.parent))
                 found.append((entry.updated, entry.key, entry))
@@ -44,6 +38,22 @@ class FeatureCache:
             except CacheError as error:
                 broken["/".join(path.parts[-4:-1])] = str(error)
         return [entry for *_, entry in sorted(found, key=lambda each: each[:2])], broken
+
+    def folders(self) -> list[Path]:
+        """Folders of entries, also of such as have no manifest yet, in the order of paths.
+
+        Raises `CacheError` where the root is no folder, or none that can be listed.
+        """
+        try:
+            next(self.root.iterdir(), None)  # `glob` passes over in silence what it cannot list
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CacheError(
+                f"the cache {self.root} cannot be read ({error.strerror}); mend that, or name "
+                "another folder with --cache or FEATCACHE_HOME."
+            ) from None
+        return sorted(path for path in self.root.glob("*/*/*") if path.is_dir())
 
     def find(self, dataset: str | None = None, backbone: str | None = None) -> Entry:
         """The entry of that data set and backbone; of several the newest.
