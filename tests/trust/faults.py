@@ -23,7 +23,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "lock": ("ENOLCK", "EACCES", "EIO"),
     "mkdir": ("EACCES", "ENOSPC"),
 }
-SAMPLED = {"report": 6}  # of each kind: drawing lasts seconds
+SAMPLED = {"report": 4}  # of each kind: drawing lasts seconds
 RETRY = "--retry-bad"
 
 
