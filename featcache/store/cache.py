@@ -17,16 +17,22 @@ class FeatureCache:
     """All entries below one root, by default `$FEATCACHE_HOME` or the platform's cache folder."""
 
     def __init__(self, root: Path | str | None = None) -> None:
-        self.root = Path(root).expanduser() if root else default_root()
+        self.root = _expanded(root) if root else default_root()
 
     def entries(self) -> list[Entry]:
         """Every entry with a readable manifest, the one updated last being last."""
         return self.look()[0]
 
     def look(self) -> tuple[list[Entry], dict[str, str]]:
-        """The same, and by key what is wrong with each manifest that cannot be read."""
+        """The same, and by key what is wrong with each manifest that cannot be read.
+
+        Raises what `folders` raises.
+        """
         found, broken = [], {}
-        for path in sorted(self.root.glob(f"*/*/*/{manifest.FILE}")):
+        for folder in self.folders():
+            path = folder / manifest.FILE
+            if not path.exists():
+                continue
             try:
                 entry = Entry(path.parent, manifest.load(path.parent))
                 found.append((entry.updated, entry.key, entry))
@@ -35,6 +41,22 @@ class FeatureCache:
             except CacheError as error:
                 broken["/".join(path.parts[-4:-1])] = str(error)
         return [entry for *_, entry in sorted(found, key=lambda each: each[:2])], broken
+
+    def folders(self) -> list[Path]:
+        """Folders of entries, also of such as have no manifest yet, in the order of paths.
+
+        Raises `CacheError` where the root is no folder, or none that can be listed.
+        """
+        try:
+            next(self.root.iterdir(), None)  # `glob` passes over in silence what it cannot list
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CacheError(
+                f"the cache {self.root} cannot be read ({error.strerror}); mend that, or name "
+                "another folder with --cache or FEATCACHE_HOME."
+            ) from None
+        return sorted(path for path in self.root.glob("*/*/*") if path.is_dir())
 
     def find(self, dataset: str | None = None, backbone: str | None = None) -> Entry:
         """The entry of that data set and backbone; of several the newest.
@@ -116,10 +138,19 @@ def _raise_if_broken(asked: str, entries: list[Entry], broken: dict[str, str]) -
 def default_root() -> Path:
     """`$FEATCACHE_HOME`, or the platform's cache folder."""
     if home := os.environ.get("FEATCACHE_HOME"):
-        return Path(home).expanduser()
+        return _expanded(home)
     from platformdirs import user_cache_path
 
     return user_cache_path("featcache")
+
+
+def _expanded(root: Path | str) -> Path:
+    try:
+        return Path(root).expanduser()
+    except RuntimeError:
+        raise CacheError(
+            f"the cache {root} lies in the home of a user who has none here; give its whole path."
+        ) from None
 
 
 def same_name(asked: str, name: str) -> bool:

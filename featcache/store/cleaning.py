@@ -67,7 +67,7 @@ def rubbish(cache: FeatureCache, seconds: float) -> list[Path]:
     """
     before = time.time() - seconds
     found = []
-    for folder in sorted(path for path in cache.root.glob("*/*/*") if path.is_dir()):
+    for folder in cache.folders():
         found += [path for path in _unlisted(folder) if path.stat().st_mtime <= before]
     return found
 

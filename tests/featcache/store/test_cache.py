@@ -210,3 +210,11 @@ def test_a_name_as_it_is_spelt_goes_before_one_like_it(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     assert (cache.find("my-pets").key, cache.find("my_pets").key) == (exact.key, like.key)
     assert cache.find("MyPets").key == like.key
+
+
+def test_a_root_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("x")
+    with pytest.raises(CacheError, match=r"cannot be read .*--cache or FEATCACHE_HOME\.$"):
+        FeatureCache(tmp_path / "cache").entries()
+    with pytest.raises(CacheError, match="home of a user who has none"):
+        FeatureCache("~nobody-of-that-name/cache")
