@@ -97,7 +97,7 @@ def backbones(
 
 def describe(entry: Entry) -> dict[str, Any]:
     """An entry as a document: its manifest without the shards, and what follows from them."""
-    skipped = ("shards", "format")
+    skipped = ("shards", "older", "format")
     rest = {name: value for name, value in entry.manifest.items() if name not in skipped}
     return {
         "key": entry.key,

@@ -15,17 +15,20 @@ from featcache.store.writing import amend
 
 
 def finish(entry: Entry, dataset: Dataset) -> list[str]:
-    """Note what complete splits hold; when all is there, do away with what is older.
+    """Note what complete splits hold and what was said; do away with what is older if all is there.
 
     Gives sentences on what became of it. The manifest is not touched where it says all that.
     """
     found, older = contents(entry), entry.manifest.get("older", {})
     gone = bool(older) and entry.complete
-    if entry.manifest["dataset"].get("contents", {}) == found and not gone:
+    said = list(dataset.notes)
+    known = entry.manifest["dataset"].get("contents", {}), entry.manifest.get("notes", [])
+    if known == (found, said) and not gone:
         return _kept(entry)
     lost: list[str] = []
     with amend(entry) as manifest:
         manifest["dataset"]["contents"] = found
+        manifest["notes"] = said
         if gone:
             manifest.pop("older", None)
             lost = list(_views_lost(manifest, dataset, older))

@@ -93,7 +93,7 @@ def compare(look: Look, entry: Entry, check: bool = False) -> Match:
             # It may be elsewhere for a while: what is known of it stays.
             digests[row] = digest
             lost += [item.id] if digest else []
-        elif state == before and state.sure and not check:
+        elif digest and state == before and state.sure and not check:
             digests[row] = digest
         else:
             changed.append(row)

@@ -23,6 +23,7 @@ MANIFEST = {
     "asked": [str],
     "shards": {str: RECORD},
     "older?": {str: RECORD},
+    "notes?": [str],
     "generation?": int,
     "view_sets": {str: {str: dict}},
     "texts": {str: str},

@@ -44,3 +44,13 @@ def test_views_that_nobody_asked_for_again_go_and_are_told(tmp_path: Path, tiny:
     assert list(report.entry.manifest["view_sets"]["train"]) == names[:1]
     assert not list(both.folder.glob(f"*{names[1]}*"))
     assert report.entry.problems() == []
+
+
+def test_what_was_said_of_a_data_set_is_kept(tmp_path: Path, tiny: Backbone) -> None:
+    root, cache = folder(tmp_path / "images"), FeatureCache(tmp_path / "cache")
+    paint(root / "test" / "ant" / "00.png", 0)  # as the first of train
+    entry = encode_dataset(read(root), tiny, cache).entry
+    assert entry.manifest["notes"] == list(read(root).notes)
+    assert "1 test pictures are in train too" in entry.manifest["notes"][0]
+    paint(root / "test" / "ant" / "00.png", 900)
+    assert encode_dataset(read(root), tiny, cache).entry.manifest["notes"] == []

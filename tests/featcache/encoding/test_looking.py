@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from featcache.backbones.backbone import Backbone
 from featcache.encoding import looking
 from featcache.encoding.looking import Look, compare, units
 from featcache.pictures import digest
+from featcache.store.entry import reload
+from featcache.store.originals import KIND
+from featcache.store.originals import read as read_originals
+from featcache.store.writing import NewShard, put
 from tests.featcache.encoding.folder import folder, paint, read
 
 
@@ -97,3 +102,17 @@ def test_what_cannot_be_read_is_kept(entry: Entry, root: Path, asked: list[str])
     assert match.lost == ("train/ant/00.png",)
     assert match.digests[0] == units(entry)["train", 0].digest[0]
     assert asked == []
+
+
+def test_what_could_not_be_read_is_looked_at_again(
+    entry: Entry, root: Path, asked: list[str]
+) -> None:
+    """The disk may give it now; nothing of its file need have changed."""
+    (name,) = entry.shards(KIND, "val")
+    held = read_originals(entry, name)
+    unread = replace(held, digest=("", *held.digest[1:]))
+    place = {"kind": KIND, "split": "val", "start": 0, "stop": 4}
+    put(entry, [NewShard(name, place, unread.arrays)])
+    match = compare(Look(read(root)), reload(entry))
+    assert asked == [held.id[0]]
+    assert match.same == 25
