@@ -25,6 +25,7 @@ from adapters.targets import has
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
+from featcache.store.sameness import data_id
 
 # The option of `featcache encode` that caches what a method may need.
 ADDED_BY = {
@@ -130,11 +131,11 @@ def run(
 
 def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row]:
     """What is of a target alone in the rows, in the order of the targets."""
-    keys = {entry.dataset: entry.key for entry in entries} if len(entries) > 1 else {}
+    sets = {entry.dataset: entry for entry in entries} if len(entries) > 1 else {}
     strict = any(target.columns is not None for target in drawn.targets)
     rows = []
     for target in drawn.targets:
-        found = score_target(adapter, target)
+        found, other = score_target(adapter, target), sets.get(target.name)
         rows.append(
             {
                 "target": found.target,
@@ -142,7 +143,8 @@ def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row
                 "n_test": found.n_test,
                 "predict_seconds": found.seconds,
                 "strict_accuracy": found.strict if strict else None,
-                "target_entry": keys.get(found.target),
+                "target_entry": other and other.key,
+                "target_data": other and data_id(other),
             }
         )
     return rows

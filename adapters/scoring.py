@@ -25,6 +25,7 @@ from adapters.targets import UNKNOWN, same_weights
 from featcache.draws import ALL, NATURAL, Shots
 from featcache.errors import CacheError, EpisodeError, MethodError
 from featcache.store.entry import Entry
+from featcache.store.sameness import data_id
 
 Row = dict[str, Any]
 
@@ -219,6 +220,7 @@ def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, read: Se
         "task": task,
         "target": target.name,
         "target_entry": entry.key,
+        "target_data": data_id(entry),
         "method": adapter.method,
         "transductive": get(adapter.method).transductive,
         "settings": adapter.about.get("settings", {}),

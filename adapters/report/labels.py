@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas
 
+SPLIT = r" \((train|val)\)$"  # how targets that are no test splits end
 WHOSE = ("data", "images")  # the columns that tell those of one name apart
 
 
@@ -26,7 +27,18 @@ def labelled(frame: pandas.DataFrame) -> pandas.DataFrame:
     several = frame.groupby([dataset, "backbone"])["images"].transform("nunique") > 1
     backbone = apart(frame["backbone"], frame["images"], several)
     target = frame["target"].where(frame["target"] != frame["dataset"], dataset)
-    return frame.assign(dataset=dataset, backbone=backbone, target=target)
+    return frame.assign(dataset=dataset, backbone=backbone, target=_targets(frame, target))
+
+
+def _targets(frame: pandas.DataFrame, target: pandas.Series[Any]) -> pandas.Series[Any]:
+    """The names of targets, of other sets with their ids where several share a name."""
+    if "target_data" not in frame:
+        return target
+    other = frame["target_data"].where(frame["target"] != frame["dataset"])
+    name = target.str.replace(SPLIT, "", regex=True)
+    several = other.groupby(name).transform("nunique") > 1
+    split = target.str.extract(f"({SPLIT})")[0].fillna("")
+    return target.where(~several | other.isna(), apart(name, other, several) + split)
 
 
 def apart(

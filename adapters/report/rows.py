@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
-from adapters.report.labels import apart, labelled
+from adapters.report.labels import SPLIT, apart, labelled
 from adapters.report.parts import EVERY, slug
 from adapters.results import read as rows_of
 from featcache.draws import ALL, BALANCED, NATURAL
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 APART = ("backbone", "task", "source", "measure", "policy", "transductive", "draw")
 SUMMARIES = ("harmonic_mean",)
-SPLIT = r" \((train|val)\)$"  # how targets that are no test splits end
 RUN = ("dataset", "line", "shots", "seed")
 DRAWN = {NATURAL: "classes as they occur", ALL: "every training picture"}
 SWEPT = 6  # lines of one method that are still compared with others; more are a sweep

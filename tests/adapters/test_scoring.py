@@ -51,7 +51,8 @@ def test_a_set_with_some_of_its_classes_has_the_number_of_the_task(
     found, row = score_on(fitted, few)
     assert (found.accuracy, found.strict) == (told["accuracy"], told["strict_accuracy"])
     assert [*found.by_class] == ["gull", "duck"]
-    same = ("accuracy", "strict_accuracy", "n_test", "target", "target_entry", "task", "dataset",
+    same = ("accuracy", "strict_accuracy", "n_test", "target", "target_entry",
+            "target_data", "task", "dataset",
             "method", "shots", "seed", "backbone", "entry", "bank", "policy", "settings",
             "transductive", "extras", "config", "code")  # fmt: skip
     assert {key: row[key] for key in same} == {key: told[key] for key in same}

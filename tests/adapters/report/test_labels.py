@@ -140,3 +140,22 @@ def test_for_people_rows_say_whose_they_are() -> None:
     assert "target" not in brief(told(ONE, TWO).assign(target="animals"))
     again = brief(told(ONE, {**ONE, "images": "333333"}))
     assert again["backbone"].tolist() == ["RN50:openai (111111)", "RN50:openai (333333)"]
+
+
+def test_other_sets_of_one_name_carry_their_ids_before_their_split() -> None:
+    made = [
+        {"target": "zoo", "target_data": "aaaaaa"},
+        {"target": "zoo (val)", "target_data": "bbbbbb"},
+        {"target": "farm", "target_data": "cccccc"},
+        {"target": "zoo"},
+        {"target": "animals", "target_data": "dddddd"},
+    ]
+    frame = told(*({**ONE, **each} for each in made))
+    wanted = ["zoo (aaaaaa)", "zoo (bbbbbb) (val)", "farm", "zoo", "animals"]
+    assert names(frame, "target") == wanted
+    assert names(frame[frame["target"] != "zoo (val)"], "target") == [
+        "zoo",
+        "farm",
+        "zoo",
+        "animals",
+    ]
