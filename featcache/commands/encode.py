@@ -121,9 +121,9 @@ def encode(
         name=name,
         classes=classes,
     )
-    for note in data.notes:
-        people(True).print(f"note: {note}", markup=False)
     bank = prompt_bank(prompts, data)
+    for note in (*data.notes, *bank.notes):
+        people(True).print(f"note: {note}", markup=False)
     with people(True).status(f"loading {backbone}"):
         loaded = load_backbone(backbone, pretrained, device=device, precision=precision)
     with progress("crops") as update:
@@ -146,7 +146,7 @@ def encode(
             progress=update,
         )
     _say(people(as_json), report)
-    document(as_json, {**_document(report), "notes": [*data.notes, *report.notes]})
+    document(as_json, {**_document(report), "notes": [*data.notes, *bank.notes, *report.notes]})
     if len(report.bad) > allow_bad:
         raise FeatcacheError(
             f"{len(report.bad)} pictures could not be read (listed above); mend them and run "

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from featcache.datasets.dataset import Dataset
 from featcache.datasets.registry import load
 from featcache.errors import ConfigError, FeatcacheError, UnknownNameError
-from featcache.prompts import PromptBank, bank, fill
+from featcache.prompts import SHIPPED, PromptBank, bank, fill, shipped
 
 POND = Dataset("pond", ("frog", "crested_newt"), {}, ("a {} in a pond.", "art of the {}."))
 
@@ -142,3 +142,91 @@ def test_a_pipe_of_prompts_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.txt")
     with pytest.raises(ConfigError, match="pipe"):
         bank(str(tmp_path / "mine.txt"), Dataset("d", ("a",), {}))
+
+
+def test_banks_that_ship_name_their_source() -> None:
+    assert tuple(each.name for each in shipped()) == SHIPPED
+    assert all(each.source for each in shipped())
+    known = {each.name: each.templates for each in shipped()}
+    assert len(set(known["eighty"])) == 80
+    assert set(known["seven"]) < set(known["eighty"])
+    assert {*known["single"]} < {*known["eighty"]}
+    assert all(template.count("{}") == 1 for mine in known.values() for template in mine)
+    assert bank("eighty", POND).prompts[0][39] == "a photo of a frog."
+    assert bank("seven", POND).source == next(e.source for e in shipped() if e.name == "seven")
+
+
+def test_the_eighty_are_those_that_open_clip_has() -> None:
+    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+
+    theirs = tuple(template("frog") for template in OPENAI_IMAGENET_TEMPLATES)
+    assert bank("eighty", POND).prompts[0] == theirs
+
+
+def test_banks_are_joined_class_by_class(tmp_path: Path) -> None:
+    spec = write(tmp_path, {"frog": ["Green."], "crested newt": ["It has a crest.", "A {}."]})
+    joined = bank(f"single+{spec}", POND)
+    assert joined.name == "single-mine"
+    assert joined.prompts == (
+        ("a photo of a frog.", "Green."),
+        ("a photo of a crested newt.", "It has a crest.", "A crested newt."),
+    )
+    assert not joined.notes
+    plus = write(tmp_path, ["a {}."], "a+b.json")  # a file's own name may have a plus
+    assert bank(plus, POND).prompts == (("a frog.",), ("a crested newt.",))
+
+
+def test_templates_stand_in_for_classes_without_descriptions(tmp_path: Path) -> None:
+    spec = write(tmp_path, {"frog": ["Green."], "crested newt": [], "toad": ["Brown."]})
+    with pytest.raises(
+        ConfigError, match=r"no prompts for 'crested newt'; .*single\+.*such as 'toad'"
+    ):
+        bank(spec, POND)
+    joined = bank(f"single+{spec}", POND)
+    assert joined.prompts == (("a photo of a frog.", "Green."), ("a photo of a crested newt.",))
+    assert any("no prompts for 'crested newt'; theirs are" in note for note in joined.notes)
+
+
+def test_negative_banks_are_joined_with_their_like_alone(tmp_path: Path) -> None:
+    own = write(tmp_path, ["no {}."], "negative-mine.json")
+    assert bank(f"negative+{own}", POND).name == "negative-negative-mine"
+    with pytest.raises(ConfigError, match="encode them apart"):
+        bank(f"single+{own}", POND)
+
+
+def test_descriptors_are_known_by_their_file(tmp_path: Path) -> None:
+    data = {"frog": ["green skin", "a wide mouth"], "Crested Newt": ["has a crest"]}
+    found = bank(write(tmp_path, data, "descriptors_pond.json"), POND)
+    assert found.name == "descriptors-pond"
+    assert found.prompts == (
+        ("frog, which has green skin", "frog, which is a wide mouth"),
+        ("crested newt, which has a crest",),
+    )
+    assert any("'frog, which has green skin'" in note for note in found.notes)
+    plain = bank(write(tmp_path, data), POND)
+    assert plain.prompts[0] == ("green skin", "a wide mouth")
+    assert any("look like descriptors" in note for note in plain.notes)
+
+
+@pytest.mark.parametrize("kind", ["templates", "descriptions", "descriptors"])
+def test_a_file_may_say_what_it_holds_and_whence(tmp_path: Path, kind: str) -> None:
+    content: Any = {"frog": ["a {}"], "crested newt": ["b"]} if kind != "templates" else ["a {}"]
+    found = bank(write(tmp_path, {"source": "a book", kind: content}), POND)
+    assert found.source == "a book"
+    expected = {"descriptors": "frog, which is a {}"}.get(kind, "a frog")
+    assert found.prompts[0] == (expected,)
+    assert not any("look like" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("more", [{}, {"templates": ["a {}"], "descriptors": {}}, {"other": []}])
+def test_a_source_without_one_content_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="names its source; beside that give one of"):
+        bank(write(tmp_path, {"source": "a book", **more}), POND)
+    named = Dataset("d", ("source",), {})
+    assert bank(write(tmp_path, {"source": ["a spring."]}), named).prompts == (("a spring.",),)
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    spec = write(tmp_path, '{"frog": ["a."], "frog": ["b."], "crested newt": ["c."]}')
+    with pytest.raises(ConfigError, match="'frog' stand twice"):
+        bank(spec, POND)

@@ -78,7 +78,8 @@ def complete(callback: completion.Completer, begun: str, **params: object) -> li
 
 def test_names_that_are_always_the_same() -> None:
     assert complete(completion.banks, "se") == ["seven"]
-    assert complete(completion.banks, "") == ["single", "dataset", "seven", "ensemble", "negative"]
+    banks = ["single", "dataset", "seven", "eighty", "ensemble", "negative"]
+    assert complete(completion.banks, "") == banks
     assert complete(completion.precisions, "") == ["auto", "fp32", "bf16", "fp16"]
     assert complete(completion.views_for, "a") == ["all"]
     assert complete(completion.classes, "p") == ["present"]
