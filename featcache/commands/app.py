@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from featcache.commands import compare, doctor, encode, exchange, look, prompts, repair
+from featcache.commands import compare, doctor, encode, exchange, look, packing, prompts, repair
 from featcache.terminal import APP
 
 app = typer.Typer(help="Encode pictures and prompts once, into a cache.", **APP)
@@ -22,3 +22,5 @@ app.command("prompts")(prompts.list_or_show)
 app.command("import")(exchange.import_files)
 app.command()(exchange.export)
 app.command()(exchange.merge)
+app.command()(packing.pack)
+app.command()(packing.unpack)

@@ -27,9 +27,16 @@ def load(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     try:
-        manifest = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise CacheError(files.unreadable(path, error)) from None
+    return parsed(content, path)
+
+
+def parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """What the bytes of a manifest say that lies at `path`. Raises what `load` raises."""
+    try:
+        manifest = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
     if not isinstance(manifest, dict):

@@ -6,20 +6,19 @@ called. What stands there already is never changed, unless it is missing or dama
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from featcache.errors import CacheError, DamagedShardError, MissingShardError
-from featcache.files import beside
 from featcache.store import files, manifest
 from featcache.store.cache import FeatureCache
 from featcache.store.difference import unlike
 from featcache.store.entry import EXTRAS, Entry, open_entry, reload
 from featcache.store.originals import KIND as ORIGINALS
 from featcache.store.originals import contents
+from featcache.store.placing import place
 from featcache.store.rows import path_of
 from featcache.store.writing import amend
 
@@ -84,8 +83,8 @@ def merge(theirs: Entry, cache: FeatureCache) -> Merged:
         result.told.append(
             f"{theirs.folder} was encoded with other versions of {', '.join(differ)}."
         )
-    for place in sorted({_unit(record) for record in theirs.manifest["shards"].values()}):
-        _take_unit(result, theirs, place)
+    for unit in sorted({_unit(record) for record in theirs.manifest["shards"].values()}):
+        _take_unit(result, theirs, unit)
     whole = contents(reload(ours))
     if whole and reload(ours).manifest["dataset"].get("contents") != whole:
         with amend(ours) as listed:
@@ -170,10 +169,8 @@ def _take_unit(result: Merged, theirs: Entry, unit: tuple[str, int]) -> None:
 def _copy(source: Path, target: Path, name: str, record: Mapping[str, Any]) -> None:
     """A shard from one folder to the other, if its bytes are those that were listed."""
     path = path_of(source, name, record)
-    with beside(target / name) as draft:
-        shutil.copyfile(path, draft)
-        if files.sha256(draft) != record["sha256"]:
-            raise DamagedShardError(files.damaged(path, "SHA-256"))
+    with path.open("rb") as file:
+        place(file, target / name, record, files.damaged(path, "SHA-256"))
 
 
 def _is_lost(entry: Entry, name: str, whole: bool) -> bool:

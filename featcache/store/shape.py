@@ -43,7 +43,7 @@ MANIFEST = {
 
 def misshapen(manifest: Mapping[str, Any]) -> str:
     """The first place where a manifest is not what it must be, in words; empty if it is."""
-    if found := _misfit(manifest, MANIFEST, ""):
+    if found := misfit(manifest, MANIFEST):
         return found
     for name in (*manifest["shards"], *manifest.get("older", ())):
         # Shards are opened and deleted by these names, and lie nowhere else.
@@ -52,7 +52,8 @@ def misshapen(manifest: Mapping[str, Any]) -> str:
     return ""
 
 
-def _misfit(value: Any, wanted: Any, place: str) -> str:
+def misfit(value: Any, wanted: Any, place: str = "") -> str:
+    """The first place where a value is not what is wanted, in words; empty if it is."""
     if isinstance(wanted, type):
         return "" if _is(value, wanted) else f"{place} is no {wanted.__name__}"
     if not isinstance(value, type(wanted)):
@@ -70,7 +71,7 @@ def _misfit(value: Any, wanted: Any, place: str) -> str:
             elif name == key:
                 return f"{place}{'.' if place else ''}{name} is missing"
     for name, each, inner in parts:
-        if found := _misfit(each, inner, f"{place}.{name}" if place else name):
+        if found := misfit(each, inner, f"{place}.{name}" if place else name):
             return found
     return ""
 

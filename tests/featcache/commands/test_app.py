@@ -14,7 +14,7 @@ from tests.typed import Type
 
 NAMES = [
     *("encode", "doctor", "ls", "info", "diff", "verify", "rm", "gc"),
-    *("datasets", "backbones", "prompts", "import", "export", "merge"),
+    *("datasets", "backbones", "prompts", "import", "export", "merge", "pack", "unpack"),
 ]
 
 

@@ -66,15 +66,15 @@ def test_parts_in_any_order_give_the_whole(tmp_path: Path, seed: int) -> None:
 def test_it_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = made(tmp_path / "whole")
     cache = FeatureCache(tmp_path / "all")
-    copy, left = shutil.copyfile, [4]
+    copy, left = shutil.copyfileobj, [4]
 
-    def dies(source: Path, target: Path) -> Path:
+    def dies(*given: Any) -> None:
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
-        return copy(source, target)
+        copy(*given)
 
-    monkeypatch.setattr("featcache.store.merging.shutil.copyfile", dies)
+    monkeypatch.setattr("featcache.store.placing.shutil.copyfileobj", dies)
     with pytest.raises(KeyboardInterrupt):
         merge(whole, cache)
     (found,) = cache.entries()

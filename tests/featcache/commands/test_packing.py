@@ -1,0 +1,45 @@
+"""A whole entry out of one cache and into another, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from featcache.store.entry import reload
+from featcache.store.writing import amend
+from tests.entries import make_entry
+from tests.typed import Type
+
+
+def test_an_entry_is_moved_to_another_cache(type_in: Type, tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    packed = type_in("featcache pack animals --out animals.zip --json")
+    assert packed.json["key"] == entry.key
+    assert packed.json["bytes"] == (tmp_path / "animals.zip").stat().st_size
+    assert packed.err.startswith(f"Packed {entry.key} into animals.zip: ")
+    answer = type_in("featcache unpack animals.zip --cache elsewhere")
+    assert answer.out == f"{entry.key}: 4 shards placed, 0 were there.\n"
+    files = sorted(p.name for p in entry.folder.iterdir() if p.name != ".lock")
+    for name in files:
+        there = tmp_path / "elsewhere" / entry.key / name
+        assert there.read_bytes() == (entry.folder / name).read_bytes()
+    assert type_in("featcache verify --cache elsewhere").out == f"{entry.key}: sound\n"
+    assert type_in("featcache gc --older-than 0 --cache elsewhere --json").json["files"] == {}
+    again = type_in("featcache unpack animals.zip --cache elsewhere --json").json
+    assert again == {"key": entry.key, "placed": [], "held": 4}
+
+
+def test_an_entry_that_is_not_complete_is_said(type_in: Type, tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    with amend(entry) as manifest:
+        del manifest["shards"]["images-test-00000.h5"]
+    assert not reload(entry).complete
+    answer = type_in("featcache pack animals --out .")
+    assert "note: the entry is not complete" in answer.out
+    assert len(list(tmp_path.glob("animals-*.zip"))) == 1
+
+
+def test_what_is_no_pack_is_one_sentence(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_text("no")
+    answer = type_in("featcache unpack x.zip")
+    assert answer.status == 1
+    assert answer.err.startswith("error: x.zip is no whole pack")
