@@ -36,6 +36,23 @@ def draw_rows(labels: Sequence[int], shots: int, rng: random.Random) -> list[int
     return drawn
 
 
+def few_shot(
+    train: Sequence[int], val: Sequence[int] | None, shots: int, seed: int
+) -> tuple[list[int], list[int]]:
+    """Rows that train and rows that validate, from the labels of both lists by one generator.
+
+    There are `VAL_SHOTS` a class of the latter at most. Without a val list they are rows of the
+    train list that were not drawn.
+    """
+    rng = random.Random(seed)
+    rows, held = draw_rows(train, shots, rng), min(shots, VAL_SHOTS)
+    if val is not None:
+        return rows, draw_rows(val, held, rng)
+    drawn = set(rows)
+    left = [row for row in range(len(train)) if row not in drawn]
+    return rows, [left[at] for at in draw_rows([train[row] for row in left], held, rng)]
+
+
 def natural_rows(rows: int, count: int, rng: random.Random) -> list[int]:
     """So many of the rows of a list, each set of them as likely: classes come as they occur.
 

@@ -89,6 +89,8 @@ def _candidates(folder: Path) -> list[Entry]:
     for path in folder.glob(f"*/{manifests.FILE}"):
         try:
             entry = Entry(path.parent, manifests.load(path.parent))
+            if entry.draws is not None:  # it is made of another and never grows
+                continue
             found.append((entry.updated, entry.key, entry))
         except (CacheError, FileNotFoundError):
             continue  # told when it is asked for

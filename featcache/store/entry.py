@@ -131,6 +131,12 @@ class Entry:
         return tuple(self.manifest.get("extras", {}))
 
     @property
+    def draws(self) -> Mapping[str, Mapping[str, list[int]]] | None:
+        """Rows of `train` and `val` by `K-seed`, of an entry that holds these draws alone."""
+        found: Mapping[str, Mapping[str, list[int]]] | None = self.manifest.get("draws")
+        return found
+
+    @property
     def bad(self) -> int:
         """How many pictures could not be read."""
         return sum(record.get("bad", 0) for record in self.manifest["shards"].values())

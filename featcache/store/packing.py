@@ -99,6 +99,11 @@ def _about(entry: Entry, content: bytes, listed: Mapping[str, Mapping[str, Any]]
             "source": entry.manifest.get("source", ""),
             "versions": entry.manifest.get("versions", {}),
             "complete": entry.complete,
+            **(
+                {"reduced": entry.manifest["reduced"], "draws": [*entry.draws]}
+                if entry.draws
+                else {}
+            ),
         },
         "manifest": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
         "shards": {n: {key: record[key] for key in SIZED} for n, record in listed.items()},

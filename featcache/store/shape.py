@@ -28,6 +28,7 @@ MANIFEST = {
     "view_sets": {str: {str: dict}},
     "texts": {str: str},
     "extras?": {str: [str]},
+    "draws?": {str: {str: [int]}},
     "shard_rows?": int,
     "dataset": {
         "name": str,
@@ -57,7 +58,9 @@ def misfit(value: Any, wanted: Any, place: str = "") -> str:
     if isinstance(wanted, type):
         return "" if _is(value, wanted) else f"{place} is no {wanted.__name__}"
     if not isinstance(value, type(wanted)):
-        return f"{place or 'its top level'} is no {'list' if wanted == [str] else 'object'}"
+        return (
+            f"{place or 'its top level'} is no {'list' if isinstance(wanted, list) else 'object'}"
+        )
     if isinstance(wanted, list):
         parts = [(str(i), each, wanted[0]) for i, each in enumerate(value)]
     elif str in wanted:

@@ -132,3 +132,19 @@ def test_a_draw_takes_k_of_each_class(labels: list[int], shots: int, seed: int) 
     assert drawn == {label: min(shots, size) for label, size in sizes.items()}
     if set(rows) and shots in SHOTS and seed in SEEDS:
         assert set(rows) <= set(drawable(labels))
+
+
+@given(labels_of, st.none() | labels_of, st.integers(1, 8), st.integers(0, 99))
+def test_what_validates_is_drawn_after_what_trains(
+    train: list[int], val: list[int] | None, shots: int, seed: int
+) -> None:
+    rows, held = draws.few_shot(train, val, shots, seed)
+    rng = random.Random(seed)
+    assert rows == dassl(train, shots, seed) == draw_rows(train, shots, rng)
+    if val is not None:
+        assert held == draw_rows(val, min(shots, 4), rng)
+    else:
+        assert not set(held) & set(rows)
+        counts = Counter(train[row] for row in held)
+        left = Counter(train) - Counter(train[row] for row in rows)
+        assert counts == {label: min(shots, 4, count) for label, count in left.items()}

@@ -43,3 +43,19 @@ def test_what_is_no_pack_is_one_sentence(type_in: Type, tmp_path: Path) -> None:
     answer = type_in("featcache unpack x.zip")
     assert answer.status == 1
     assert answer.err.startswith("error: x.zip is no whole pack")
+
+
+def test_what_a_study_needs_is_an_entry_of_its_own(type_in: Type, tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    packed = type_in("featcache pack animals --out x.zip --for-shots 1,2 --seeds 1 --json")
+    assert packed.json["key"] != entry.key
+    assert "of 30 training pictures are drawn: an entry of its own" in packed.err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "features.npz", "x.zip"]
+    assert type_in("featcache unpack x.zip --cache there").status == 0
+    (found,) = type_in("featcache ls --cache there --json").json
+    assert found["key"] == packed.json["key"]
+    assert 6 <= found["encoded"]["train"] <= 9
+    assert type_in("featcache verify --cache there").status == 0
+    refused = type_in("featcache pack animals --out y.zip --for-shots few")
+    assert "--for-shots takes whole numbers such as 1,2,3, got 'few'" in refused.err
+    assert not (tmp_path / "y.zip").exists()

@@ -19,6 +19,8 @@ from featcache.encoding import crops, looking
 from featcache.encoding.identity import find_entry
 from featcache.encoding.report import Report
 from featcache.pictures.digest import State
+from featcache.store.entry import reload
+from featcache.store.reducing import reduce
 from tests.featcache.encoding.folder import folder, paint, read
 from tests.featcache.encoding.noise import VIEWS, noise
 
@@ -178,3 +180,18 @@ def _do(root: Path, change: str, seed: int) -> int:
     elif change == "split" and len(train) > 1:
         train[-1].rename(root / "test" / classes[0] / f"s{seed}.png")
     return 1 if change == "add" else 0
+
+
+def test_an_entry_of_some_draws_alone_never_grows(tmp_path: Path, tiny: Backbone) -> None:
+    """Its rows are taken over where they are known, but it is not what its data set belongs to."""
+    root = folder(tmp_path / "images")
+    whole = encode(root, tiny, FeatureCache(tmp_path / "whole")).entry
+    cache = FeatureCache(tmp_path / "some")
+    some = reduce(whole, [1], [1], cache.root)
+    before = some.manifest
+    report = encode(root, tiny, cache)
+    assert report.entry.key == whole.key
+    assert report.taken > 0
+    all_equal(report.entry, whole)
+    assert reload(some).manifest == before
+    assert some.problems() == []
