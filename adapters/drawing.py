@@ -16,8 +16,9 @@ Which of it a task shows a fit, and what it scores beside, is for `adapters.task
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,9 +28,10 @@ from torch import Tensor
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from adapters.matching import Classes
-from featcache import draws
+from featcache import drawn, draws
+from featcache.drawn import Drawn
 from featcache.draws import ALL, BALANCED, NATURAL, VAL_SHOTS, Shots
-from featcache.errors import CacheError, EpisodeError, UnknownNameError
+from featcache.errors import CacheError, EpisodeError
 from featcache.store.entry import EXTRAS, PATCHES, POOL, PRE_PROJECTION
 
 if TYPE_CHECKING:
@@ -80,6 +82,12 @@ class _Images:
             return None
         return _tensor(self.entry.extra(name, self.split, self.row[rows]))
 
+    def where(self, rows: Sequence[int]) -> NDArray[np.int64]:
+        """Where rows of the split are among those that can be read; `CacheError` where not."""
+        if not np.isin(rows, self.row).all():
+            raise CacheError(f"{self.entry.key} lacks pictures of its own draws; unpack it anew.")
+        return np.searchsorted(self.row, rows)
+
 
 def draw(
     entry: Entry,
@@ -89,7 +97,7 @@ def draw(
     bank: str | None = None,
     views: int | None = None,
     extras: Collection[str] = (),
-    kind: str = BALANCED,
+    kind: str | Drawn = BALANCED,
 ) -> Draw:
     """Draw an episode from a cache entry, with validation and test beside it.
 
@@ -98,14 +106,17 @@ def draw(
     embeddings where all splits have it: `pre-projection`, `patches`. Pictures that could not be
     read are never drawn. Without a test split there is no target; without a train split the support
     is empty, which is enough for scores by text alone. The episode's shots are those asked for; of
-    `all`, the pictures of the largest class. Raises `EpisodeError` where there are too few
-    pictures, `UnknownNameError` for a kind of draw that is none.
+    `all`, the pictures of the largest class. `kind` may be a file that lists pictures, or what it
+    lists, all of which are drawn. Raises `EpisodeError` where there are too few pictures, or not
+    those listed, `UnknownNameError` for a kind of draw that is none.
     """
     if shots != ALL and (not isinstance(shots, int) or shots < 1):
         raise EpisodeError(f"shots must be at least 1, or {ALL}, got {shots}.")
     if kind not in draws.KINDS:
-        raise UnknownNameError("draw", kind, draws.KINDS)
-    how = _How(shots, seed, kind, views, len(entry.classnames))
+        listed = kind if isinstance(kind, Drawn) else drawn.read(Path(drawn.way(kind)))
+        shots, how = ALL, _How(ALL, seed, "", views, len(entry.classnames), listed)
+    else:
+        how = _How(shots, seed, str(kind), views, len(entry.classnames))
     text = text_of(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
     whole = frozenset(
@@ -186,6 +197,7 @@ class _How:
     kind: str
     views: int | None
     classes: int
+    listed: Drawn | None = None  # what a file lists
 
     @property
     def held(self) -> int:
@@ -227,6 +239,11 @@ class _How:
 def _draw_pool(
     entry: Entry, how: _How, extras: frozenset[str]
 ) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
+    if how.listed is not None:
+        raise EpisodeError(
+            f"{entry.dataset} has no splits, so {how.listed.name} does not say what is left to "
+            "test; import its features with train and test apart."
+        )
     if not isinstance(how.shots, str) and how.shots > POOL_TRAIN:
         raise EpisodeError(
             f"{entry.dataset} has no splits, so at most {POOL_TRAIN} shots can be drawn from its "
@@ -254,24 +271,46 @@ def _draw_splits(
         images = _valid(entry, "test", frozenset())
         return _support(images, np.zeros(0, np.int64)), None, None, _all(images)
     images = _valid(entry, "train", extras)
-    how.check(entry.dataset, images.label)
-    rng = random.Random(how.seed)
-    rows = how.of(images.label, how.shots, rng)
+    val = _valid(entry, "val", extras) if "val" in entry.splits else None
+    rows, few = _rows(how, images, val)
     support = _support(images, rows, _views(images, rows, how))
     if support.pre is None:  # then nobody else's is of use
         extras -= {PRE_PROJECTION}
-        images = replace(images, extras=extras)
+        images, val = replace(images, extras=extras), val and replace(val, extras=extras)
     test = _all(_valid(entry, "test", extras)) if "test" in entry.splits else None
-    if "val" in entry.splits:
-        val = _valid(entry, "val", extras)
-        few = how.of(val.label, how.held, rng)
-        full = np.arange(len(val.label))
-        return support, _labelled(val, few), _labelled(val, full), test
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
+    held = None if few is None else _labelled(images if val is None else val, few)
+    return support, held, None if val is None else _all(val), test
+
+
+def _rows(how: _How, images: _Images, val: _Images | None) -> tuple[Rows, Rows | None]:
+    """Which rows train, and which validate: of the val list, or where there is none of the rest.
+
+    None where the rest lacks a class.
+    """
+    rng, entry = random.Random(how.seed), images.entry
+    if how.listed is not None:
+        val_ids = None if val is None else val.ids
+        train, held = drawn.rows_listed(how.listed, images.ids, val_ids, entry.key)
+        rows = np.array(train, np.int64)
+        if held is not None:
+            return rows, np.array(held, np.int64)
+        how = replace(how, shots=int(np.bincount(images.label[rows]).max()), kind=BALANCED)
+    elif entry.draws is not None:
+        asked = f"{how.shots}-{how.seed}" if how.kind == BALANCED else how.kind
+        train_rows, val_rows = drawn.kept(entry.draws, asked, entry.key)
+        rows, few = images.where(train_rows), (val or images).where(val_rows)
+        whole = val is not None or len(np.unique(images.label[few])) == how.classes
+        return rows, few if whole else None
+    else:
+        how.check(entry.dataset, images.label)
+        rows = how.of(images.label, how.shots, rng)
+    if val is not None:
+        return rows, how.of(val.label, how.held, rng)
     left = np.setdiff1d(np.arange(len(images.label)), rows)
     few = left[how.of(images.label[left], how.held, rng)]
     enough = (how.kind == NATURAL and len(few)) or len(np.unique(images.label[left])) == how.classes
-    return support, _labelled(images, few) if enough else None, None, test
+    return rows, few if enough else None
 
 
 def _views(images: _Images, rows: Rows, how: _How) -> int | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.expression import field_of, with_base
 from adapters.method import Method
-from featcache.draws import ALL, BALANCED, Shots
+from featcache import drawn
+from featcache.draws import ALL, BALANCED, KINDS, Shots
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry
@@ -21,9 +23,10 @@ class Experiment:
     """A method with settings, on a draw of a task, under a policy.
 
     `shots` may be `all`; `draw` says whether K a class are drawn, `balanced`, or as many in all as
-    classes occur, `natural`. `views` limits the cached views a picture (None: all). `transfer` is
-    the entry whose validation chooses under policy `transfer`. `on` are the entries of other sets
-    to be scored on, for tasks that take them.
+    classes occur, `natural`; or it is a file that lists pictures, of which `shots` are `all`.
+    `views` limits the cached views a picture (None: all). `transfer` is the entry whose validation
+    chooses under policy `transfer`. `on` are the entries of other sets to be scored on, for tasks
+    that take them.
     """
 
     method: str = "fma"
@@ -40,7 +43,12 @@ class Experiment:
 
     @property
     def drawn(self) -> str:
-        """The draw in a word: `balanced`, `natural`, or `all`, which is the same either way."""
+        """The draw in a word: `balanced`, `natural`, or `all`, which is the same either way.
+
+        Of a file its name and a digest of its content. Raises `ConfigError` where it is no draw.
+        """
+        if self.draw not in KINDS:
+            return drawn.read(Path(self.draw)).told
         return ALL if self.shots == ALL else self.draw
 
     @property

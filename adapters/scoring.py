@@ -22,6 +22,7 @@ from adapters.evaluate import accuracy, class_accuracy
 from adapters.matching import Classes, columns
 from adapters.run_identity import code_version, target_features
 from adapters.targets import UNKNOWN, same_weights
+from featcache.drawn import PREFIX, Drawn
 from featcache.draws import ALL, NATURAL, Shots
 from featcache.errors import CacheError, EpisodeError, MethodError
 from featcache.store.entry import Entry
@@ -102,7 +103,6 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
     Raises `CacheError` where they are not of what it was fitted on, and what drawing and
     `score_target` raise.
     """
-    natural = adapter.about.get("draw") == NATURAL
     drawn = registry.task(adapter.told("task")).draw(
         entry,
         _shots(adapter),
@@ -110,7 +110,7 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
         bank=adapter.told("bank"),
         views=0,
         extras=adapter.extras,
-        **({"kind": NATURAL} if natural else {}),
+        **_way(adapter),
     )
     _check_fits(adapter, entry, drawn)
     if not drawn.targets:
@@ -121,9 +121,19 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
     return [score_target(adapter, target) for target in drawn.targets]
 
 
+def _way(adapter: Adapter) -> dict[str, Any]:
+    """How its draw differs from CoOp's, as a keyword of a task's `draw`: of a file the pictures."""
+    way = str(adapter.about.get("draw", ""))
+    if way.startswith(PREFIX):
+        name, _, digest = way.removeprefix(PREFIX).rpartition("@")
+        return {"kind": Drawn(name, digest, tuple(adapter.told("support")))}
+    return {"kind": NATURAL} if way == NATURAL else {}
+
+
 def _shots(adapter: Adapter) -> Shots:
     """The shots that were asked for; the adapter itself says how many they were."""
-    shots: Shots = ALL if adapter.about.get("draw") == ALL else adapter.told("shots")
+    way = str(adapter.about.get("draw"))
+    shots: Shots = ALL if way == ALL or way.startswith(PREFIX) else adapter.told("shots")
     return shots
 
 

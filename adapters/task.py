@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from adapters.episode import Draw, Labelled, Target
+from featcache.drawn import Drawn
 from featcache.draws import BALANCED, Shots
 from featcache.store.entry import Entry
 
@@ -39,7 +40,7 @@ class DrawTask(Protocol):
         bank: str | None = None,
         views: int | None = None,
         extras: Any = (),
-        kind: str = BALANCED,
+        kind: str | Drawn = BALANCED,
     ) -> Draw:
         """The episode with its targets."""
         ...

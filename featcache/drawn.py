@@ -20,11 +20,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from featcache.datasets.checks import few, is_plain, is_special
-from featcache.errors import ConfigError, EpisodeError
+from featcache.datasets.checks import exists, few, is_plain, is_special
+from featcache.draws import KINDS
+from featcache.errors import ConfigError, EpisodeError, UnknownNameError
 
 IDS = ("id", "impath", "path", "image", "file", "filename", "file_name", "filepath")
 SPLIT = "split"
@@ -57,6 +59,30 @@ class Drawn:
 
 def read(path: Path) -> Drawn:
     """The draw that a file lists. Raises `ConfigError` where it cannot be read or lists none."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ConfigError(_unreadable(path, error)) from None
+    return _read(path.absolute(), state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+def way(text: str) -> str:
+    """A kind of draw, or the whole path of a file that lists one.
+
+    Raises `UnknownNameError` where it is neither, and what `read` raises.
+    """
+    if text in KINDS:
+        return text
+    path = Path(text).expanduser()
+    if not exists(path):
+        raise UnknownNameError("draw", text, KINDS, "Or give a file that lists pictures.")
+    read(path)
+    return str(path.absolute())
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, *_: int) -> Drawn:
+    """Kept while the file stays as it is, for every run of a sweep asks for it."""
     content = _content(path)
     try:
         text = content.decode("utf-8-sig")
@@ -74,6 +100,38 @@ def read(path: Path) -> Drawn:
         raise ConfigError(f"{path} lists {few(twice)} twice; keep each picture once.")
     digest = hashlib.sha256(content).hexdigest()[:8]
     return Drawn(path.name, digest, tuple(train), tuple(val))
+
+
+def rows_listed(
+    drawn: Drawn, train: Sequence[str], val: Sequence[str] | None, where: str
+) -> tuple[list[int], list[int] | None]:
+    """Rows that train and rows that validate, among the ids of a train list and of a val list.
+
+    Without a val list (None) the latter are of the train list; they are None where the draw names
+    no pictures to validate. Raises what `rows_of` raises.
+    """
+    if val is not None or not drawn.val:
+        rows = rows_of(drawn.train, train, f"the train split of {where}")
+        return rows, rows_of(
+            drawn.val, val or (), f"the val split of {where}"
+        ) if drawn.val else None
+    rows = rows_of((*drawn.train, *drawn.val), train, f"the train split of {where}")
+    return rows[: len(drawn.train)], rows[len(drawn.train) :]
+
+
+def kept(
+    draws: Mapping[str, Mapping[str, Sequence[int]]], asked: str, where: str
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Rows to train and to validate of a draw, of an entry that holds some draws alone.
+
+    Raises `EpisodeError` where that is none of them.
+    """
+    if asked not in draws:
+        raise EpisodeError(
+            f"{where} holds the pictures of some draws alone (shots-seed: {', '.join(draws)}), and "
+            f"not of {asked}; take one of these, or an entry of all pictures."
+        )
+    return draws[asked]["train"], draws[asked]["val"]
 
 
 def rows_of(wanted: Sequence[str], held: Sequence[str], where: str) -> list[int]:
@@ -138,14 +196,17 @@ def _content(path: Path) -> bytes:
             raise OSError("it is too large for a list of pictures")
         content = path.read_bytes()
     except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(f"cannot read the draw {path} ({reason}); check the path.") from None
+        raise ConfigError(_unreadable(path, error)) from None
     if path.suffix.lower() in PICKLES or content[:1] == b"\x80" or content[:2] == b"PK":
         raise ConfigError(
             f"{path} is a pickle, and to open one is to run it; CoOp's draws come out of --shots "
             "and --seed as they are, others give as ids in JSON, CSV or lines."
         )
     return content
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"cannot read the draw {path} ({error.strerror or error}); check the path."
 
 
 def _lists(text: str, path: Path) -> tuple[list[str], list[str]]:

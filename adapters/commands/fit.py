@@ -11,8 +11,8 @@ import typer
 
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, On, Transfer
-from featcache import terminal
-from featcache.draws import KINDS
+from featcache import drawn, terminal
+from featcache.draws import ALL, KINDS, Shots
 from featcache.errors import CacheError, ConfigError
 from featcache.terminal import Cache, Json
 
@@ -42,7 +42,8 @@ def fit(
     ] = None,
     shots: Annotated[str, typer.Option(help="Training pictures a class; or all.")] = "16",
     kind: Annotated[
-        str, typer.Option("--draw", help="balanced: K a class; natural: as classes occur.")
+        str,
+        typer.Option("--draw", help="balanced: K a class; natural: as classes occur; or a file."),
     ] = "balanced",
     seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
     policy: Annotated[
@@ -99,8 +100,9 @@ def fit(
     from adapters.sweeping.words import some_shots, typed
     from adapters.targets import find
 
-    terminal.one_of("--draw", kind, KINDS)
-    counts = some_shots(typed(shots))
+    kind = drawn.way(kind)
+    # Of a file all that it lists.
+    counts: list[Shots] = some_shots(typed(shots)) if kind in KINDS else [ALL]
     if len(counts) != 1:
         raise ConfigError(f"--shots takes one number here, got {shots}; sweep takes several.")
     source = store.find(transfer, entry.backbone) if transfer else None
@@ -114,7 +116,7 @@ def fit(
     run_id = rows.add(*outcome.rows) if outcome.rows else outcome.run
     people = terminal.people(as_json)
     _say(people, method, outcome)
-    name = f"{entry.dataset}-{method}-{shots}shot-seed{seed}-{run_id}"
+    name = f"{entry.dataset}-{method}-{counts[0]}shot-seed{seed}-{run_id}"
     try:
         folder = outcome.adapter.save(out / name)
     except CacheError as error:

@@ -37,7 +37,7 @@ def sweep(
     ] = None,
     shots: Annotated[str | None, typer.Option(help="Such as 1,2,4,8,16 or all (16).")] = None,
     kind: Annotated[
-        str | None, typer.Option("--draw", help="balanced, natural (balanced).")
+        str | None, typer.Option("--draw", help="balanced, natural, files of ids (balanced).")
     ] = None,
     seed: Annotated[str | None, typer.Option(help="Such as 1,2,3 (1).")] = None,
     policy: Annotated[

@@ -15,7 +15,7 @@ from adapters.report.rows import SWEPT, Runs, Section, compared, targets
 from adapters.report.statistics import summary
 from adapters.report.vega import Looks, looks
 from adapters.report.write import write
-from featcache.draws import ALL
+from featcache.draws import KINDS
 from featcache.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _section(
         )
     figures = (
         []
-        if section.draw == ALL
+        if section.draw not in KINDS  # which have no number of shots
         else [
             _over_shots(
                 section, place, rows[(rows["dataset"] == place) & rows["line"].isin(shown)], style

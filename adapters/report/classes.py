@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.report.parts import Figure, Part, Spec, of_shots
 from adapters.report.vega import COLOURS, data, layered, name, tips
+from featcache.drawn import PREFIX
 from featcache.draws import ALL, BALANCED, NATURAL
-from featcache.errors import FeatcacheError
+from featcache.errors import CacheError, FeatcacheError
 
 if TYPE_CHECKING:
     import pandas
@@ -70,8 +71,11 @@ def part(
 def refit(row: Any, baseline: str, cache: FeatureCache | None) -> tuple[Refitted, float]:
     """Fit the run of a results row again, and the baseline on its draw.
 
-    Raises what `adapters.fitting.run` raises, `CacheError` where the entry is gone.
+    Raises what `adapters.fitting.run` raises, `CacheError` where the entry is gone or the draw was
+    that of a file, which a row does not hold.
     """
+    if str(row["draw"]).startswith(PREFIX):
+        raise CacheError(f"the draw {row['draw']} is not kept in results; fit it again by itself.")
     from featcache.store.cache import FeatureCache
 
     entry = (cache or FeatureCache()).get(str(row["entry"]))

@@ -55,7 +55,7 @@ class Section:
         task += f" from {self.source}" if self.source else ""
         task += f" ({self.measure})" if self.measure else ""
         kind = ", transductive methods" if self.transductive else ""
-        draw = "" if self.draw == BALANCED else f", {DRAWN[self.draw]}"
+        draw = "" if self.draw == BALANCED else f", {DRAWN.get(self.draw, self.draw)}"
         return f"{self.backbone}{task}{draw}, policy {self.policy}{kind}"
 
     @property

@@ -16,7 +16,9 @@ from adapters.run_identity import run_id
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine, every, spread
 from adapters.sweeping.words import Values, listed, named, names, numbers, read, some_shots
-from featcache.draws import BALANCED, KINDS
+from featcache import drawn
+from featcache.draws import ALL as EVERY
+from featcache.draws import BALANCED, KINDS, Shots
 from featcache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
     tasks = [named("task", each, registry.task_names()) for each in listed(asked.task)]
     policies = [named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
     counts = [some_shots(asked.shots), numbers("seed", asked.seed, 0)]
-    kinds = [named("draw", each, KINDS) for each in listed(asked.draw)]
+    kinds = [drawn.way(str(each)) for each in listed(asked.draw)]
     banks = names("prompts", asked.prompts)
     views_used = numbers("views", asked.views, 0, usual=True)
     wanted = [*spread(_methods(listed(asked.method), tasks), axes, combine)]
@@ -84,8 +86,9 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
                     "policy transfer needs the data set to take settings from (--transfer)."
                 )
             other = source if policy == "transfer" else None
+            count: Shots = shots if kind in KINDS else EVERY  # that a file lists
             experiment = Experiment(
-                name, shots, seed, policy, settings, bank, views, other, task, kind, others[task]
+                name, count, seed, policy, settings, bank, views, other, task, kind, others[task]
             )
             run = Run(run_id(entry, experiment), entry, experiment)
             found.setdefault(run.id, run)

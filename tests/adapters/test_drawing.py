@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,10 +24,13 @@ from adapters.drawing import (
     short_classes,
     text_of,
 )
-from adapters.episode import Episode
+from adapters.episode import Draw, Episode
+from featcache.drawn import Drawn
+from featcache.draws import ALL, BALANCED, NATURAL
 from featcache.errors import CacheError, EpisodeError, UnknownNameError
 from featcache.store.entry import Entry, reload
-from featcache.store.writing import put_text
+from featcache.store.reducing import reduce
+from featcache.store.writing import amend, put_text
 from tests import frozen
 from tests.enriched import VIEWS, enriched
 from tests.entries import make_entry
@@ -423,3 +428,101 @@ def test_a_task_of_a_name_draws_like_the_entry(tmp_path: Path) -> None:
     assert named.episode.support.ids == draw(entry, 2, 1).episode.support.ids
     assert text_of(entry).classnames == classes_of(entry).names == entry.classnames
     assert (classes_of(entry).dataset, classes_of(entry).ids) == ("animals", ())
+
+
+def index(path: Path, train: Sequence[str], val: Sequence[str] = ()) -> str:
+    content = {"train": [f"./data/{i}" for i in train], **({"val": list(val)} if val else {})}
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def same(one: Draw, other: Draw) -> None:
+    """Two draws give the same numbers."""
+    for x, y in (
+        (one.episode.support, other.episode.support), (one.few_shot_val, other.few_shot_val),
+        (one.full_val, other.full_val), (one.test, other.test),
+        (one.episode.text, other.episode.text),
+    ):  # fmt: skip
+        assert (x is None) == (y is None)
+        for field in fields(x) if x is not None else ():  # type: ignore[arg-type]
+            mine, theirs = getattr(x, field.name), getattr(y, field.name)
+            if isinstance(mine, torch.Tensor):
+                assert torch.equal(mine, theirs)
+            else:
+                assert mine == theirs
+
+
+def test_a_file_that_lists_coops_draw_gives_it(rich: Entry, tmp_path: Path) -> None:
+    usual = draw(rich, 4, 2, extras=BOTH)
+    assert usual.few_shot_val is not None
+    listed = index(tmp_path / "a.json", usual.episode.support.ids, usual.few_shot_val.ids)
+    found = draw(rich, ALL, 9, extras=BOTH, kind=listed)
+    same(found, usual)
+    assert found.episode.shots == 4
+    held = Drawn("a", "b", usual.episode.support.ids, usual.few_shot_val.ids)
+    same(draw(rich, 1, 9, extras=BOTH, kind=held), usual)
+
+
+def test_a_file_may_leave_it_to_the_seed_what_validates(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    ids = entry.images("train").id
+    found = draw(entry, ALL, 3, kind=index(tmp_path / "a.json", ids[:7]))
+    assert found.episode.support.ids == ids[:7]
+    assert found.episode.shots == 3  # pictures of the largest class
+    assert found.few_shot_val is not None
+    assert found.few_shot_val.labels.bincount().tolist() == [3, 3, 3]
+    again, other = (draw(entry, ALL, s, kind=str(tmp_path / "a.json")).few_shot_val for s in (3, 4))
+    assert again is not None
+    assert other is not None
+    assert again.ids == found.few_shot_val.ids != other.ids
+
+
+def test_without_a_val_list_a_file_validates_with_training_pictures(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, {"train": 30, "test": 6})
+    ids = entry.images("train").id
+    found = draw(entry, ALL, 1, kind=index(tmp_path / "a.json", ids[:6], ids[9:12]))
+    assert (found.few_shot_val and found.few_shot_val.ids) == ids[9:12]
+    assert found.full_val is None
+    left = draw(entry, ALL, 1, kind=index(tmp_path / "b.json", ids[:6])).few_shot_val
+    assert left is not None
+    assert not set(left.ids) & set(ids[:6])
+
+
+def test_pictures_of_a_file_that_cannot_be_drawn_are_refused(rich: Entry, tmp_path: Path) -> None:
+    test, train = rich.images("test").id, rich.images("train").id
+    for wanted in (test[1], train[0], "nowhere.jpg"):  # of the test split; unreadable; none
+        path = index(tmp_path / "a.json", [train[1], wanted])
+        with pytest.raises(EpisodeError, match="1 of 2 pictures of the draw are not there"):
+            draw(rich, ALL, 1, kind=path)
+    with pytest.raises(UnknownNameError, match="Or give a file that lists pictures"):
+        draw(rich, 1, 1, kind="ballanced")
+    pool = make_entry(tmp_path, {"pool": 90})
+    with pytest.raises(EpisodeError, match="has no splits"):
+        draw(pool, ALL, 1, kind=index(tmp_path / "b.json", pool.images("pool").id[:3]))
+
+
+@pytest.mark.parametrize("splits", [{"train": 30, "val": 15, "test": 21}, {"train": 30, "test": 9}])
+def test_an_entry_of_some_draws_gives_them_as_the_whole_does(
+    tmp_path: Path, splits: dict[str, int]
+) -> None:
+    whole = make_entry(tmp_path, splits, bad={"train": [0], "test": [2]})
+    whole = enriched(whole) if "val" in splits else whole
+    some = reduce(whole, [1, 4], [1, 2], tmp_path / "some")
+    for shots in (1, 4):
+        for seed in (1, 2):
+            same(draw(some, shots, seed, extras=BOTH), draw(whole, shots, seed, extras=BOTH))
+    others = ((2, 1, BALANCED), (1, 3, BALANCED), (1, 1, NATURAL), (ALL, 1, BALANCED))
+    for shots, seed, kind in others:
+        with pytest.raises(EpisodeError, match="shots-seed: 1-1, 1-2, 4-1, 4-2"):
+            draw(some, shots, seed, kind=kind)  # type: ignore[arg-type]
+    ids = draw(whole, 1, 2).episode.support.ids
+    found = draw(some, ALL, 1, kind=index(tmp_path / "a.json", ids))
+    assert found.episode.support.ids == ids
+
+
+def test_draws_that_an_entry_lacks_pictures_of_are_refused(tmp_path: Path) -> None:
+    some = reduce(make_entry(tmp_path), [1], [1], tmp_path / "some")
+    with amend(some) as manifest:
+        manifest["draws"]["1-1"]["train"][0] = 99
+    with pytest.raises(CacheError, match="lacks pictures of its own draws"):
+        draw(reload(some), 1, 1)

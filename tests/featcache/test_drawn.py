@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featcache.drawn import Drawn, read, rows_of
+from featcache.drawn import Drawn, kept, read, rows_listed, rows_of, way
 from featcache.draws import SEEDS, SHOTS
-from featcache.errors import ConfigError, EpisodeError
+from featcache.errors import ConfigError, EpisodeError, UnknownNameError
 
 TRAIN, VAL = ("cat/0.jpg", "dog/ä 1.jpg"), ("cat/7.jpg",)
 INDEX = {
@@ -197,3 +197,37 @@ def _lists(shared_data: Path, name: str) -> Any:
 
 def test_a_draw_is_a_value() -> None:
     assert Drawn("a", "b", ("c",)) == Drawn("a", "b", ("c",), ())
+
+
+def test_a_way_to_draw_is_a_kind_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, list(TRAIN), "balance")
+    assert [way("natural"), way("balance")] == ["natural", str(tmp_path / "balance")]
+    with pytest.raises(UnknownNameError, match="unknown draw"):
+        way("ballanced")
+    write(tmp_path, [], "none")
+    with pytest.raises(ConfigError, match="lists no training pictures"):
+        way("none")
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path, ["a", "b"])
+    assert read(path).train == ("a", "b")
+    write(tmp_path, ["a"])
+    assert read(path).train == ("a",)
+
+
+def test_what_validates_is_looked_for_in_its_list_or_among_the_rest() -> None:
+    both = Drawn("x", "", ("a", "b"), ("c",))
+    assert rows_listed(both, ["b", "a"], ["c"], "e") == ([1, 0], [0])
+    assert rows_listed(both, ["c", "b", "a"], None, "e") == ([2, 1], [0])
+    assert rows_listed(Drawn("x", "", ("a",)), ["b", "a"], ["c"], "e") == ([1], None)
+    with pytest.raises(EpisodeError, match="val split of e"):
+        rows_listed(both, ["a", "b", "c"], [], "e")
+
+
+def test_an_entry_of_some_draws_has_these_alone() -> None:
+    draws = {"1-1": {"train": [0], "val": [1]}}
+    assert kept(draws, "1-1", "e") == ([0], [1])
+    with pytest.raises(EpisodeError, match="and not of 2-1"):
+        kept(draws, "2-1", "e")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -170,3 +172,39 @@ def test_a_set_for_test_alone_is_scored_by_text_alone(type_in: Type, tmp_path: P
     refused = type_in("adapters fit --method gda")
     assert refused.status == 1
     assert "gda learns from training pictures and seen has none; score zero-shot" in refused.err
+
+
+def test_a_file_says_what_is_drawn(filled: Type, tmp_path: Path) -> None:
+    """The row names the file and its content; the adapter is asked again without the file."""
+    fit = "adapters fit --method ncm --policy none --json"
+    usual = filled(f"{fit} --shots 2 --seed 2").json
+    support = json.loads((Path(usual["adapter"]) / "adapter.json").read_text())["about"]["support"]
+    (tmp_path / "mine.txt").write_text("\n".join(support))
+    found = filled(f"{fit} --draw mine.txt").json
+    assert found["accuracy"] == usual["accuracy"]
+    digest = hashlib.sha256((tmp_path / "mine.txt").read_bytes()).hexdigest()[:8]
+    assert found["draw"] == f"file:mine.txt@{digest}"
+    assert found["shots"] == "all"
+    assert filled(f"{fit} --draw mine.txt --shots 4").json["run"] == found["run"]
+    card = Path(usual["adapter"]) / "adapter.json"  # which lists its support
+    assert filled(f"{fit} --draw {card}").json["accuracy"] == usual["accuracy"]
+    (tmp_path / "mine.txt").write_text("\n".join(support[1:]))
+    assert filled(f"{fit} --draw mine.txt").json["run"] != found["run"]
+    (tmp_path / "mine.txt").unlink()
+    score = filled("adapters evaluate --json", found["adapter"])
+    assert score.json["accuracy"] == pytest.approx(found["accuracy"])
+    told = filled("adapters fit --draw nothing.txt")
+    assert "unknown draw 'nothing.txt'" in told.err
+    assert filled("adapters report --out report").status == 0
+    assert found["draw"] in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_an_entry_of_some_draws_fits_as_the_whole_does(filled: Type) -> None:
+    assert filled("featcache pack animals --out x.zip --for-shots 2 --seeds 3").status == 0
+    assert filled("featcache unpack x.zip --cache there").status == 0
+    fit = "adapters fit --method tip-adapter --shots 2 --seed 3 --json"
+    whole, some = filled(fit).json, filled(f"{fit} --cache there").json
+    assert some["accuracy"] == whole["accuracy"]
+    assert some["config"] == whole["config"]
+    refused = filled("adapters fit --shots 1 --seed 3 --cache there")
+    assert "holds the pictures of some draws alone (shots-seed: 2-3)" in refused.err

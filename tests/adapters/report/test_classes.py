@@ -13,6 +13,7 @@ from adapters import Experiment, run
 from adapters.report import classes
 from adapters.report.classes import Refitted
 from adapters.report.rows import runs
+from featcache.errors import CacheError
 from featcache.store.cache import FeatureCache
 from tests.adapters.rows import halves, row
 from tests.entries import make_entry
@@ -171,3 +172,9 @@ def test_of_many_classes_the_extremes_and_the_worst_pairs_are_shown() -> None:
     assert [bar["gain"] for bar in bars] == [100] * 20 + [0] * 10 + [-100] * 10
     cells = classes.confusion(found)["data"]["values"]
     assert [cell["pair"] for cell in cells] == [f"class {i} → class 0" for i in range(40, 50)]
+
+
+def test_a_draw_of_a_file_is_not_guessed(done: pandas.DataFrame, cache: FeatureCache) -> None:
+    chosen = done.assign(draw="file:a.json@01234567").iloc[0]
+    with pytest.raises(CacheError, match="is not kept in results"):
+        classes.refit(chosen, "zero-shot", cache)

@@ -272,3 +272,10 @@ def test_draws_of_one_source_are_sections_apart() -> None:
     assert natural.title == (
         "RN50:openai, domain-generalization from birds, classes as they occur, policy none"
     )
+
+
+def test_a_draw_of_a_file_is_a_section_called_after_it() -> None:
+    made = [*elsewhere(shots="all", draw="file:a.json@01234567")]
+    (found,) = rows.runs(pandas.DataFrame(made)).sections()
+    assert ", file:a.json@01234567, policy" in found.title
+    assert "file" in found.name

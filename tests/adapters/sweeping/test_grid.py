@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,22 @@ def test_a_grid_file_may_say_on(cache: FeatureCache, tmp_path: Path) -> None:
     assert {run.experiment.on[0].dataset for run in runs} == {"beasts"}
     assert {*left_out(path, {})} == {ACROSS}
     assert union(cache, path, {"method": "zero-shot", "on": "beasts"})[0].id in {r.id for r in runs}
+
+
+def test_draws_of_files_are_runs_of_all_they_list(cache: FeatureCache, tmp_path: Path) -> None:
+    ids = cache.find("animals").images("train").id
+    for name, some in (("a.json", ids[:6]), ("b.json", ids[:9])):
+        (tmp_path / name).write_text(json.dumps(some))
+    files = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    words = {"method": "ncm", "dataset": "animals", "shots": [1, 2]}
+    runs = grid(cache, draw=["balanced", *files], **words)
+    told = [(run.experiment.drawn.partition("@")[0], run.experiment.shots) for run in runs]
+    listed = [("file:a.json", "all"), ("file:b.json", "all")]
+    assert told == [("balanced", 1), ("balanced", 2), *listed]
+    assert [dict(run.cell.way) for run in runs] == [{}, {}, *({"kind": file} for file in files)]
+    before = {run.id for run in runs}
+    (tmp_path / "b.json").write_text(json.dumps(ids[:3]))
+    after = {run.id for run in grid(cache, draw=["balanced", *files], **words)}
+    assert len(before & after) == len(before) - 1
+    with pytest.raises(FeatcacheError, match="unknown draw"):
+        grid(cache, draw="c.json", **words)
