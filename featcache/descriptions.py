@@ -1,7 +1,8 @@
 """Prompts of one's own for each class, in the forms that other projects write.
 
 An object of class names to sentences (CuPL, arXiv 2209.03320; CaFo, arXiv 2303.02151), of label
-numbers to sentences, or a list of lists in label order; the lists may differ in length. Descriptors
+numbers or class ids (wnids) to sentences, or a list of lists in label order; the lists may differ
+in length. Descriptors
 (Menon & Vondrick, arXiv 2210.07183) are phrases under class names and are filled in as their code
 does. What one finds may lack classes: whoever asks decides what stands in for them.
 """
@@ -98,8 +99,10 @@ def are_phrases(texts: Listed) -> bool:
 def _keyed(
     data: Mapping[str, object], dataset: Dataset, where: str
 ) -> tuple[list[object], tuple[str, ...]]:
-    """What stands under each class's name, or else under its number, and notes."""
-    keys = _by_name(list(data), dataset.classnames)
+    """What stands under each class's own id or name, or else under its number, and notes."""
+    ids = dataset.class_ids or [""] * len(dataset.classnames)
+    named = _by_name(list(data), dataset.classnames)
+    keys = [own if own in data else key for own, key in zip(ids, named, strict=True)]
     numbers = data and all(re.fullmatch(r"\d{1,9}", key) for key in data)
     if numbers and None in keys:
         return _numbered(data, dataset, where), ()

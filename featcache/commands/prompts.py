@@ -134,4 +134,5 @@ def _classes(name: str, root: Path | None, cache: Path | None) -> Dataset:
         if entry is None:
             raise
     info = named(entry.dataset)
-    return Dataset(entry.dataset, entry.classnames, {}, info.templates if info else PHOTO)
+    templates = info.templates if info else PHOTO
+    return Dataset(entry.dataset, entry.classnames, {}, templates, class_ids=entry.class_ids)

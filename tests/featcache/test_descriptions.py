@@ -55,6 +55,12 @@ def test_names_that_are_no_classes_are_told() -> None:
     )
 
 
+def test_ids_of_classes_tell_equal_names_apart() -> None:
+    twins = Dataset("d", ("missile", "missile", "hen"), {}, class_ids=("n03", "n04", "n01"))
+    found = read({"n04": ["b."], "n03": ["a."], "hen": ["c."]}, twins, "x")
+    assert (found.texts, found.notes) == ((("a.",), ("b.",), ("c.",)), ())
+
+
 def test_names_that_are_numbers_are_names() -> None:
     numbers = Dataset("numbers", ("1", "0"), {})
     assert read({"0": ["nought"], "1": ["one"]}, numbers, "x").texts == (("one",), ("nought",))
