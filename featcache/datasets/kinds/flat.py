@@ -30,7 +30,7 @@ def found(path: Path) -> bool:
     """Whether a folder has such a list, and no class folders; one of class names alone is none."""
     try:
         flat = path.is_dir() and len(inner_folders(path)) < 2
-        return flat and any(_line(line) for line in read_lines(path / LIST)[:1])
+        return flat and any(_line(line) for line in read_lines(path / LIST, tabs=True)[:1])
     except DatasetError:
         return False
 
@@ -43,7 +43,7 @@ def read(path: Path, *, name: str, walk: Walk) -> Dataset:
     """
     where = path / LIST
     entries: list[tuple[str, str, str, str]] = []
-    for number, line in enumerate(read_lines(where), start=1):
+    for number, line in enumerate(read_lines(where, tabs=True), start=1):
         parts = _line(line)
         if parts is None:
             raise DatasetError(

@@ -40,8 +40,14 @@ def read(path: Path, *, name: str, walk: Walk) -> Dataset:
     """
     rows: list[Listed] = []
     names: tuple[str, ...] = ()
-    for split, file in _saved(path) if _is_saved(path) else _of_cache(path):
-        more, names = listed(file, path, split)
+    top = path if _is_saved(path) else _cached(path)
+    if top is None:
+        raise DatasetError(
+            f"{path} holds neither {DICT}, {STATE} nor {INFO} with files of Arrow; give the folder "
+            "that does."
+        )
+    for split, file in _saved(top) if _is_saved(top) else _of_cache(top):
+        more, names = listed(file, top, split)
         rows += more
     return arranged(name, path, rows, names or names_beside(path))
 
@@ -87,13 +93,7 @@ def _cached(path: Path) -> Path | None:
     return None
 
 
-def _of_cache(path: Path) -> list[tuple[str, Path]]:
-    folder = _cached(path)
-    if folder is None:
-        raise DatasetError(
-            f"{path} holds neither {DICT}, {STATE} nor {INFO} with files of Arrow; give the folder "
-            "that does."
-        )
+def _of_cache(folder: Path) -> list[tuple[str, Path]]:
     splits = _read(folder / INFO, "splits")
     files = []
     for split in sorted(splits, key=len):

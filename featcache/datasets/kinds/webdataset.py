@@ -32,6 +32,7 @@ from featcache.errors import DatasetError
 from featcache.pictures.formats import suffixes
 
 CLS, JSON = ("cls", "label", "class"), "json"
+ENDS = (".tar", ".tar.gz", ".tgz")  # those that are compressed are refused with what to do
 LARGEST = 2**28  # bytes of a picture
 LARGEST_TEXT = 2**20
 _RANGE = re.compile(r"(.*)\{(\d+)\.\.(\d+)\}(.*)")
@@ -45,7 +46,7 @@ def found(path: Path) -> bool:
         if not inner:  # beside class folders it is their archive
             return bool(_tars(path))
         return all(split_called(each.name) and _tars(each) for each in inner)
-    return bool(_RANGE.fullmatch(path.name)) or (path.is_file() and path.suffix == ".tar")
+    return bool(_RANGE.fullmatch(path.name)) or (path.is_file() and path.name.endswith(ENDS))
 
 
 def read(path: Path, *, name: str, walk: Walk) -> Dataset:
@@ -73,7 +74,8 @@ def read(path: Path, *, name: str, walk: Walk) -> Dataset:
             rows.append(Listed(where, f"{shard}/{key}", picture, label, classname, split))
     count = without.total()
     note = f"{path}: passed over {count} samples without a picture ({few(list(without))})."
-    return arranged(name, path, rows, names_beside(top), (note,) * bool(count))
+    names = names_beside(top) or (names_beside(top.parent) if split_called(top.name) else ())
+    return arranged(name, path, rows, names, (note,) * bool(count))
 
 
 def _shards(path: Path) -> list[Path]:

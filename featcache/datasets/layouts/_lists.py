@@ -21,12 +21,16 @@ from featcache.errors import DatasetError
 Row = tuple[str, int, str]  # path below the image folder, label, class name
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty; DatasetError where there is no such file."""
+def read_lines(path: Path, tabs: bool = False) -> list[str]:
+    """The lines of a text file that are not empty; DatasetError where there is no such file.
+
+    Of lines that may have `tabs`, these are spaces.
+    """
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"cannot read {path} ({why(error)}); put the file there.") from None
+    text = text.replace("\t", " ") if tabs else text
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     for line in lines:
         if not is_plain(line):
