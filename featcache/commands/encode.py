@@ -154,7 +154,11 @@ def encode(
         reports.append({**_document(report), "notes": [*data.notes, *report.notes]})
         bad += len(report.bad)
     document(as_json, reports[0] if len(reports) == 1 else {"domains": reports})
-    if bad > allow_bad:
+    _refuse(bad, allow_bad)
+
+
+def _refuse(bad: int, allowed: int) -> None:
+    if bad > allowed:
         raise FeatcacheError(
             f"{bad} pictures could not be read (listed above); mend them and run "
             "this again (with --retry-bad where the files themselves are as they should be), or "

@@ -25,7 +25,7 @@ def png(number: int) -> bytes:
     """The bytes of a picture that its number tells from others."""
     held = io.BytesIO()
     pixels = np.full((5, 6, 3), number % 256, np.uint8)
-    pixels[0, 0] = divmod(number, 256) + (7,)
+    pixels[0, 0] = *divmod(number, 256), 7
     Image.fromarray(pixels).save(held, "PNG")
     return held.getvalue()
 
@@ -106,7 +106,11 @@ def of_python2(held: dict[str, Any]) -> bytes:
 
     def value_of(value: Any) -> bytes:
         if isinstance(value, np.ndarray):
-            kind = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            kind = (
+                b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNN"
+                + b"J\xff\xff\xff\xff" * 2
+                + b"K\x00tb"
+            )
             made = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
             shape = b"(" + b"".join(map(number, value.shape)) + b"t"
             return made + b"(K\x01" + shape + kind + b"\x89" + text(value.tobytes()) + b"tb"

@@ -157,6 +157,6 @@ def test_files_that_are_missing_or_cut(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"data_batch_5\.bin has 9,218 bytes, no whole number"):
         load("cifar-10", tmp_path)
     last.unlink()
-    with pytest.raises(DatasetError, match="No such file.*unpack the published archive"):
+    with pytest.raises(DatasetError, match=r"No such file.*unpack the published archive"):
         load("cifar-10", tmp_path)
     assert Small(bytes(PIXELS)).pixels().shape == (32, 32, 3)
