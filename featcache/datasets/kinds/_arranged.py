@@ -7,7 +7,6 @@ both by their layout.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +70,6 @@ def names_beside(folder: Path) -> tuple[str, ...]:
         numbers = [int(match[1]) for match in numbered if match]
         if numbers in ([*range(len(names))], [*range(1, len(names) + 1)]):
             names = [match[2] for match in numbered if match]
-        if len(set(names)) < len(names):
-            twice = next(name for name, count in Counter(names).items() if count > 1)
-            raise DatasetError(f"{file} has {twice!r} twice; give each class a name of its own.")
         return tuple(names)
     return ()
 
@@ -87,6 +83,7 @@ def arranged(
 ) -> Dataset:
     """The data set of what is listed at `where`; `names` are those of classes by number.
 
+    Numbers tell classes apart whose names do not.
     Pictures without a split, or of train alone, are divided as class folders are. Raises
     DatasetError for less than two classes, for a picture that is listed twice, for splits without
     test, for numbers without names, and for what `checked` refuses.
@@ -107,7 +104,10 @@ def arranged(
         splits = _divided(where, classnames, items)
     else:
         splits = _as_listed(where, rows, items)
-    return checked(Dataset(name, classnames, splits, PHOTO, notes=tuple(told)), where)
+    twice = len(set(classnames)) < len(classnames)
+    ids = tuple(map(str, range(len(classnames) * twice)))
+    dataset = Dataset(name, classnames, splits, PHOTO, notes=tuple(told), class_ids=ids)
+    return checked(dataset, where)
 
 
 def _refuse_twice(rows: Sequence[Listed]) -> None:
@@ -128,7 +128,8 @@ def _classes(
     if not numbered:
         called = [nfc(row.classname or row.label) for row in rows]
         _refuse_unnamed(rows, called)
-        known = tuple(names) if set(called) <= set(names) else tuple(sorted(set(called)))
+        own = set(called) <= set(names) and len(set(names)) == len(names)
+        known = tuple(names) if own else tuple(sorted(set(called)))
         place = {name: n for n, name in enumerate(known)}
         return known, [place[name] for name in called]
     numbers = [int(row.label) for row in rows]
@@ -163,9 +164,6 @@ def _named_by_row(
                 f"{row.where}: class {number} is called {row.classname!r} here and "
                 f"{called[number]!r} before; a class has one name."
             )
-    if len(set(called.values())) < len(called):
-        twice = next(n for n, count in Counter(called.values()).items() if count > 1)
-        raise DatasetError(f"{rows[0].where}: two numbers are called {twice!r}; keep one.")
     place = {number: n for n, number in enumerate(sorted(called))}
     return tuple(called[number] for number in sorted(called)), [place[n] for n in numbers]
 

@@ -85,7 +85,6 @@ def test_classes_by_number_have_names_from_rows_or_a_list() -> None:
         ([("0",), ("1",)], r"classes are numbers, such as 0.*classes\.txt"),
         ([("-1",), ("1",)], "row 0: the class -1 is less than 0"),
         ([("0", "x"), ("0", "y")], "row 1: class 0 is called 'y' here and 'x' before"),
-        ([("0", "x"), ("1", "x")], "two numbers are called 'x'"),
         ([("0", "x"), ("1", "")], "row 1: the class '' is not one line"),
         ([("a",), ("b\n",)], "row 1: the class"),
         ([("a",), ("b",), ("b",)], "'a' has one picture"),
@@ -126,10 +125,16 @@ def test_names_are_lines_without_their_numbers(
     assert names_beside(tmp_path) == names
 
 
-def test_names_are_told_apart(tmp_path: Path) -> None:
-    (tmp_path / "classnames.txt").write_text("cat\ncat\n")
-    with pytest.raises(DatasetError, match="has 'cat' twice"):
-        names_beside(tmp_path)
+def test_numbers_tell_classes_of_one_name_apart(tmp_path: Path) -> None:
+    (tmp_path / "classnames.txt").write_text("crane\ncrane\n")
+    for dataset in (
+        made(*[("0",), ("1",)] * 3, names=names_beside(tmp_path)),
+        made(*[("4", "crane"), ("7", "crane")] * 3),
+    ):
+        assert dataset.classnames == ("crane", "crane")
+        assert dataset.class_ids == ("0", "1")
+    assert made(*[("a",), ("b",)] * 3).class_ids == ()
+    assert made(*[("a",), ("b",)] * 3, names=("a", "b", "b")).classnames == ("a", "b")
 
 
 def test_splits_by_name() -> None:
