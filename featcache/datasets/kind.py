@@ -11,7 +11,13 @@ from featcache.datasets.layouts._class_folders import Walk
 from featcache.errors import UnknownNameError
 
 AUTO, FOLDERS, DOMAINS = "auto", "folders", "domains"
-KINDS = ("hf", "webdataset", "table", "flat")  # each a file in `kinds`, in the order of asking
+KINDS = (
+    "hf",
+    "webdataset",
+    "table",
+    "torchvision",
+    "flat",
+)  # each a file in `kinds`, in the order of asking
 LAYOUTS = (AUTO, FOLDERS, DOMAINS, *KINDS)
 
 
