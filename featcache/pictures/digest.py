@@ -49,7 +49,9 @@ def state_of(item: Item, now: int) -> State:
     Of a file that changed just before, the last number is -1. One that lies within a larger file
     has the state of that, one that is no file its size and a hash of what it is made from.
     """
-    source = item.source.file if isinstance(item.source, Stored) else item.source
+    source = item.source
+    if not isinstance(source, Path) and isinstance(source, Stored):  # paths first: a million
+        source = source.file
     if not isinstance(source, Path):
         made = pickle.dumps(source, protocol=4) + version("featcache").encode()
         return State(len(made), int.from_bytes(blake2b(made, digest_size=7).digest()), 0)
