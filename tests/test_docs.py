@@ -38,7 +38,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", pytest.param("docs/reports.md", marks=pytest.mark.slow)]
+    "page",
+    [
+        "README.md",
+        *(
+            pytest.param(f"docs/{page}.md", marks=pytest.mark.slow)
+            for page in ("bring-your-own", "reports")
+        ),
+    ],
 )
 def test_pages_run(page: str, tmp_path: Path) -> None:
     run_lines(ROOT / page, tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from featcache.backbones.names import DEMO
-from featcache.datasets import presence, table
+from featcache.datasets import kind, presence, table
 from featcache.datasets.dataset import SPLITS
 from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
@@ -19,6 +19,7 @@ from featcache.terminal import completing, fixed
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VIEWS_FOR = ("few-shot", "all")
 CLASSES = presence.CLASSES
+LAYOUTS = kind.LAYOUTS
 
 
 def _datasets(context: typer.Context) -> list[str]:
@@ -62,3 +63,4 @@ extras = fixed(EXTRAS, listed=True)
 precisions = fixed(PRECISIONS)
 views_for = fixed(VIEWS_FOR)
 classes = fixed(CLASSES)
+layouts = fixed(LAYOUTS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featcache.commands import completion
-from featcache.commands.options import FollowLinks, Recursive, Root
+from featcache.commands.options import FollowLinks, Layout, Recursive, Root
 from featcache.errors import DatasetError
 from featcache.terminal import Cache, Json, as_mapping, document, people
 
@@ -31,6 +31,7 @@ def doctor(
         typer.Option(help="For the room on the disk.", autocompletion=completion.backbones),
     ] = "ViT-B/16",
     every: Annotated[bool, typer.Option("--open", help="Look into all pictures, not 200.")] = False,
+    layout: Layout = "auto",
     recursive: Recursive = False,
     follow_links: FollowLinks = False,
     cache: Cache = None,
@@ -42,7 +43,14 @@ def doctor(
     """
     from featcache.datasets.inspection import inspect
 
-    found = inspect(dataset, root, recursive=recursive, follow_links=follow_links, open_all=every)
+    found = inspect(
+        dataset,
+        root,
+        recursive=recursive,
+        follow_links=follow_links,
+        open_all=every,
+        layout=layout,
+    )
     room = _room(found, backbone)
     document(as_json, {**as_mapping(found), "sound": found.sound, "bytes_needed": room})
     console = people(as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featcache.commands import completion
-from featcache.commands.options import FollowLinks, MaxPixels, Recursive, Root
+from featcache.commands.options import FollowLinks, Layout, MaxPixels, Recursive, Root
 from featcache.datasets import presence
 from featcache.datasets.checks import few
 from featcache.errors import FeatcacheError
@@ -28,7 +28,8 @@ def encode(
     dataset: Annotated[
         str,
         typer.Option(
-            help="Name (see `featcache datasets`) or folder.", autocompletion=completion.datasets
+            help="Name (see `featcache datasets`), folder, table or shards.",
+            autocompletion=completion.datasets,
         ),
     ],
     backbone: Annotated[
@@ -49,6 +50,7 @@ def encode(
             autocompletion=completion.classes,
         ),
     ] = presence.ALL,
+    layout: Layout = "auto",
     recursive: Recursive = False,
     follow_links: FollowLinks = False,
     max_pixels: MaxPixels = 64,
@@ -104,54 +106,63 @@ def encode(
         ViewRecipe,
         encode_dataset,
         load_backbone,
-        load_dataset,
         prompt_bank,
     )
+    from featcache.datasets.registry import load_all
     from featcache.pictures.limit import limit_pixels
 
     which = part(shard)
     one_of("--views-for", views_for, completion.VIEWS_FOR)
     one_of("--classes", classes, completion.CLASSES)
     limit_pixels(round(max_pixels * 10**6))
-    data = load_dataset(
+    found = load_all(
         dataset,
         root,
         recursive=recursive,
         follow_links=follow_links,
         name=name,
         classes=classes,
+        layout=layout,
     )
-    bank = prompt_bank(prompts, data)
-    for note in (*data.notes, *bank.notes):
+    banks = [prompt_bank(prompts, data) for data in found]
+    for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
     with people(True).status(f"loading {backbone}"):
         loaded = load_backbone(backbone, pretrained, device=device, precision=precision)
-    with progress("crops") as update:
-        report = encode_dataset(
-            data,
-            loaded,
-            FeatureCache(cache),
-            splits=split.split(",") if split else None,
-            bank=bank,
-            views=ViewRecipe(
-                views, view_seed, scale=(view_scale, 1.0), flip=data.flip and not no_mirror
-            ),
-            views_for=views_for,
-            extras=extra.split(",") if extra else (),
-            batch_size=batch_size,
-            workers=workers,
-            part=which,
-            retry_bad=retry_bad,
-            check=check,
-            progress=update,
-        )
-    _say(people(as_json), report)
-    document(as_json, {**_document(report), "notes": [*data.notes, *bank.notes, *report.notes]})
-    if len(report.bad) > allow_bad:
+    reports, bad = [], 0
+    for data, bank in zip(found, banks, strict=True):
+        with progress("crops") as update:
+            report = encode_dataset(
+                data,
+                loaded,
+                FeatureCache(cache),
+                splits=split.split(",") if split else None,
+                bank=bank,
+                views=ViewRecipe(
+                    views, view_seed, scale=(view_scale, 1.0), flip=data.flip and not no_mirror
+                ),
+                views_for=views_for,
+                extras=extra.split(",") if extra else (),
+                batch_size=batch_size,
+                workers=workers,
+                part=which,
+                retry_bad=retry_bad,
+                check=check,
+                progress=update,
+            )
+        _say(people(as_json), report)
+        reports.append({**_document(report), "notes": [*data.notes, *bank.notes, *report.notes]})
+        bad += len(report.bad)
+    document(as_json, reports[0] if len(reports) == 1 else {"domains": reports})
+    _refuse(bad, allow_bad)
+
+
+def _refuse(bad: int, allowed: int) -> None:
+    if bad > allowed:
         raise FeatcacheError(
-            f"{len(report.bad)} pictures could not be read (listed above); mend them and run "
+            f"{bad} pictures could not be read (listed above); mend them and run "
             "this again (with --retry-bad where the files themselves are as they should be), or "
-            f"accept them with --allow-bad {len(report.bad)}."
+            f"accept them with --allow-bad {bad}."
         )
 
 

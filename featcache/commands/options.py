@@ -24,3 +24,10 @@ FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Take what links out of the folder lead to.")
 ]
 MaxPixels = Annotated[float, typer.Option(min=0.001, help="Largest picture, in million pixels.")]
+Layout = Annotated[
+    str,
+    typer.Option(
+        help="How what you have is read: domains, or auto where it is plain.",
+        autocompletion=completion.layouts,
+    ),
+]

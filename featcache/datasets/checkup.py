@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from featcache.datasets.dataset import Stored
 from featcache.pictures.decode import unopened
 
 SAMPLE = 200  # pictures that are looked into unless all are to be
@@ -50,9 +51,10 @@ class Checkup:
         """Take a finding."""
         self.findings.append(Finding(what, way, tuple(paths), wrong))
 
-    def look_into(self, pictures: Sequence[Path], all_of_them: bool = False) -> None:
+    def look_into(self, pictures: Sequence[Path | Stored], all_of_them: bool = False) -> None:
         """Read the heads of pictures that are there, of 200 by chance or of all."""
-        empty = {path: True for path in pictures if path.is_file() and not path.stat().st_size}
+        files = [path for path in pictures if isinstance(path, Path)]
+        empty = {path: True for path in files if path.is_file() and not path.stat().st_size}
         if empty:
             self.add(f"{len(empty)} pictures are empty", "fetch them again", map(str, empty))
         left = [path for path in pictures if path not in empty]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,26 @@ class Picture(Protocol):
         ...
 
 
+@runtime_checkable
+class Stored(Protocol):
+    """A picture whose bytes lie within a larger file: a member of an archive, a cell of a table.
+
+    It can be pickled, and changes with the file that holds it alone.
+    """
+
+    @property
+    def file(self) -> Path:
+        """The file that holds it."""
+        ...
+
+    def read(self) -> bytes:
+        """The bytes. Raises `OSError` or `PictureError` where they cannot be had."""
+        ...
+
+
+Source = Path | Picture | Stored
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One picture of a split: its id (path below the root, with `/`), source and label.
@@ -37,7 +57,7 @@ class Item:
     """
 
     id: str
-    source: Path | Picture
+    source: Source
     label: int
     box: Box | None = None
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
-from featcache.datasets.dataset import Dataset, Item
+from featcache.datasets.dataset import Dataset, Item, Source, Stored
+from featcache.errors import PictureError
 
 HEAD = 4096  # bytes that tell nearly all pictures apart without reading them whole
 
@@ -55,24 +56,36 @@ def same_pictures(dataset: Dataset) -> str:
 def _by_head(items: tuple[Item, ...]) -> dict[tuple[int, bytes], list[Item]]:
     found: dict[tuple[int, bytes], list[Item]] = defaultdict(list)
     for item in items:
-        path = item.source
         try:
-            if not isinstance(path, Path) or not path.is_file() or not path.stat().st_size:
-                continue
-            with path.open("rb") as file:
-                found[path.stat().st_size, blake2b(file.read(HEAD)).digest()].append(item)
-        except OSError:
+            size, head = _head(item.source)
+        except (OSError, PictureError):
             continue  # told when it is to be encoded
+        if head:
+            found[size, blake2b(head).digest()].append(item)
     return found
+
+
+def _head(source: Source) -> tuple[int, bytes]:
+    """Size and first bytes; none of what is no file."""
+    if isinstance(source, Path):
+        if not source.is_file():
+            return 0, b""
+        with source.open("rb") as file:
+            return source.stat().st_size, file.read(HEAD)
+    content = source.read() if isinstance(source, Stored) else b""
+    return len(content), content[:HEAD]
 
 
 def _digests(items: list[Item]) -> Iterator[tuple[Item, str]]:
     for item in items:
         digest = blake2b()
         try:
-            with Path(str(item.source)).open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError:
+            if isinstance(item.source, Stored):
+                digest.update(item.source.read())
+            else:
+                with Path(str(item.source)).open("rb") as file:
+                    while block := file.read(1 << 20):
+                        digest.update(block)
+        except (OSError, PictureError):
             continue
         yield item, digest.hexdigest()

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from featcache.catalogue import load as load_module
-from featcache.datasets.checks import exists, no_name, slug
+from featcache.datasets.checks import no_name, slug
 from featcache.datasets.dataset import Dataset
+from featcache.datasets.kind import AUTO, DOMAINS, KINDS, check_layout, kind_of
+from featcache.datasets.kind import read as read_kind
+from featcache.datasets.kinds.domains import read_all as read_domains
 from featcache.datasets.layouts import coop, folders
 from featcache.datasets.layouts._class_folders import Walk
 from featcache.datasets.notes import noted
 from featcache.datasets.presence import ALL, CLASSES, PRESENT, partial, present
-from featcache.datasets.table import DatasetInfo, bare, named, names
+from featcache.datasets.table import DatasetInfo, bare, family, named, names
 from featcache.errors import DatasetError, UnknownNameError
 
 LINKING = ("coop", "bongard-hoi")  # readers of lists, which may name pictures behind links
 OWN_MARKERS = ("split_", "bongard_hoi_")  # files that no other set has
-LISTS = ("coop", "aircraft")  # readers of lists, which may name pictures that are not there
+LISTS = ("coop", "aircraft", "cub")  # readers of lists, which may name pictures that are not there
 
 
 def load(
@@ -31,25 +34,30 @@ def load(
     follow_links: bool = False,
     name: str | None = None,
     classes: str = ALL,
+    layout: str = AUTO,
 ) -> Dataset:
-    """Load a named data set, or one's own folder: split file of CoOp's layout, or class folders.
+    """Load a named data set, or what one has: a folder, a table, shards (see `LAYOUTS`).
 
     `root` is the folder above the set's own or that folder itself; without it, FEATCACHE_DATA
     says. In class folders of one's own, `recursive` takes pictures in the folders inside them;
     there and in the layouts of CoOp and Bongard-HOI, `follow_links` takes those that links out of
     the folder lead to.
     `name` is what a folder's data set is called, in place of the folder's own name. `classes` is
-    `present` for the classes alone whose pictures are there, numbered anew in their order.
+    `present` for the classes alone whose pictures are there, numbered anew in their order. `layout`
+    says how a path is to be read where that is not to be told by what lies there.
     What people should know of what was read stands in the `notes`. Raises UnknownNameError for a
     name that is none, DatasetError for data that is not as it should be.
     """
     if classes not in CLASSES:
         raise DatasetError(f"classes are {' or '.join(CLASSES)}, not {classes!r}; give one.")
+    check_layout(layout)
     info = named(name_or_path)
     some = classes == PRESENT
     if info is None:
-        own = noted(_load_folder(name_or_path, recursive, follow_links, some), pictures=True)
-        return _called(own, name)
+        walk = Walk(recursive, follow_links)
+        return _called(noted(_load_own(name_or_path, walk, some, layout), pictures=True), name)
+    if layout != AUTO:
+        raise DatasetError(f"{info.name} has its layout already; leave out --layout {layout}.")
     if name is not None:
         raise DatasetError(f"{info.name} has its name already; leave out --name {name}.")
     _refuse_walking(info, recursive, follow_links)
@@ -58,6 +66,44 @@ def load(
         made: Dataset = world.make(info)
         return made
     return noted(_read(info, _locate(info, root_of(info, root)), follow_links, some))
+
+
+def load_all(
+    name_or_path: str,
+    root: Path | None = None,
+    *,
+    recursive: bool = False,
+    follow_links: bool = False,
+    name: str | None = None,
+    classes: str = ALL,
+    layout: str = AUTO,
+) -> list[Dataset]:
+    """Load a data set as `load` does, or each of a folder of domains or a published set of them.
+
+    Domains are what `layout` says, and names such as `pacs`. Raises as `load` does.
+    """
+    domains = family(name_or_path)
+    every = [info.name for info in domains] or [name_or_path]
+    if domains or layout != DOMAINS:
+        return [
+            load(
+                each,
+                root,
+                recursive=recursive,
+                follow_links=follow_links,
+                name=name,
+                classes=classes,
+                layout=layout,
+            )
+            for each in every
+        ]
+    top = _folder(name_or_path)
+    if classes == PRESENT:
+        raise DatasetError(f"the classes of domains are those that are there; leave out {classes}.")
+    own = name or slug(top.resolve().name)
+    _called(Dataset(own, (), {}), name)
+    found = read_domains(top, name=own, walk=Walk(recursive, follow_links))
+    return [noted(each, pictures=True) for each in found]
 
 
 def root_of(info: DatasetInfo, root: Path | None) -> Path:
@@ -88,12 +134,13 @@ def _called(dataset: Dataset, name: str | None) -> Dataset:
 
 def _read(info: DatasetInfo, folder: Path, follow_links: bool, some: bool) -> Dataset:
     layout = load_module("featcache.datasets.layouts", info.reader)
+    marker = info.marker_in(folder) or info.marker
     own: dict[str, Any] = {"name": info.name, "templates": info.templates}
     if follow_links:
         own["follow_links"] = True
     if some and info.reader == "imagenet":  # which refuses classes without training pictures
         own["some"] = True
-    read: Dataset = layout.read(folder, info.images, info.marker, **own)
+    read: Dataset = layout.read(folder, info.images, marker, **own)
     return _there(read, some) if some or info.reader in LISTS else read
 
 
@@ -108,40 +155,65 @@ def _there(dataset: Dataset, some: bool) -> Dataset:
 def _locate(info: DatasetInfo, root: Path) -> Path:
     inner = root / (info.folder or "")
     for folder in (inner, root):
-        if exists(folder / info.marker):
+        if info.marker_in(folder):
             return folder
     if not root.is_dir():
         raise DatasetError(f"there is no folder {root}; give the one that holds {info.folder}/.")
+    marker = info.marker.replace("|", " or ")
     raise DatasetError(
-        f"{info.name} needs {info.marker}, which is neither in {inner} nor in {root}; put the data "
+        f"{info.name} needs {marker}, which is neither in {inner} nor in {root}; put the data "
         "there as CoOp's DATASETS.md or docs/encoding.md describes, or give another root."
     )
 
 
-def _load_folder(path: str, recursive: bool, follow_links: bool, some: bool) -> Dataset:
+def _folder(path: str) -> Path:
+    """The folder at a path. Raises DatasetError or UnknownNameError where there is none."""
     folder = Path(path).expanduser()
-    if not path or not folder.is_dir():
-        if re.search(r"[/\\]|^[.~]", path):
-            raise DatasetError(f"there is no folder {folder}; check the path.")
-        known = [info.name for info in names()]
-        raise UnknownNameError("data set", path, known, "Or give the path of a folder.")
+    if path and folder.is_dir():
+        return folder
+    if re.search(r"[/\\]|^[.~]", path) or folder.is_file():
+        if folder.is_file():
+            raise DatasetError(f"{folder} is no table and no shard that is read; see --layout.")
+        raise DatasetError(f"there is no folder {folder}; check the path.")
+    known = [info.name for info in names()]
+    raise UnknownNameError("data set", path, known, "Or give the path of a folder.")
+
+
+def _load_own(path: str, walk: Walk, some: bool, layout: str) -> Dataset:
+    where = Path(path).expanduser()
+    if layout == DOMAINS:
+        raise DatasetError(f"{where} is to be a data set a domain, and one is asked for; give one.")
+    if layout == AUTO and where.is_dir() and (dataset := _listed(where, walk, some)):
+        return dataset
+    kind = kind_of(where) if layout == AUTO and path else layout
+    if kind in KINDS:
+        if walk.recursive:
+            raise DatasetError(f"{where} is no folder of classes; leave out --recursive.")
+        called = where.resolve().name if where.is_dir() else re.sub(r"\{.*\}", "", where.stem)
+        return _there(read_kind(kind, where, name=slug(called), walk=walk), some)
+    folder = _folder(path)
+    return folders.read(folder, name=slug(folder.resolve().name), walk=walk)
+
+
+def _listed(folder: Path, walk: Walk, some: bool) -> Dataset | None:
+    """What a published file or CoOp's list in the folder says; None where there is neither."""
     own = slug(folder.resolve().name)
     for info in names():
         # A published set keeps its name and templates, whichever way it is found.
         ours = info.marker.startswith(OWN_MARKERS) or bare(own) in info.spellings
-        if info.folder and ours and exists(folder / info.marker):
-            _refuse_walking(info, recursive, follow_links)
-            return _read(info, folder, follow_links, some)
+        if info.folder and ours and info.marker_in(folder):
+            _refuse_walking(info, walk.recursive, walk.follow_links)
+            return _read(info, folder, walk.follow_links, some)
     found = sorted(file.name for file in folder.glob("split_zhou_*.json"))
     if len(found) > 1:
         raise DatasetError(f"{folder} holds {' and '.join(found)}; keep one split file.")
-    if found:
-        images = coop.find_images(folder, found[0])
-        listed = coop.read(folder, images, found[0], name=own, follow_links=follow_links)
-        if len(listed.classnames) == 1:
-            raise DatasetError(
-                f"{folder / found[0]} lists one class, {listed.classnames[0]!r}; list others to "
-                "tell it from."
-            )
-        return _there(listed, some)
-    return folders.read(folder, name=own, walk=Walk(recursive, follow_links))
+    if not found:
+        return None
+    images = coop.find_images(folder, found[0])
+    listed = coop.read(folder, images, found[0], name=own, follow_links=walk.follow_links)
+    if len(listed.classnames) == 1:
+        raise DatasetError(
+            f"{folder / found[0]} lists one class, {listed.classnames[0]!r}; list others to "
+            "tell it from."
+        )
+    return _there(listed, some)

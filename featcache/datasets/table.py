@@ -6,8 +6,10 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+from featcache.datasets.checks import exists
 from featcache.datasets.dataset import SPLITS
 from featcache.resources import data_path
 
@@ -17,8 +19,10 @@ class DatasetInfo:
     """A named set: where it lies, how large its published splits are, and how it is read.
 
     `folder` below the root, None for a world, which is made and needs no files; `marker` is the
-    file in it that says what is what, `images` the folder in it that the pictures' ids start from.
-    `targets` and `transfers` are explained in `featcache.targets`.
+    file in it that says what is what (or several, parted by `|`, one of which is there), `images`
+    the folder in it that the pictures' ids start from. `pictures` counts a set that is published
+    without splits, `family` is the name that the domains of a set have together. `targets` and
+    `transfers` are explained in `featcache.targets`.
     """
 
     name: str
@@ -35,6 +39,12 @@ class DatasetInfo:
     aliases: tuple[str, ...]
     targets: tuple[str, ...] = ()
     transfers: tuple[str, ...] = ()
+    pictures: int | None = None
+    family: str = ""
+
+    def marker_in(self, folder: Path) -> str:
+        """The file in a folder that says what is what; empty where there is none."""
+        return next((name for name in self.marker.split("|") if exists(folder / name)), "")
 
     @property
     def spellings(self) -> frozenset[str]:
@@ -64,6 +74,13 @@ def named(name: str) -> DatasetInfo | None:
     if re.search(r"[/\\]|^[.~]", name):  # a path
         return None
     return next((info for info in names() if bare(name) in info.spellings), None)
+
+
+def family(name: str) -> tuple[DatasetInfo, ...]:
+    """The domains of a set by the name that they have together, in any spelling; or none."""
+    if re.search(r"[/\\]|^[.~]", name):  # a path
+        return ()
+    return tuple(info for info in names() if info.family and bare(info.family) == bare(name))
 
 
 def bare(text: str) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_pictures, encode_prompts
-from featcache.datasets.dataset import Item
+from featcache.datasets.dataset import Item, Stored
 from featcache.encoding.crops import Wanted, crops_of
 from featcache.encoding.looking import Look
 from featcache.pictures.digest import UNKNOWN, State
@@ -128,6 +128,6 @@ def _originals(entry: Entry, look: Look) -> Iterator[NewShard]:
 
 
 def _is_older(item: Item, state: State, written: int) -> bool:
-    if not isinstance(item.source, Path):
+    if not isinstance(item.source, Path | Stored):
         return True
     return state.sure and max(state.mtime, state.ctime) < written

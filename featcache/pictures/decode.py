@@ -17,7 +17,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from featcache.datasets.dataset import Box, Picture
+from featcache.datasets.dataset import Box, Picture, Source, Stored
 from featcache.errors import PictureError
 from featcache.pictures.formats import formats
 from featcache.pictures.limit import in_words, most_pixels, too_large
@@ -31,15 +31,15 @@ PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
-def decode(source: Path | Picture | bytes) -> Pixels:
-    """The picture as uint8 `[h, w, 3]`, RGB; `source` may be a file, its bytes or a `Picture`.
+def decode(source: Source | bytes) -> Pixels:
+    """The picture as uint8 `[h, w, 3]`, RGB; `source` may be one of an item's, or a file's bytes.
 
     Raises `PictureError`, whose text is the same on every run, for what is no picture, is cut
     short, damaged, or larger than the limit.
     """
     name = source.name if isinstance(source, Path) else "the picture"
     try:
-        if isinstance(source, Path):
+        if isinstance(source, Path | Stored):
             return _decode(_read(source))
         return _decode(source) if isinstance(source, bytes) else _drawn(source)
     except PictureError as error:
@@ -67,13 +67,14 @@ def _spelt(box: Box) -> str:
     return ", ".join(f"{edge:g}" for edge in box)
 
 
-def unopened(path: Path) -> str:
-    """Why a file's head is no picture's that would be read, or empty; nothing is decoded."""
-    if not path.is_file():
+def unopened(source: Path | Stored) -> str:
+    """Why a picture's head is none that would be read, or empty; nothing is decoded."""
+    if isinstance(source, Path) and not source.is_file():
         return "does not exist or is no file"
     Image.MAX_IMAGE_PIXELS = max(PILLOWS_LIMIT, most_pixels())
     try:
-        with Image.open(path, formats=formats()) as image:
+        opened = source if isinstance(source, Path) else io.BytesIO(source.read())
+        with Image.open(opened, formats=formats()) as image:
             return too_large(image.height, image.width).rstrip(".")
     except UnidentifiedImageError:
         return f"is no picture of a known kind ({', '.join(formats())})"
@@ -81,15 +82,17 @@ def unopened(path: Path) -> str:
         return f"has more pixels than {in_words()}"
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
+    except PictureError as error:
+        return str(error).rstrip(".")
     except Exception as error:  # as in `_pillow`
         return f"is damaged ({error})"
 
 
-def _read(path: Path) -> bytes:
-    if not path.is_file():  # a pipe or a device would never end
+def _read(source: Path | Stored) -> bytes:
+    if isinstance(source, Path) and not source.is_file():  # a pipe or a device would never end
         raise PictureError("does not exist or is no file.")
     try:
-        return path.read_bytes()
+        return source.read_bytes() if isinstance(source, Path) else source.read()
     except OSError as error:
         raise PictureError(f"cannot be read ({error.strerror}).") from error
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.datasets.checks import is_special
-from featcache.datasets.dataset import Item
+from featcache.datasets.dataset import Item, Stored
 from featcache.errors import PictureError
 from featcache.pictures.decode import Pixels, decode
 
@@ -46,10 +46,12 @@ class Content(NamedTuple):
 def state_of(item: Item, now: int) -> State:
     """The state of a picture's file at `now` (ns since the epoch); `UNKNOWN` where there is none.
 
-    Of a file that changed just before, the last number is -1. One that is no file has its size and
-    a hash of what it is made from.
+    Of a file that changed just before, the last number is -1. One that lies within a larger file
+    has the state of that, one that is no file its size and a hash of what it is made from.
     """
     source = item.source
+    if not isinstance(source, Path) and isinstance(source, Stored):  # paths first: a million
+        source = source.file
     if not isinstance(source, Path):
         made = pickle.dumps(source, protocol=4) + version("featcache").encode()
         return State(len(made), int.from_bytes(blake2b(made, digest_size=7).digest()), 0)
@@ -67,13 +69,20 @@ def read(item: Item) -> Content:
     Raises `OSError` or `PictureError` where it cannot be had.
     """
     source = item.source
-    if not isinstance(source, Path):
+    if not isinstance(source, Path | Stored):
         pixels = decode(source)
         return Content(pixels, _with_box(item, digest_of(pixels)))
+    content = bytes_of(source)
+    return Content(content, _with_box(item, digest_of(content)))
+
+
+def bytes_of(source: Path | Stored) -> bytes:
+    """The bytes of a picture's file, or of what lies within a larger one; raises as `read`."""
+    if not isinstance(source, Path):
+        return source.read()
     if is_special(source):  # put there since the folder was listed; it would never end
         raise PictureError("is a pipe, socket or device.")
-    content = source.read_bytes()
-    return Content(content, _with_box(item, digest_of(content)))
+    return source.read_bytes()
 
 
 def _with_box(item: Item, digest: str) -> str:

@@ -83,7 +83,12 @@ def pictures_in(folder: Path, root: Path, walk: Walk | None = None) -> list[str]
     names = list(_pictures(folder, root, walk, "", (root.resolve(), folder.resolve())))
     if not names:
         inner = inner_folders(folder, root, walk)
-        way = f"take those in its folders {few(inner)} with --recursive, " if inner else ""
+        way = (
+            f"take those in its folders {few(inner)} with --recursive, or as classes of a domain "
+            "with --layout domains, "
+            if inner
+            else ""
+        )
         raise DatasetError(
             f"the class folder {folder} holds no pictures ({', '.join(suffixes())}); "
             f"{way}add some or remove it."

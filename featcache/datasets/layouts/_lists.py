@@ -6,19 +6,31 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from featcache.datasets.checks import as_spelt, checked, is_plain, nfc, read_text, refuse_odd_files
+from featcache.datasets.checks import (
+    as_spelt,
+    checked,
+    exists,
+    is_plain,
+    nfc,
+    read_text,
+    refuse_odd_files,
+)
 from featcache.datasets.dataset import SPLITS, Dataset, Item
 from featcache.errors import DatasetError
 
 Row = tuple[str, int, str]  # path below the image folder, label, class name
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty; DatasetError where there is no such file."""
+def read_lines(path: Path, tabs: bool = False) -> list[str]:
+    """The lines of a text file that are not empty; DatasetError where there is no such file.
+
+    Of lines that may have `tabs`, these are spaces.
+    """
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"cannot read {path} ({why(error)}); put the file there.") from None
+    text = text.replace("\t", " ") if tabs else text
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     for line in lines:
         if not is_plain(line):
@@ -62,6 +74,24 @@ def assemble(
         ),
         where,
     )
+
+
+def placed(top: Path, paths: Sequence[str], follow_links: bool) -> list[tuple[str, Path]]:
+    """Ids and files of paths that start from `top`, or from a folder in it if they lie there.
+
+    Raises DatasetError where one of them is no file, or behind a link that is not to be followed.
+    """
+    inner = sorted(p.name for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
+    some = paths[:: max(1, len(paths) // 20)]
+
+    def held(images: str) -> int:
+        root = top / images
+        return sum(exists(root / as_spelt(root, path)) for path in some)
+
+    root = top / max((".", *inner), key=held)
+    spelt = [as_spelt(root, path) for path in paths]
+    refuse_odd_files(root, spelt, follow_links)
+    return [(nfc(path), root / path) for path in spelt]
 
 
 def why(error: Exception) -> str:

@@ -119,5 +119,5 @@ def _refuse_one_class(folder: Path, name: str, walk: Walk) -> None:
     way = f"give {folder / name} if these are the classes, or " if inner else ""
     raise DatasetError(
         f"{folder} gives one class, {name!r}, {found}{beside}; {way}put each class into its "
-        "own folder, or list pictures and classes in a split_zhou_NAME.json (see docs/encoding.md)."
+        "own folder, or list pictures and classes in a table or labels.txt (see docs/encoding.md)."
     )

@@ -83,6 +83,7 @@ def test_names_that_are_always_the_same() -> None:
     assert complete(completion.precisions, "") == ["auto", "fp32", "bf16", "fp16"]
     assert complete(completion.views_for, "a") == ["all"]
     assert complete(completion.classes, "p") == ["present"]
+    assert complete(completion.layouts, "do") == ["domains"]
     assert complete(completion.precisions, "fp32,b") == []
     assert set(completion.PRECISIONS) == {"auto", *DTYPES}
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from featcache.commands.encode import MOST_BAD, MOST_REASONS, told_bad
 from featcache.datasets.dataset import PHOTO
 from featcache.pictures.limit import limit_pixels
+from tests.featcache.datasets.kinds.test_domains import pacs
+from tests.featcache.datasets.kinds.trees import shard
 from tests.typed import Type
 
 
@@ -220,3 +222,35 @@ def test_many_bad_pictures_are_told_by_reason() -> None:
         "  2: has 7 x 9 pixels; 'c/7.jpg', 'c/8.jpg'",
     ]
     assert told_bad(bad[:1]) == ["bad picture a/0.jpg: is cut short or damaged (at byte 0)."]
+
+
+def test_domains_are_an_entry_each(type_in: Type, tmp_path: Path, tiny_folder: Path) -> None:
+    folder = pacs(tmp_path / "Mine")
+    line = f"featcache encode --dataset {folder} --layout domains --views 0"
+    line += f" --backbone local-dir:{tiny_folder}"
+    told = type_in(line, "--json").json["domains"]
+    listed = [row["dataset"]["name"] for row in type_in("featcache ls --json").json]
+    names = [f"mine-{domain}" for domain in ("art-painting", "cartoon", "photo", "sketch")]
+    assert [each["key"].partition("/")[0] for each in told] == names == sorted(listed)
+    (folder / "photo" / "dog" / "pic_001.jpg").write_text("no picture")
+    answer = type_in(line)
+    assert answer.status == 1
+    assert "1 pictures could not be read" in answer.err
+
+
+def test_pictures_in_a_shard_are_known_by_their_bytes(
+    type_in: Type, pictures: Path, line: str, tmp_path: Path
+) -> None:
+    type_in(line, "--views", "0")
+    members = []
+    for n, path in enumerate(sorted(pictures.rglob("*.png"))):
+        members += [(f"{n}.png", path.read_bytes()), (f"{n}.cls", path.parent.name.encode())]
+    shard(tmp_path / "shards" / "0.tar", *members)
+    packed = line.replace(str(pictures), str(tmp_path / "shards"))
+    told = type_in(packed, "--views", "0", "--json").json
+    assert (told["encoded"], told["taken"], told["bad"]) == (0, 16, [])
+    again = type_in(packed, "--views", "0", "--json").json
+    assert (again["encoded"], again["taken"], again["key"]) == (0, 0, told["key"])
+    check = f"featcache verify {told['key']} --reencode 9 --dataset {tmp_path / 'shards'}"
+    backbone = line.rpartition(" ")[2]
+    assert type_in(f"{check} --backbone {backbone}").status == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.notes import HEAD, noted, same_pictures, same_prompts
+from featcache.datasets.stored import Part
 
 
 def pond(root: Path, **contents: bytes) -> Dataset:
@@ -26,6 +27,18 @@ def test_classes_of_one_prompt() -> None:
         "'Sea lake'; text cannot tell them apart, so rename them or give --prompts."
     )
     assert same_prompts(Dataset("pond", ("sea_lake", "sea-lake"), {})) == ""
+
+
+def test_the_same_bytes_within_other_files(tmp_path: Path) -> None:
+    (tmp_path / "whole").write_bytes(b"abxxxab")
+    train, test, gone = (Part(tmp_path / "whole", start, 2) for start in (0, 5, 6))
+    splits = {
+        "train": (Item("1", train, 0), Item("3", gone, 0)),
+        "test": (Item("2", test, 0), Item("4", gone, 0)),
+    }
+    assert "1 test pictures are in train too, byte by byte, the first is 2 as 1" in same_pictures(
+        Dataset("pond", ("frog",), splits)
+    )
 
 
 def test_the_same_bytes_in_train_and_test(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from featcache.datasets.dataset import Dataset
-from featcache.datasets.registry import load
+from featcache.datasets.registry import load, load_all
 from featcache.datasets.table import names
 from featcache.errors import DatasetError, UnknownNameError
+from tests.featcache.datasets.kinds.test_domains import pacs
+from tests.featcache.datasets.kinds.trees import put, shard
 from tests.featcache.datasets.ponds import POND, ids, imagenet, pond, touch
 
 
@@ -194,3 +196,59 @@ def test_a_folder_can_be_named(tmp_path: Path) -> None:
         load(str(tmp_path / "images"), name="../x")
     with pytest.raises(DatasetError, match="digits has its name already; leave out --name pets"):
         load("digits", name="pets")
+
+
+def test_files_and_patterns_are_data_sets_of_their_names(tmp_path: Path) -> None:
+    members = [(f"{n}.{end}", b"ab"[n % 2 :][:1]) for n in range(8) for end in ("png", "cls")]
+    shard(tmp_path / "My shards-0.tar", *members)
+    assert load(str(tmp_path / "My shards-0.tar")).name == "my-shards-0"
+    assert load(str(tmp_path / "My shards-{0..0}.tar")).name == "my-shards"
+    assert load(str(tmp_path / "My shards-0.tar"), name="own").name == "own"
+    with pytest.raises(DatasetError, match="no folder of classes; leave out --recursive"):
+        load(str(tmp_path / "My shards-0.tar"), recursive=True)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(DatasetError, match="is no table and no shard"):
+        load(str(tmp_path / "a.txt"))
+
+
+def test_missing_pictures_of_a_table_are_told_and_left_out(tmp_path: Path) -> None:
+    rows = [f"{n}.png,{'abc'[n % 3]},{'train' if n < 6 else 'test'}" for n in range(12)]
+    (tmp_path / "rows.csv").write_text("\n".join(["path,class,split", *rows]))
+    put(tmp_path, *(f"{n}.png" for n in range(12) if n % 3))
+    found = load(str(tmp_path / "rows.csv"))
+    assert "4 of 12 pictures are not there" in found.notes[0]
+    assert load(str(tmp_path / "rows.csv"), classes="present").classnames == ("b", "c")
+
+
+def test_a_layout_is_for_what_one_has_and_may_be_forced(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{c}/{i}.jpg" for c in ("cat", "dog") for i in range(9)))
+    (tmp_path / "split_zhou_Own.json").write_text("{")
+    with pytest.raises(DatasetError, match="cannot read the split file"):
+        load(str(tmp_path))
+    assert load(str(tmp_path), layout="folders").classnames == ("cat", "dog")
+    with pytest.raises(DatasetError, match=r"labels\.txt"):
+        load(str(tmp_path), layout="flat")
+    with pytest.raises(DatasetError, match="digits has its layout already"):
+        load("digits", layout="folders")
+    with pytest.raises(UnknownNameError, match="unknown layout 'tree'"):
+        load(str(tmp_path), layout="tree")
+
+
+def test_all_is_one_but_for_domains(tmp_path: Path) -> None:
+    touch(tmp_path / "one", *(f"{c}/{i}.jpg" for c in ("cat", "dog") for i in range(9)))
+    assert load_all(str(tmp_path / "one")) == [load(str(tmp_path / "one"))]
+    assert load_all("digits") == [load("digits")]
+    top = pacs(tmp_path / "Mine")
+    assert load_all(str(top), layout="domains")[0].name == "mine-art-painting"
+    named = load_all(str(top), layout="domains", name="own")
+    assert named[-1].name == "own-sketch"
+    for wrong, why in (
+        ({"name": "../x"}, "cannot be a data set's name"),
+        ({"classes": "present"}, "leave out present"),
+    ):
+        with pytest.raises(DatasetError, match=why):
+            load_all(str(top), layout="domains", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="a data set a domain"):
+        load(str(top), layout="domains")
+    with pytest.raises(DatasetError, match="has its name already"):
+        load_all("pacs", top, name="x")

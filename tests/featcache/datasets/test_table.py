@@ -7,12 +7,13 @@ import sys
 
 from featcache.datasets.checks import slug
 from featcache.datasets.table import names
+from featcache.targets import targets_of
 
 
 def test_every_name_is_told_apart() -> None:
     spellings = [s for info in names() for s in info.spellings]
     assert len(spellings) == len(set(spellings))
-    few_shot = [info for info in names() if info.folder and info.train and info.train < 1e6]
+    few_shot = [info for info in names() if info.name in targets_of("imagenet", "transfers")]
     assert len(few_shot) == 10
     assert sum(info.train or 0 for info in few_shot) == 111_347
     assert sum(info.test or 0 for info in few_shot) == 83_696

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featcache.datasets.layouts._lists import Row, assemble, read_lines, why
+from featcache.datasets.layouts._lists import Row, assemble, placed, read_lines, why
 from featcache.errors import DatasetError
 from tests.featcache.datasets.ponds import ids, touch
 
@@ -26,6 +26,23 @@ def test_lines_are_stripped_and_empty_ones_left_out(tmp_path: Path) -> None:
     assert read_lines(path) == ["one", "two words", "ä"]
     path.write_text("")
     assert read_lines(path) == []
+
+
+def test_tabs_are_spaces_where_they_may_be(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("a\tb\n")
+    assert read_lines(tmp_path / "lines.txt", tabs=True) == ["a b"]
+    with pytest.raises(DatasetError, match="is not plain text"):
+        read_lines(tmp_path / "lines.txt")
+
+
+def test_pictures_lie_where_most_of_them_are(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.jpg", "two/a.jpg", "two/e\u0301.jpg")
+    assert placed(tmp_path, ["a.jpg", "\u00e9.jpg"], False) == [
+        ("a.jpg", tmp_path / "two" / "a.jpg"),
+        ("\u00e9.jpg", tmp_path / "two" / "e\u0301.jpg"),
+    ]
+    assert placed(tmp_path, ["one/a.jpg"], False)[0][1] == tmp_path / "one" / "a.jpg"
+    assert placed(tmp_path, ["gone.jpg"], False)[0][1] == tmp_path / "gone.jpg"
 
 
 @pytest.mark.parametrize("odd", ["a\x1b[31m", "a\x00b", "a\u2028b", "a\x85b"])

@@ -1,0 +1,1 @@
+"""Kinds of things that people have beside class folders: one reader a kind."""
