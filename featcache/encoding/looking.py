@@ -128,7 +128,9 @@ def _held(entry: Entry) -> dict[str, tuple[str, State]]:
 
 
 def _digest(item: Item) -> str:
-    try:
-        return read(item).digest
-    except (OSError, PictureError):
-        return ""
+    for _ in range(2):  # a key is for good: what fails once is asked for again
+        try:
+            return read(item).digest
+        except (OSError, PictureError):
+            continue
+    return ""

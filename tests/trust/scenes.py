@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +17,8 @@ from PIL import Image
 
 from adapters.results import Results
 from featcache import FeatureCache
+from featcache.errors import CacheError
+from featcache.store import shard
 from tests.entries import arrays
 from tests.trust.warm import Ended, Warm
 
@@ -40,6 +44,7 @@ LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 MEASURED = ("fit_seconds", "predict_seconds", "time")  # columns that no two runs have alike
 LACKING = re.compile(r"has \d+ of \d+ rows|no prompts are encoded")
 RESULTS = "results.sqlite"
+GENERATION = re.compile(r"(-\d{5})-\d+\.h5$")
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,40 @@ def _prepared(before: tuple[str, ...], warm: Warm, scratch: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Hashes of the files of a folder by name; of results files what the rows say."""
+    """Hashes of the files of a folder by name; of results files what the rows say.
+
+    File times, which the originals of an entry's rows hold, are those of each copy of a folder, and
+    how often an entry was brought up to date stands in the names of its shards: neither counts.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
+        name = GENERATION.sub(r"\1.h5", str(path.relative_to(folder)))
         if path.name == RESULTS:
             found[name] = _rows(path)
         elif path.is_file() and path.name != ".lock" and not path.name.startswith(RESULTS):
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = hashlib.sha256(_lasting(path)).hexdigest()
     return found
+
+
+def _lasting(path: Path) -> bytes:
+    """What of a file is the same in every copy of a folder; all of it where it makes no sense."""
+    if path.name.startswith("pictures-"):
+        with suppress(CacheError):
+            held = shard.read(path)
+            return b"".join(held[name].tobytes() for name in ("id", "label", "digest"))
+    if path.name == "manifest.json":
+        with suppress(ValueError, KeyError, TypeError):
+            manifest = json.loads(path.read_bytes())
+            for key in ("checksum", "generation"):
+                manifest.pop(key, None)
+            shards = {}
+            for name, record in manifest["shards"].items():
+                record.pop("generation", None)
+                if record["kind"] == "pictures":
+                    record = {key: record[key] for key in ("split", "start", "stop")}
+                shards[GENERATION.sub(r"\1.h5", name)] = record
+            return json.dumps({**manifest, "shards": shards}, sort_keys=True).encode()
+    return path.read_bytes()
 
 
 def differing(scene: Scene, folder: Path) -> list[str]:
