@@ -280,5 +280,6 @@ method = Method(
         "**reconstruction**: the sources leave the network, solver and recipe open; every such "
         "choice is a setting"
     ),
+    without_text="means",
     new_classes="from their text alone",
 )

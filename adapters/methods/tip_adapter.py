@@ -37,6 +37,8 @@ method = Method(
     logits=cache_model.logits,
     space=cache_model.space,
     logits_over=cache_model.logits_over,
+    without_text="absent",
+    batched=True,
     source="Zhang et al. 2022, arXiv 2207.09519",
     status="as published; settings chosen by policy, never on test",
 )
