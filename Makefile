@@ -8,7 +8,7 @@ LOWEST_PYTHON ?= python3.11
 LOWEST := .venv-lowest/bin
 LOWEST_STAMP := .venv-lowest/.installed
 
-.PHONY: demo test test-slow test-lowest mutants lint format docs bench results clean
+.PHONY: demo test test-slow test-lowest mutants trust lint format docs bench results clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -25,6 +25,10 @@ test-lowest: $(LOWEST_STAMP)
 # Small mistakes put into the core rooms, to see which of them their tests would not notice.
 mutants: $(STAMP)
 	$(BIN)/python tests/mutants.py
+
+# Every single fault, flipped bits and kills on the command lines; their counts go into docs/trust.md.
+trust: $(STAMP)
+	$(BIN)/python -m tests.trust
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -19,7 +19,8 @@ SUM = "sum"
 KINDS: Mapping[str, type] = {"method": str, "config": dict, "classnames": list, "about": dict}
 ABOUT: Mapping[str, type] = {
     "dataset": str, "backbone": str, "entry": str, "fingerprint": str, "data": str, "bank": str,
-    "task": str, "shots": int, "seed": int, "width": int, "extras": list, "support": list,
+    "task": str, "shots": int, "draw": str, "seed": int, "width": int, "extras": list,
+    "support": list,
 }  # fmt: skip
 
 

@@ -2,9 +2,13 @@
 
 Two rules of drawing. Data sets with splits are drawn as CoOp draws them (Zhou et al. 2022,
 Dassl's `generate_fewshot_dataset`): one `random.Random(seed)`, train before val, classes in
-order of first appearance. Features without splits are one pool: for each class in label order
-`numpy.random.default_rng(seed)` permutes its rows; the first 16 are the training pool (K shots
-are its first K), the next 4 validation, the rest test.
+order of first appearance; a class with fewer than K gives all it has. Features without splits are
+one pool: for each class in label order `numpy.random.default_rng(seed)` permutes its rows; the
+first 16 are the training pool (K shots are its first K), the next 4 validation, the rest test.
+
+A draw of kind `natural` takes K x C of the training list whatever their class, then min(K, 4) x C
+of the validation list by the same generator; shots `all` are the whole training list, with 4 a
+class to validate. The training list of a pool are its 16 a class.
 
 Which of it a task shows a fit, and what it scores beside, is for `adapters.tasks` to say.
 """
@@ -24,14 +28,15 @@ from torch import Tensor
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from adapters.matching import Classes
 from featcache import draws
-from featcache.draws import VAL_SHOTS
-from featcache.errors import EpisodeError
+from featcache.draws import ALL, BALANCED, NATURAL, VAL_SHOTS, Shots
+from featcache.errors import CacheError, EpisodeError, UnknownNameError
 from featcache.store.entry import EXTRAS, PATCHES, POOL, PRE_PROJECTION
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry, TextFeatures
 
 POOL_TRAIN, POOL_VAL = 16, 4
+Rows = NDArray[np.int64]
 
 
 def pool_indices(
@@ -78,23 +83,29 @@ class _Images:
 
 def draw(
     entry: Entry,
-    shots: int,
+    shots: Shots,
     seed: int,
     *,
     bank: str | None = None,
     views: int | None = None,
     extras: Collection[str] = (),
+    kind: str = BALANCED,
 ) -> Draw:
     """Draw an episode from a cache entry, with validation and test beside it.
 
-    `views` limits how many augmented views come along (None: all that are cached). `extras` names
-    what shall come with the embeddings where all splits have it: `pre-projection`, `patches`.
-    Pictures that could not be read are never drawn. Without a test split there is no target;
-    without a train split the support is empty, which is enough for scores by text alone. Raises
-    `EpisodeError` where a class has too few pictures.
+    `views` limits how many augmented views come along (None: all that are cached, or none where a
+    draw that is not CoOp's has pictures without). `extras` names what shall come with the
+    embeddings where all splits have it: `pre-projection`, `patches`. Pictures that could not be
+    read are never drawn. Without a test split there is no target; without a train split the support
+    is empty, which is enough for scores by text alone. The episode's shots are those asked for; of
+    `all`, the pictures of the largest class. Raises `EpisodeError` where there are too few
+    pictures, `UnknownNameError` for a kind of draw that is none.
     """
-    if shots < 1:
-        raise EpisodeError(f"shots must be at least 1, got {shots}.")
+    if shots != ALL and (not isinstance(shots, int) or shots < 1):
+        raise EpisodeError(f"shots must be at least 1, or {ALL}, got {shots}.")
+    if kind not in draws.KINDS:
+        raise UnknownNameError("draw", kind, draws.KINDS)
+    how = _How(shots, seed, kind, views, len(entry.classnames))
     text = text_of(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
     whole = frozenset(
@@ -105,14 +116,15 @@ def draw(
     )
     test: Labelled | None
     if POOL in entry.splits:
-        support, few, full, test = _draw_pool(entry, shots, seed, whole)
+        support, few, full, test = _draw_pool(entry, how, whole)
     else:
-        support, few, full, test = _draw_splits(entry, shots, seed, views, whole)
+        support, few, full, test = _draw_splits(entry, how, whole)
+    counts = support.labels.bincount(minlength=how.classes)
     episode = Episode(
         support,
         text,
         entry.logit_scale,
-        shots,
+        int(counts.max()) if isinstance(shots, str) else shots,
         seed,
         entry.dataset,
         entry.backbone,
@@ -165,54 +177,122 @@ def classes_of(entry: Entry) -> Classes:
     return Classes(entry.dataset, entry.classnames, entry.class_ids)
 
 
+@dataclass(frozen=True)
+class _How:
+    """What is drawn: so many shots with that seed, in which way, with how many views at most."""
+
+    shots: Shots
+    seed: int
+    kind: str
+    views: int | None
+    classes: int
+
+    @property
+    def held(self) -> int:
+        """Validation pictures a class."""
+        return VAL_SHOTS if isinstance(self.shots, str) else min(self.shots, VAL_SHOTS)
+
+    @property
+    def like_coop(self) -> bool:
+        """Whether it is a draw that `encode --views-for few-shot` knows of."""
+        return self.shots != ALL and self.kind == BALANCED
+
+    def of(self, labels: Rows, shots: Shots, rng: random.Random) -> Rows:
+        """Some of the rows with these labels `[n]`, so many a class or on average."""
+        if isinstance(shots, str):
+            return np.arange(len(labels))
+        if self.kind == NATURAL:
+            found = draws.natural_rows(len(labels), shots * self.classes, rng)
+        else:
+            found = draws.draw_rows(labels.tolist(), shots, rng)
+        return np.array(found, np.int64)
+
+    def check(self, dataset: str, labels: Rows) -> None:
+        """Raise `EpisodeError` where no class has K pictures, or all not K x C together."""
+        if isinstance(self.shots, str):
+            return
+        there, largest = len(labels), int(np.bincount(labels, minlength=1).max())
+        if self.kind == BALANCED and self.shots > largest:
+            raise EpisodeError(
+                f"the largest class of {dataset} has {largest} training pictures, fewer than the "
+                f"{self.shots} shots asked for; take fewer, or --shots {ALL} for all there are."
+            )
+        if self.kind == NATURAL and self.shots * self.classes > there:
+            raise EpisodeError(
+                f"{dataset} has {there} training pictures, fewer than {self.shots} shots x "
+                f"{self.classes} classes; take fewer shots, or --shots {ALL} for all there are."
+            )
+
+
 def _draw_pool(
-    entry: Entry, shots: int, seed: int, extras: frozenset[str]
+    entry: Entry, how: _How, extras: frozenset[str]
 ) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
-    if shots > POOL_TRAIN:
+    if not isinstance(how.shots, str) and how.shots > POOL_TRAIN:
         raise EpisodeError(
             f"{entry.dataset} has no splits, so at most {POOL_TRAIN} shots can be drawn from its "
-            f"pool; {shots} were asked for."
+            f"pool; {how.shots} were asked for."
         )
     images = _valid(entry, POOL, extras)
-    train, val, test = pool_indices(images.label, seed)
-    rows = train[:, :shots].ravel()
-    few = val[:, : min(shots, VAL_SHOTS)].ravel()
+    train, val, test = pool_indices(images.label, how.seed)
+    if how.kind == NATURAL:
+        rng = random.Random(how.seed)
+        rows, few = (
+            part.ravel()[how.of(images.label[part.ravel()], shots, rng)]
+            for part, shots in ((train, how.shots), (val, how.held))
+        )
+    else:
+        most = POOL_TRAIN if isinstance(how.shots, str) else how.shots
+        rows, few = train[:, :most].ravel(), val[:, : how.held].ravel()
     full = _labelled(images, val.ravel())
     return _support(images, rows), _labelled(images, few), full, _labelled(images, test)
 
 
 def _draw_splits(
-    entry: Entry, shots: int, seed: int, views: int | None, extras: frozenset[str]
+    entry: Entry, how: _How, extras: frozenset[str]
 ) -> tuple[Support, Labelled | None, Labelled | None, Labelled | None]:
     if "train" not in entry.splits:
         images = _valid(entry, "test", frozenset())
         return _support(images, np.zeros(0, np.int64)), None, None, _all(images)
     images = _valid(entry, "train", extras)
-    counts = np.bincount(images.label, minlength=len(entry.classnames))
-    if counts.min() < shots:
-        short = int(counts.argmin())
-        raise EpisodeError(
-            f"class {entry.classnames[short]!r} of {entry.dataset} has {counts[short]} training "
-            f"pictures, fewer than the {shots} shots asked for."
-        )
-    rng = random.Random(seed)
-    rows = np.array(draws.draw_rows(images.label.tolist(), shots, rng))
-    support = _support(images, rows, views)
+    how.check(entry.dataset, images.label)
+    rng = random.Random(how.seed)
+    rows = how.of(images.label, how.shots, rng)
+    support = _support(images, rows, _views(images, rows, how))
     if support.pre is None:  # then nobody else's is of use
         extras -= {PRE_PROJECTION}
         images = replace(images, extras=extras)
     test = _all(_valid(entry, "test", extras)) if "test" in entry.splits else None
-    k = min(shots, VAL_SHOTS)
     if "val" in entry.splits:
         val = _valid(entry, "val", extras)
-        few = np.array(draws.draw_rows(val.label.tolist(), k, rng))
+        few = how.of(val.label, how.held, rng)
         full = np.arange(len(val.label))
         return support, _labelled(val, few), _labelled(val, full), test
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
     left = np.setdiff1d(np.arange(len(images.label)), rows)
-    few = left[draws.draw_rows(images.label[left].tolist(), k, rng)]
-    enough = len(np.unique(images.label[left])) == len(entry.classnames)
+    few = left[how.of(images.label[left], how.held, rng)]
+    enough = (how.kind == NATURAL and len(few)) or len(np.unique(images.label[left])) == how.classes
     return support, _labelled(images, few) if enough else None, None, test
+
+
+def _views(images: _Images, rows: Rows, how: _How) -> int | None:
+    """How many views are to be read: none by default where drawn pictures have none cached."""
+    if how.views is not None or how.like_coop:
+        return how.views
+    try:
+        images.entry.views(images.split, images.row[rows])
+    except CacheError:
+        return 0
+    return None
+
+
+def short_classes(episode: Episode, shots: Shots, kind: str = BALANCED) -> int:
+    """How many classes have fewer pictures than were asked for: than K, or than one.
+
+    The latter where classes come as they occur: in natural draws, and where all pictures are drawn.
+    """
+    wanted = 1 if isinstance(shots, str) or kind == NATURAL else shots
+    counts = episode.support.labels.bincount(minlength=episode.classes)
+    return int((counts < wanted).sum())
 
 
 def _valid(entry: Entry, split: str, extras: frozenset[str]) -> _Images:

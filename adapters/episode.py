@@ -139,6 +139,19 @@ class Support:
         """The views `[v, n, d]`, normalised; kept, for the fits on one draw share them."""
         return normalize(self.views, dim=-1)
 
+    @cached_property
+    def weights(self) -> Tensor | None:
+        """What each picture counts `[n]`, so that classes count alike; None if they are as large.
+
+        The mean is 1. Classes without pictures do not count. Ours: published methods are made for
+        as many pictures of each class, and nothing changes there.
+        """
+        counts = torch.bincount(self.labels, minlength=1)
+        there = int((counts > 0).sum())
+        if there * int(counts.max()) == len(self.labels):
+            return None
+        return len(self.labels) / (there * counts[self.labels].to(self.views.dtype))
+
     def keys(self) -> Tensor:
         """One unit vector a picture `[n, d]`: the mean of its raw views, normalised."""
         return normalize(self.views.mean(0), dim=-1)

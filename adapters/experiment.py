@@ -10,6 +10,7 @@ from adapters.compose import get
 from adapters.configure import configure
 from adapters.expression import field_of, with_base
 from adapters.method import Method
+from featcache.draws import ALL, BALANCED, Shots
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 class Experiment:
     """A method with settings, on a draw of a task, under a policy.
 
-    `views` limits the cached views a picture (None: all). `transfer` is the entry whose
-    validation chooses under policy `transfer`. `on` are the entries of other sets to be scored on,
-    for tasks that take them.
+    `shots` may be `all`; `draw` says whether K a class are drawn, `balanced`, or as many in all as
+    classes occur, `natural`. `views` limits the cached views a picture (None: all). `transfer` is
+    the entry whose validation chooses under policy `transfer`. `on` are the entries of other sets
+    to be scored on, for tasks that take them.
     """
 
     method: str = "fma"
-    shots: int = 16
+    shots: Shots = 16
     seed: int = 1
     policy: str = "few-shot-val"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +35,18 @@ class Experiment:
     views: int | None = None
     transfer: Entry | None = None
     task: str = "few-shot"
+    draw: str = BALANCED
     on: tuple[Entry, ...] = ()
+
+    @property
+    def drawn(self) -> str:
+        """The draw in a word: `balanced`, `natural`, or `all`, which is the same either way."""
+        return ALL if self.shots == ALL else self.draw
+
+    @property
+    def way(self) -> dict[str, str]:
+        """How the draw differs from CoOp's, as a keyword of a task's `draw`."""
+        return {} if self.drawn in (BALANCED, ALL) else {"kind": self.draw}
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,18 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from adapters import registry
+from adapters import registry, targets
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.drawing import short_classes
 from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit, refuse_new_classes
-from adapters.run_identity import code_version, id_of
-from adapters.scoring import OF_THE_ADAPTER, Row, fingerprints, score_target
+from adapters.run_identity import code_version, id_of, told
+from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
-from adapters.targets import draw, has
+from adapters.targets import has
+from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
 
@@ -65,13 +67,14 @@ def fit(
     entry: Entry,
     method: str = "fma",
     *,
-    shots: int = 16,
+    shots: Shots = 16,
     seed: int = 1,
     policy: str = "few-shot-val",
     bank: str | None = None,
     views: int | None = None,
     transfer: Entry | None = None,
     task: str = "few-shot",
+    draw: str = BALANCED,
     on: Sequence[Entry] = (),
     **settings: Any,
 ) -> Outcome:
@@ -82,7 +85,7 @@ def fit(
     Raises what `run` raises.
     """
     words = Experiment(
-        method, shots, seed, policy, settings, bank, views, transfer, task, tuple(on)
+        method, shots, seed, policy, settings, bank, views, transfer, task, draw, tuple(on)
     )
     return run(entry, words)
 
@@ -121,8 +124,8 @@ def run(
     added = {each["target"]: each["accuracy"] for each in scored}
     if task.others is not None:  # the source is no target of its own
         added = {name: value for name, value in added.items() if name != entry.dataset}
-    told = shared | (task.summary(added) if added else {})
-    return Outcome(adapter, tuple(told | each for each in scored), told)
+    every = shared | (task.summary(added) if added else {})
+    return Outcome(adapter, tuple(every | each for each in scored), every)
 
 
 def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row]:
@@ -148,15 +151,20 @@ def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row
 def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
     """Where an adapter comes from."""
     experiment, method, support = known.experiment, known.method, drawn.episode.support
+    held = entry.manifest["backbone"]
     ids = entry.class_ids if drawn.episode.classes == len(entry.classnames) else ()
     return {
         "dataset": entry.dataset,
         "backbone": entry.backbone,
         "entry": entry.key,
-        **fingerprints(entry),
+        "fingerprint": held["fingerprint"],
+        "weights": held.get("weights", held["fingerprint"]),
+        **told(entry, experiment),
         "bank": experiment.bank or entry.banks[-1],
         "task": experiment.task,
-        "shots": experiment.shots,
+        "shots": drawn.episode.shots,
+        "draw": experiment.drawn,
+        "short_classes": short_classes(drawn.episode, experiment.shots, experiment.draw),
         "seed": experiment.seed,
         "views": support.views.shape[0] - 1,
         "extras": sorted((method.reads | method.needs) & drawn.episode.holds - {VIEWS}),
@@ -175,6 +183,7 @@ def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any
     experiment = known.experiment
     return {
         **{key: value for key, value in about.items() if key not in OF_THE_ADAPTER},
+        "shots": experiment.shots,
         "method": experiment.method,
         "transductive": known.method.transductive,
         "config": asdict(chosen.config),
@@ -202,13 +211,14 @@ def _choose(known: Configured, drawn: Draw) -> Chosen:
 
 def draw_for(entry: Entry, experiment: Experiment) -> Draw:
     """The draw an experiment asks for: the same pictures for every method, with what it reads."""
-    return draw(
+    return targets.draw(
         experiment.task,
         entry,
         experiment.shots,
         experiment.seed,
         bank=experiment.bank,
         views=experiment.views,
+        **experiment.way,
         extras=get(spelt_out(experiment).method).extras,
         on=experiment.on,
     )

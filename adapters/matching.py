@@ -52,7 +52,7 @@ def _found(source: Classes, target: Classes, places: Sequence[tuple[int, ...]]) 
         raise EpisodeError(
             f"{len(unclear)} classes of {target.dataset} could be several of {source.dataset} by "
             f"their names ({_few(unclear)}); encode both again with this version, which adds ids "
-            "of classes to ImageNet and its variants without reading a picture, or mend the names."
+            "of classes to ImageNet and its variants and keeps their features, or mend the names."
         )
     return tuple(chosen)
 

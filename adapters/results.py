@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     "dataset", "backbone", "task", "target", "method", "policy", "shots", "seed", "accuracy",
     "n_test", "fit_seconds", "predict_seconds", "transductive", "bank", "views", "entry",
-    "fingerprint", "settings", "config", "val_score", "tried", "stacked", "code", "versions",
-    "time", "harmonic_mean", "transfer", "extras", "status", "reason",
-    "target_entry", "strict_accuracy", "target_mean",
+    "fingerprint", "data", "images", "features", "settings", "config", "val_score", "tried",
+    "stacked", "code", "versions", "time", "harmonic_mean", "transfer", "extras", "status",
+    "reason", "draw", "short_classes", "target_entry", "strict_accuracy", "target_mean",
 )  # fmt: skip
 _STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
 _ADD = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,18 @@ from adapters.episode import NEGATIVE_PROMPTS
 from adapters.experiment import Configured, configured
 from adapters.expression import leaves, parts
 from adapters.registry import HERE, file, task, task_file
-from featcache.store.entry import POOL
+from featcache.store.entry import POOL, PRE_PROJECTION
+from featcache.store.sameness import data_id
 
 if TYPE_CHECKING:
     from adapters.experiment import Experiment
-    from adapters.method import Method
     from featcache.store.entry import Entry
+
+Key = tuple[str, str | None, str | None]  # kind, split and view set of shards
 
 
 def run_id(entry: Entry, experiment: Experiment) -> str:
-    """Hash of features, task, draw, method, settings as asked for, policy and code.
+    """Hash of names, features, task, draw, method, settings as asked for, policy and code.
 
     Settings count in full, with the defaults filled in, so that a default that is spelt out is no
     other run. A setting that was given and that the policy would else have chosen is: the policy
@@ -40,10 +42,13 @@ def id_of(entry: Entry, known: Configured) -> str:
     chosen = set(known.searched) if experiment.policy != "none" else set()
     transfer = experiment.transfer
     identity = {
+        # Its rows say these names, so that whoever asks for them finds it.
+        "names": [entry.dataset, entry.backbone, transfer and transfer.dataset],
         "features": features(entry, experiment),
         "transfer": transfer and features(transfer, experiment),
         "task": experiment.task,
         "shots": experiment.shots,
+        "draw": experiment.drawn,
         "seed": experiment.seed,
         "method": experiment.method,
         "config": asdict(known.config),
@@ -58,37 +63,128 @@ def id_of(entry: Entry, known: Configured) -> str:
 
 
 def beside(experiment: Experiment) -> list[list[Any]]:
-    """What the scores on each of the other sets depend on."""
+    """What the scores on each of the other sets depend on, and the name that their rows say."""
     new, extras = task(experiment.task).new_classes, get(experiment.method).extras
-    return [target_features(on, extras, new, experiment.bank) for on in experiment.on]
+    bank = experiment.bank
+    return [[on.dataset, *target_features(on, extras, new, bank)] for on in experiment.on]
 
 
 def target_features(
-    entry: Entry, extras: Iterable[str], with_text: bool, bank: str | None
-) -> list[Any]:
-    """What a score on another set depends on: its key, the shards of its prompts, its extras."""
-    name = bank or (entry.banks[-1] if entry.banks else "")
-    text = entry.manifest["texts"].get(name) if with_text else ""
-    return [entry.key, str(text), sorted({*extras} & {*entry.extras})]
+    entry: Entry,
+    extras: Iterable[str],
+    with_text: bool,
+    bank: str | None,
+    split: str = "test",
+) -> list[str]:
+    """What a score on another set depends on: its classes, and digests of what is read of it.
+
+    That are the pictures of the split and their extras, or those of the pool where there are no
+    splits, and with text the prompts.
+    """
+    known = _digests(_Held(entry))
+    part = POOL if POOL in entry.splits else split
+    keys: list[Key] = [(kind, part, None) for kind in ("images", *sorted({*extras}))]
+    read = [f"{key[0]} {known[key]}" for key in keys if key in known]
+    prompts = [str(_prompts(entry, bank))] if with_text else []
+    return [known["classes", None, None], str(entry.logit_scale), *prompts, *read]
 
 
 def features(entry: Entry, experiment: Experiment) -> list[Any]:
-    """The entry's key, the prompts' shard, the newest views, how many of them are used, extras."""
-    texts = entry.manifest["texts"]
-    bank = experiment.bank or (entry.banks[-1] if entry.banks else "")
-    sets = {} if POOL in entry.splits else entry.manifest["view_sets"].get("train", {})
-    name = list(sets)[-1] if sets and experiment.views != 0 else None
-    views = experiment.views if name else 0
-    if name and views is not None and views >= sets[name]["count"]:
-        views = None  # as many as there are
-    return [entry.key, texts.get(bank), name, views, *_extras(entry, get(experiment.method))]
+    """What the features are that a run reads: digests of shards, and how many views it asks for.
 
-
-def _extras(entry: Entry, method: Method) -> Iterator[str]:
-    """What the method reads beside embeddings, as far as it is cached."""
-    yield from sorted(method.extras & {*entry.extras})
+    They are those of the pictures, the prompts, the views, the extras and the classes. Where the
+    entry lies is none of it, and nothing is read but its manifest.
+    """
+    known, method = _digests(_Held(entry)), get(experiment.method)
+    prompts = [_prompts(entry, experiment.bank)]
     if NEGATIVE_PROMPTS in method.reads | method.needs:
-        yield from (entry.manifest["texts"][bank] for bank in entry.negative_banks[-1:])
+        prompts += [_prompts(entry, bank) for bank in entry.negative_banks[-1:]]
+    sets, views = _views(entry, experiment, known)
+    keys: list[Key] = [("views", "train", name) for name in sets]
+    for extra in sorted(method.extras):
+        keys += [(extra, split, None) for split in sorted(entry.splits)]
+        keys += [(extra, "train", name) for name in sets]
+    if PRE_PROJECTION in method.extras:
+        keys.append(("projection", None, None))
+    read = [f"{key[0]} {known[key]}" for key in keys if key in known]
+    return [*pictures(entry), *prompts, views, *read]
+
+
+def _prompts(entry: Entry, bank: str | None) -> str | None:
+    """The digest of a bank's shard, by default of the newest; None where it is not there."""
+    name = entry.manifest["texts"].get(bank or "".join(entry.banks[-1:]))
+    found: str | None = entry.manifest["shards"].get(name, {}).get("sha256")
+    return found
+
+
+def pictures(entry: Entry) -> list[Any]:
+    """What every run on an entry reads: classes, logit scale, and digests of all pictures."""
+    known = _digests(_Held(entry))
+    images = [f"{split} {known.get(('images', split, None))}" for split in sorted(entry.splits)]
+    return [known["classes", None, None], entry.logit_scale, *images]
+
+
+def told(entry: Entry, experiment: Experiment) -> dict[str, str]:
+    """What a row says of its features, each as six hex digits: whose numbers may stand beside it.
+
+    `data` are classes and pictures whatever the backbone, `images` what every run on the entry
+    reads, and `features` all that this one reads, with those that its settings come from.
+    """
+    source = experiment.transfer
+    read = [features(entry, experiment), source and features(source, experiment)]
+    return {"data": data_id(entry), "images": _brief(pictures(entry)), "features": _brief(read)}
+
+
+def _brief(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:6]
+
+
+def _views(
+    entry: Entry, experiment: Experiment, known: Mapping[Key, str]
+) -> tuple[list[str], int | None]:
+    """The view sets that a draw looks into, the newest first, and how many views it takes.
+
+    None is as many as there are. Which set has the rows that are drawn is not known before they
+    are, so that all of them count.
+    """
+    if POOL in entry.splits or experiment.views == 0:
+        return [], 0
+    listed = entry.manifest["view_sets"].get("train", {})
+    sets = {name: listed[name] for name in reversed(listed) if ("views", "train", name) in known}
+    if not sets:
+        return [], 0
+    most = max(each.get("count", 0) for each in sets.values())
+    asked = experiment.views
+    return [*sets], None if asked is None or asked >= most else asked
+
+
+class _Held:
+    """An entry by its identity, for a manifest is a mapping and has no hash."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+
+    def __hash__(self) -> int:
+        return id(self.entry.manifest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and self.entry.manifest is other.entry.manifest
+
+
+@lru_cache(maxsize=32)
+def _digests(held: _Held) -> dict[Key, str]:
+    """A digest of the shards of each kind, split and view set, and of the class names.
+
+    It is kept, as a large entry has thousands of shards and a sweep asks for each of its runs.
+    """
+    manifest = held.entry.manifest
+    found: dict[Key, list[Any]] = {("classes", None, None): list(held.entry.classnames)}
+    for _, record in sorted(manifest["shards"].items()):
+        key = (record["kind"], record.get("split"), record.get("set"))
+        found.setdefault(key, []).append([record.get("start"), record["sha256"]])
+    return {
+        key: hashlib.sha256(json.dumps(each).encode()).hexdigest() for key, each in found.items()
+    }
 
 
 @cache

@@ -21,7 +21,8 @@ from adapters.episode import Draw, Target
 from adapters.evaluate import accuracy, class_accuracy
 from adapters.matching import Classes, columns
 from adapters.run_identity import code_version, target_features
-from adapters.targets import UNKNOWN
+from adapters.targets import UNKNOWN, same_weights
+from featcache.draws import ALL, NATURAL, Shots
 from featcache.errors import CacheError, EpisodeError, MethodError
 from featcache.store.entry import Entry
 
@@ -31,7 +32,6 @@ Row = dict[str, Any]
 BETWEEN = {
     "classes": "the classes",
     "fingerprint": "weights with the fingerprint",
-    "data": "data with the fingerprint",
     "support": "the pictures",
 }
 SAME_CLASSES, OTHER_CLASSES = "domain-generalization", "cross-dataset"
@@ -101,13 +101,15 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
     Raises `CacheError` where they are not of what it was fitted on, and what drawing and
     `score_target` raise.
     """
+    natural = adapter.about.get("draw") == NATURAL
     drawn = registry.task(adapter.told("task")).draw(
         entry,
-        adapter.told("shots"),
+        _shots(adapter),
         adapter.told("seed"),
         bank=adapter.told("bank"),
         views=0,
         extras=adapter.extras,
+        **({"kind": NATURAL} if natural else {}),
     )
     _check_fits(adapter, entry, drawn)
     if not drawn.targets:
@@ -116,6 +118,12 @@ def score(adapter: Adapter, entry: Entry) -> list[Score]:
             "own splits with --split."
         )
     return [score_target(adapter, target) for target in drawn.targets]
+
+
+def _shots(adapter: Adapter) -> Shots:
+    """The shots that were asked for; the adapter itself says how many they were."""
+    shots: Shots = ALL if adapter.about.get("draw") == ALL else adapter.told("shots")
+    return shots
 
 
 def score_on(
@@ -143,7 +151,8 @@ def score_on(
             ) from None
         target = Target(name, pictures, text_of(entry, bank))
     scored = score_target(adapter, target)
-    return scored, _row(adapter, entry, target, scored, bank)
+    read = target_features(entry, adapter.extras, target.text is not None, bank, split)
+    return scored, _row(adapter, entry, target, scored, read)
 
 
 def class_ids(adapter: Adapter) -> tuple[str, ...]:
@@ -162,9 +171,7 @@ def check_backbone(adapter: Adapter, entry: Entry) -> None:
     """Raise `CacheError` where the entry is not of the backbone that the adapter was fitted on."""
     held, about = entry.manifest["backbone"], adapter.about
     prints = (str(about.get("fingerprint", UNKNOWN)), str(held["fingerprint"]))
-    if about.get("backbone") != entry.backbone or (
-        prints[0] != prints[1] and UNKNOWN not in prints
-    ):
+    if about.get("backbone") != entry.backbone or not same_weights(about, held):
         raise CacheError(
             f"the adapter was fitted on {about.get('backbone')} (weights {prints[0][:16]}), and "
             f"{entry.key} is of {entry.backbone} (weights {prints[1][:16]}); encode "
@@ -173,10 +180,15 @@ def check_backbone(adapter: Adapter, entry: Entry) -> None:
 
 
 def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
-    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on."""
+    """Raise `CacheError` where the entry's draw is not the one that the adapter was fitted on.
+
+    Other pictures beside those it was fitted on, or under their names, are no hindrance.
+    """
+    held, before = entry.manifest["backbone"], adapter.about.get("fingerprint")
     theirs = {
         "classes": drawn.episode.text.classnames,
-        **{key: value for key, value in fingerprints(entry).items() if key in adapter.about},
+        # Adapters of before have a hash of the weights alone.
+        "fingerprint": before if before == held.get("weights", "") else held["fingerprint"],
         "support": drawn.episode.support.ids,
     }
     for what, found in theirs.items():
@@ -188,25 +200,22 @@ def _check_fits(adapter: Adapter, entry: Entry, drawn: Draw) -> None:
             )
 
 
-def fingerprints(entry: Entry) -> dict[str, str]:
-    """What tells one encoding from another of the same names: of the weights and of the data."""
-    weights = entry.manifest["backbone"]["fingerprint"]
-    return {"fingerprint": weights, "data": entry.manifest["dataset"].get("fingerprint", "unknown")}
-
-
 def _brief(value: str | Sequence[str]) -> str:
     if isinstance(value, str):
         return value[:16]
     return ", ".join(value[:6]) + (f", … ({len(value)})" if len(value) > 6 else "")
 
 
-def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, bank: str | None) -> Row:
+def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, read: Sequence[str]) -> Row:
     """The row of an adapter on another set; it has no seconds of a fit, for nothing was fitted."""
     about = {key: value for key, value in adapter.about.items() if key not in OF_THE_ADAPTER}
+    if "features" not in about:  # of before, whose `data` was another hash
+        about.pop("data", None)
     task = OTHER_CLASSES if target.text is not None else SAME_CLASSES
     return {
         **about,
-        "run": _run(adapter, entry, target, bank),
+        "run": _run(adapter, target, read),
+        "shots": _shots(adapter),
         "task": task,
         "target": target.name,
         "target_entry": entry.key,
@@ -225,10 +234,10 @@ def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, bank: st
 
 
 # What `about` says and no row does.
-OF_THE_ADAPTER = ("data", "width", "logit_scale", "support", "class_ids")
+OF_THE_ADAPTER = ("weights", "width", "logit_scale", "support", "class_ids")
 
 
-def _run(adapter: Adapter, entry: Entry, target: Target, bank: str | None) -> str:
+def _run(adapter: Adapter, target: Target, read: Sequence[str]) -> str:
     """The id of asking this adapter of that: the same question again is the same run."""
     digest = hashlib.sha256()
     for name, tensor in sorted(adapter.state.items()):
@@ -236,7 +245,6 @@ def _run(adapter: Adapter, entry: Entry, target: Target, bank: str | None) -> st
         digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     told = [
         "evaluate", adapter.method, asdict(adapter.config), adapter.classnames,
-        dict(adapter.about), digest.hexdigest(), target.name,
-        target_features(entry, adapter.extras, target.text is not None, bank),
+        dict(adapter.about), digest.hexdigest(), target.name, *read,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -23,6 +23,7 @@ from adapters.episode import Draw, Episode, Labelled
 from adapters.evaluate import hits
 from adapters.method import Axes, Method, State, choices
 from adapters.registry import POLICIES
+from adapters.stand_ins import whole
 from featcache.errors import EpisodeError, UnknownNameError
 
 
@@ -70,8 +71,10 @@ def select(
     """Fit, trying the method's space (less the `fixed` fields) on the held-out pictures.
 
     The first best wins. Each fit draws from its own generator, seeded by the episode, so a
-    setting's result does not depend on what was tried before it.
+    setting's result does not depend on what was tried before it. A class without pictures stands
+    by its text (`adapters.stand_ins`).
     """
+    episode = whole(episode)
     if method.choose is not None:
         chosen: Chosen = method.choose(episode, config, held, fixed)
         return chosen

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from adapters import registry
 from adapters.drawing import pictures_of
 from adapters.episode import Draw
+from featcache.draws import Shots
 from featcache.errors import CacheError, ConfigError, UnknownNameError
 from featcache.store.entry import EXTRAS, POOL, Entry
 from featcache.targets import targets_of
@@ -68,19 +69,20 @@ def refuse_on(task: str) -> ConfigError:
 def draw(
     task: str,
     entry: Entry,
-    shots: int,
+    shots: Shots,
     seed: int,
     *,
     bank: str | None = None,
     views: int | None = None,
     extras: Collection[str] = (),
     on: Sequence[Entry] = (),
+    **way: Any,
 ) -> Draw:
     """The task's draw of an entry, with the test pictures of the other sets as targets.
 
-    Extra features come along where all sets have them. Raises what the task's draw raises,
-    `ConfigError` for other sets that are lacking or too many, and `CacheError` for one that is of
-    other weights.
+    `way` says how it differs from CoOp's, as `Experiment.way` does. Extra features come along where
+    all sets have them. Raises what the task's draw raises, `ConfigError` for other sets that are
+    lacking or too many, and `CacheError` for one that is of other weights.
     """
     known = registry.task(task)
     if on and known.others is None:
@@ -90,7 +92,7 @@ def draw(
     for other in on:
         check_weights(entry, other)
     whole = {name for name in extras if all(has(other, name) for other in on)}
-    drawn = known.draw(entry, shots, seed, bank=bank, views=views, extras=whole)
+    drawn = known.draw(entry, shots, seed, bank=bank, views=views, extras=whole, **way)
     if known.others is None:
         return drawn
     beside = (
@@ -111,13 +113,22 @@ def _held(drawn: Draw) -> set[str]:
 
 def check_weights(source: Entry, other: Entry) -> None:
     """Raise `CacheError` where two entries are not of the same backbone and weights."""
-    prints = [each.manifest["backbone"]["fingerprint"] for each in (source, other)]
-    same = prints[0] == prints[1] or UNKNOWN in prints
+    same = same_weights(source.manifest["backbone"], other.manifest["backbone"])
     if source.backbone != other.backbone or not same:
         raise CacheError(
             f"{other.key} is of {_weights(other)}, and {source.key} of {_weights(source)}; encode "
             "both with the same weights."
         )
+
+
+def same_weights(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two say the same of their backbone's `fingerprint`, as far as it can be told.
+
+    Earlier versions took a hash of the weights alone, which now stands beside it as `weights`.
+    """
+    prints = [each.get("fingerprint", UNKNOWN) for each in (one, other)]
+    before = prints[0] == other.get("weights") or prints[1] == one.get("weights")
+    return before or prints[0] == prints[1] or UNKNOWN in prints
 
 
 def _weights(entry: Entry) -> str:

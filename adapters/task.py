@@ -20,21 +20,26 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from adapters.episode import Draw, Labelled, Target
+from featcache.draws import BALANCED, Shots
 from featcache.store.entry import Entry
 
 
 class DrawTask(Protocol):
-    """How a task draws; raises `EpisodeError` where the entry cannot give it."""
+    """How a task draws; raises `EpisodeError` where the entry cannot give it.
+
+    `kind` is passed where it is not `balanced` alone.
+    """
 
     def __call__(
         self,
         entry: Entry,
-        shots: int,
+        shots: Shots,
         seed: int,
         *,
         bank: str | None = None,
         views: int | None = None,
         extras: Any = (),
+        kind: str = BALANCED,
     ) -> Draw:
         """The episode with its targets."""
         ...

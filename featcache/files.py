@@ -1,4 +1,4 @@
-"""Files that are replaced in one step: readers see the old one or the new one, never half."""
+"""Files that are replaced in one step, so that readers never see half of one; and locks."""
 
 from __future__ import annotations
 
@@ -38,6 +38,29 @@ def replace(path: Path, content: bytes | str) -> None:
     """Put bytes, or text as UTF-8, at `path` in one step. Raises what `beside` raises."""
     with beside(path) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, which is waited for; folders on the way are made.
+
+    Raises `CacheError` where the disk refuses.
+    """
+    from filelock import FileLock
+
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise CacheError(
+            f"cannot lock {path}: {error.strerror or error}; see to the disk and the permissions, "
+            "and run this again."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sync(path: Path) -> None:

@@ -54,6 +54,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "featcache/store/rows.py": (),
     "featcache/store/manifest.py": (),
     "featcache/store/entry.py": (),
+    "featcache/store/sameness.py": (),
     "featcache/store/cache.py": (),
     "featcache/store/writing.py": (),
     "featcache/draws.py": (),

@@ -148,7 +148,9 @@ def _backbone(fitted: Adapter, folder: Path, device: str) -> Any:
 
     with terminal.people(True).status(f"loading {fitted.told('backbone')}"):
         backbone = load(fitted.told("backbone"), device=device)
-    if fitted.about.get("fingerprint", "unknown") not in ("unknown", backbone.fingerprint):
+    # Earlier versions kept a hash of the weights alone.
+    ours = ("unknown", backbone.fingerprint, backbone.weights)
+    if fitted.about.get("fingerprint", "unknown") not in ours:
         raise FeatcacheError(
             f"the weights of {backbone.name} are not those that {folder} was fitted on; use the "
             "same weights, or encode and fit again."

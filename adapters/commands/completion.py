@@ -12,6 +12,7 @@ from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
+from featcache.store.sameness import spellings
 from featcache.terminal import completing, fixed
 
 ALL = "all"
@@ -42,8 +43,8 @@ policies = fixed(registry.POLICIES, listed=True)
 engines = fixed(engine_names())
 columns = fixed(f"{name}=" for name in ("run", *COLUMNS))
 settings = completing(_settings)
-dataset = completing(lambda context: {e.dataset for e in _entries(context)})
-datasets = completing(lambda context: {e.dataset for e in _entries(context)}, listed=True)
+dataset = completing(lambda context: spellings(_entries(context)))
+datasets = completing(lambda context: spellings(_entries(context)), listed=True)
 backbone = completing(lambda context: {e.backbone for e in _entries(context)})
 backbones = completing(lambda context: {e.backbone for e in _entries(context)}, listed=True)
 banks = completing(lambda context: {b for e in _entries(context) for b in e.banks}, listed=True)

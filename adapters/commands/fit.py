@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, On, Transfer
 from featcache import terminal
-from featcache.errors import CacheError
+from featcache.draws import KINDS
+from featcache.errors import CacheError, ConfigError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
@@ -38,7 +40,10 @@ def fit(
         str | None,
         typer.Option(help="Backbone of the cache entry.", autocompletion=completion.backbone),
     ] = None,
-    shots: Annotated[int, typer.Option(help="Training pictures a class.")] = 16,
+    shots: Annotated[str, typer.Option(help="Training pictures a class; or all.")] = "16",
+    kind: Annotated[
+        str, typer.Option("--draw", help="balanced: K a class; natural: as classes occur.")
+    ] = "balanced",
     seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
     policy: Annotated[
         str,
@@ -91,12 +96,18 @@ def fit(
     from adapters.experiment import Experiment
     from adapters.fitting import run
     from adapters.results import Results
-    from adapters.sweeping.words import typed
+    from adapters.sweeping.words import some_shots, typed
     from adapters.targets import find
 
+    terminal.one_of("--draw", kind, KINDS)
+    counts = some_shots(typed(shots))
+    if len(counts) != 1:
+        raise ConfigError(f"--shots takes one number here, got {shots}; sweep takes several.")
     source = store.find(transfer, entry.backbone) if transfer else None
     others = find(store, entry, task, [str(name) for name in typed(on)] if on else None)
-    words = Experiment(method, shots, seed, policy, chosen, bank, views, source, task, others)
+    words = Experiment(
+        method, counts[0], seed, policy, chosen, bank, views, source, task, kind, others
+    )
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
     outcome = run(entry, words)
@@ -119,6 +130,14 @@ def fit(
     terminal.document(as_json, {**first, **more})
 
 
+def _fell_short(row: Mapping[str, Any]) -> str:
+    """What is to be said of a draw that is not K pictures of every class."""
+    said = "" if row["draw"] == "balanced" else f" ({row['draw']})"
+    if short := row["short_classes"]:
+        said += f" ({short} classes have {'fewer' if row['draw'] == 'balanced' else 'none'})"
+    return said
+
+
 def _say(people: Console, method: str, outcome: Outcome) -> None:
     told = outcome.told
     fitted = f", fitted in {told['fit_seconds']:.2f} s"
@@ -137,9 +156,9 @@ def _say(people: Console, method: str, outcome: Outcome) -> None:
         if told.get(name) is not None:
             people.print(f"[bold]{told[name]:.2f} %[/] {what}")
     people.print(
-        f"{method} on {told['dataset']}, {told['backbone']}, {told['shots']} shots, seed "
-        f"{told['seed']}, {told['views']} views, policy {told['policy']} ({told['tried']} settings "
-        "tried)",
+        f"{method} on {told['dataset']}, {told['backbone']}, {told['shots']} shots"
+        f"{_fell_short(told)}, seed {told['seed']}, {told['views']} views, policy "
+        f"{told['policy']} ({told['tried']} settings tried)",
         markup=False,
     )
     people.print(json.dumps(told["config"]), markup=False)

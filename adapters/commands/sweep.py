@@ -35,7 +35,10 @@ def sweep(
         str | None,
         typer.Option(help="Backbones of the entries.", autocompletion=completion.backbones),
     ] = None,
-    shots: Annotated[str | None, typer.Option(help="Such as 1,2,4,8,16 (16).")] = None,
+    shots: Annotated[str | None, typer.Option(help="Such as 1,2,4,8,16 or all (16).")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--draw", help="balanced, natural (balanced).")
+    ] = None,
     seed: Annotated[str | None, typer.Option(help="Such as 1,2,3 (1).")] = None,
     policy: Annotated[
         str | None,
@@ -100,7 +103,7 @@ def sweep(
     terminal.one_of("--stack", stack, STACKS)
     given = {
         "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
-        "policy": policy, "task": task, "on": on, "prompts": prompts, "views": views,
+        "policy": policy, "draw": kind, "task": task, "on": on, "prompts": prompts, "views": views,
         "transfer": transfer,
     }  # fmt: skip
     words: dict[str, Any] = {word: typed(text) for word, text in given.items() if text is not None}

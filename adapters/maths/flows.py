@@ -96,14 +96,17 @@ def path(
     return x + noise, x1 - x0 - noise / (1 - t)  # = (x1 - x - noise) / (1 - t)
 
 
-def regression(target: Target, u: Tensor, wanted: Tensor, t: Tensor) -> Tensor:
-    """Mean over the batch of the squared error summed over dimensions.
+def regression(
+    target: Target, u: Tensor, wanted: Tensor, t: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Mean over the batch of the squared error summed over dimensions, each counted by its weight.
 
     For `endpoint` it is the error of the end that the velocity implies: x_t + (1 - t) u - x1 =
     (1 - t) (u - (x1 - x0)).
     """
     error = (1 - t) * (u - wanted) if target == "endpoint" else u - wanted
-    return error.square().sum(-1).mean()
+    squares = error.square().sum(-1)
+    return squares.mean() if weights is None else (weights * squares).mean()
 
 
 def euler(net: Net, x: Tensor, steps: int) -> Iterator[Tensor]:

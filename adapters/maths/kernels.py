@@ -3,10 +3,11 @@
     k(x, z) = exp(-beta (1 - x z^T))
     prediction = k(f, Z) B diag(1 / (e + 1/lambda)) R
 
-Ridge regression solves (K + I/lambda) A = T. With K = B diag(e) B^T and R = B^T T it is free for
-every lambda. Where there are too many rows, Nyström: with landmarks Z the features
-k(x, Z) V u^-1/2 (V, u the eigenvectors and eigenvalues of k(Z, Z)) take the place of the kernel
-(Williams and Seeger 2001), and the same four tensors describe the prediction.
+Ridge regression solves (K + I/lambda) A = T; where a row counts w, its lambda is w lambda. With
+K = B diag(e) B^T and R = B^T T it is free for every lambda. Where there are too many rows, Nyström:
+with landmarks Z the features k(x, Z) V u^-1/2 (V, u the eigenvectors and eigenvalues of k(Z, Z))
+take the place of the kernel (Williams and Seeger 2001), and the same four tensors describe the
+prediction.
 """
 
 from __future__ import annotations
@@ -38,33 +39,54 @@ def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
     return values.new_zeros(classes, values.shape[1]).index_add(0, labels, values)
 
 
-def class_affinity(near: Tensor, labels: Tensor, classes: int, beta: float) -> Tensor:
-    """Sums of k over the rows of each class `[c, q]`, from cosines less 1, `near [n, q]`."""
+def class_affinity(
+    near: Tensor, labels: Tensor, classes: int, beta: float, weights: Tensor | None = None
+) -> Tensor:
+    """Sums of k over the rows of each class `[c, q]`, from cosines less 1, `near [n, q]`.
+
+    `weights [n]` are what each row counts.
+    """
     sums = near.new_zeros(classes, near.shape[1])
     rows = max(portion(near) // max(near.shape[1], 1), 1)
-    for some, y in zip(torch.split(near, rows), torch.split(labels, rows), strict=True):
-        sums.index_add_(0, y, (beta * some).exp_())
+    for first, y in zip(range(0, len(near), rows), torch.split(labels, rows), strict=True):
+        some = slice(first, first + rows)
+        values = (beta * near[some]).exp_()
+        sums.index_add_(0, y, values if weights is None else values * weights[some, None])
     return sums
 
 
 def ridge(
-    x: Tensor, wanted: Tensor, beta: float, most: int, landmarks: int, generator: Generator
+    x: Tensor,
+    wanted: Tensor,
+    beta: float,
+    most: int,
+    landmarks: int,
+    generator: Generator,
+    weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """What predicts `wanted [n, c]` from unit `x [n, d]` for any lambda.
 
-    Exact up to `most` rows, beyond them Nyström with so many random rows as landmarks.
+    Exact up to `most` rows, beyond them Nyström with so many random rows as landmarks. `weights
+    [n]` are what each row counts.
     """
+    root = None if weights is None else weights.sqrt()[:, None]  # [n, 1]
     if len(x) <= most:
-        spectrum, basis = torch.linalg.eigh(affinity(x, x, beta))
-        return _path(x, basis, spectrum, basis.T @ wanted)
+        kernel = affinity(x, x, beta)
+        if root is None:
+            spectrum, basis = torch.linalg.eigh(kernel)
+            return _path(x, basis, spectrum, basis.T @ wanted)
+        spectrum, basis = torch.linalg.eigh(root * kernel * root.T)
+        return _path(x, root * basis, spectrum, basis.T @ (root * wanted))
     chosen = torch.randperm(len(x), generator=generator, device=generator.device)[:landmarks]
     z = x[chosen.to(x.device)]  # [m, d]
     features = _whitening(affinity(z, z, beta))  # [m, m]
     gram, moments = 0 * features, wanted.new_zeros(len(z), wanted.shape[1])
-    for rows, targets in zip(torch.split(x, CHUNK), torch.split(wanted, CHUNK), strict=True):
-        phi = affinity(rows, z, beta) @ features
-        gram += phi.T @ phi
-        moments += phi.T @ targets
+    for first in range(0, len(x), CHUNK):
+        some = slice(first, first + CHUNK)
+        phi = affinity(x[some], z, beta) @ features
+        counted = phi if weights is None else phi * weights[some, None]
+        gram += counted.T @ phi
+        moments += counted.T @ wanted[some]
     spectrum, turn = torch.linalg.eigh(gram)
     return _path(z, features @ turn, spectrum, turn.T @ moments)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 Batch = TypeVar("Batch")
 Parameters = Mapping[str, Tensor]
@@ -84,6 +85,22 @@ def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterat
 def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
     """Row numbers drawn with replacement `[count]`."""
     return torch.randint(rows, (count,), generator=generator, device=generator.device)
+
+
+def labelled(labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
+    """Data of a training: `labels [n]` and, where pictures count differently, `weights [n]`."""
+    return {"labels": labels} if weights is None else {"labels": labels, "weights": weights}
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, rows: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean cross-entropy of `logits [b, c]` of the pictures of these `rows [b]`.
+
+    `labels [n]` and `weights [n]`, what each counts, are of all pictures; without weights, alike.
+    """
+    found = functional.cross_entropy
+    if weights is None:
+        return found(logits, labels[rows])
+    return (weights[rows] * found(logits, labels[rows], reduction="none")).mean()
 
 
 def held_out(labels: Tensor, classes: int, share: float, generator: Generator) -> Tensor:

@@ -38,11 +38,13 @@ class CacheConfig:
 
 def start(episode: Episode) -> State:
     """The cache before any training: one key and its label a support picture."""
+    weights = episode.support.weights  # [n]
     return {
         "keys": episode.support.keys(),  # [n, d]
         "labels": episode.support.labels,  # [n]
         "text": episode.text.unit(),  # [c, d]
         "logit_scale": tensor(episode.logit_scale),
+        **({} if weights is None else {"weights": weights}),
     }
 
 
@@ -63,7 +65,8 @@ def nearness(state: State, f: Tensor) -> Tensor:
 
 def from_cache(state: State, near: Tensor, beta: float) -> Tensor:
     """The cache's share of the logits `[q, c]`, before alpha, by their `nearness`."""
-    return kernels.class_affinity(near, state["labels"], len(state["text"]), beta).T
+    labels, classes = state["labels"], len(state["text"])
+    return kernels.class_affinity(near, labels, classes, beta, state.get("weights")).T
 
 
 def logits(state: State, config: CacheConfig, x: Tensor) -> Tensor:

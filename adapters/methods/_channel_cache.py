@@ -53,11 +53,12 @@ def start(episode: Episode, config: ChannelConfig) -> State:
     state = {"channels": channels, "text": text, "logit_scale": tensor(episode.logit_scale)}
     few = restrict(state, keys)  # [n, k]
     answer = state["logit_scale"] * few @ restrict(state, text).T  # [n, c]
+    weights = episode.support.weights
     return {
         **state,
         "keys": few,
         "labels": labels,
-        "weights": torch.ones_like(few[:, 0]),  # [n]
+        "weights": torch.ones_like(few[:, 0]) if weights is None else weights,  # [n]
         "divergence": cross_entropy(answer, labels, reduction="none"),  # [n]
     }
 

@@ -59,8 +59,8 @@ def class_vectors(state: State, config: Any) -> Tensor:
 
 
 def data(support: Support) -> dict[str, Tensor]:
-    """What `batches` number: unit views `[v, n, d]` and labels `[n]`."""
-    return {"views": support.unit_views, "labels": support.labels}
+    """What `batches` number: unit views `[v, n, d]`, labels `[n]` and, if they differ, weights."""
+    return {"views": support.unit_views, **training.labelled(support.labels, support.weights)}
 
 
 def batches(
@@ -75,6 +75,13 @@ def batches(
 def chosen(data: training.Tensors, batch: training.Tensors) -> tuple[Tensor, Tensor]:
     """Unit embeddings `[b, d]` and labels `[b]` of a batch."""
     return data["views"][batch["views"], batch["rows"]], data["labels"][batch["rows"]]
+
+
+def loss(scale: float, weights: Tensor, data: training.Tensors, batch: training.Tensors) -> Tensor:
+    """Cross-entropy of a batch by a head with the weights `[c, d]`."""
+    f, _ = chosen(data, batch)
+    rows, counted = batch["rows"], data.get("weights")
+    return training.cross_entropy(scores(scale, f, weights), data["labels"], rows, counted)
 
 
 def schedule(support: Support, config: HeadConfig, epochs: int, rate: float) -> list[float]:

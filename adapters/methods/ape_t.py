@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -43,11 +43,13 @@ class Config(channel_cache.ChannelConfig):
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """APE's cache with trained residuals and weights."""
     cache = channel_cache.start(episode, config)
-    views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    support = episode.support
+    views, labels, counted = normalize(support.views, dim=-1), support.labels, support.weights
 
     def loss(learned: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
-        return cross_entropy(channel_cache.blend(_moved(cache, learned), config, f), labels[rows])
+        scores = channel_cache.blend(_moved(cache, learned), config, f)
+        return training.cross_entropy(scores, labels, rows, counted)
 
     learned = training.adamw(
         {

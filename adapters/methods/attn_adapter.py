@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, linear, normalize, relu
+from torch.nn.functional import linear, normalize, relu
 
 from adapters.episode import Episode, Query, Text
 from adapters.maths import residual_adapter, training
@@ -56,6 +56,7 @@ class Config:
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """What each class has read from its memory, and how to read patches, with trained attention."""
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    weights = episode.support.weights
     text, s, memory = episode.text.unit(), tensor(episode.logit_scale), episode.support.keys()
     patches = episode.support.patches
 
@@ -65,7 +66,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
             looked = _look(net, f, patches[rows])
             f = normalize(f + config.training_local * looked, dim=-1)
         w = normalize(text + config.training_alpha * _read(net, text, memory, labels), dim=-1)
-        return cross_entropy(s * f @ w.T, labels[rows])
+        return training.cross_entropy(s * f @ w.T, labels, rows, weights)
 
     net = _start(views.shape[-1], config.hidden, generator)
     if patches is not None:

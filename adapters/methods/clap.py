@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
-from torch.nn.functional import cosine_similarity, cross_entropy, normalize
+from torch.nn.functional import cosine_similarity, normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -69,8 +69,7 @@ def _loss(
     scale: float,
     distance: str,
 ) -> Tensor:
-    f, labels = heads.chosen(data, batch)
-    fitted = cross_entropy(heads.scores(scale, f, head["weights"]), labels)
+    fitted = heads.loss(scale, head["weights"], data, batch)
     return (
         fitted + (data["multipliers"] * _distance(head["weights"], data["text"], distance)).mean()
     )

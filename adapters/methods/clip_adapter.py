@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import residual_adapter, training
@@ -49,7 +49,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the maps."""
     support, text = episode.support, episode.text.unit()
-    data = {"views": support.unit_views, "labels": support.labels, "text": text}
+    labels = training.labelled(support.labels, support.weights)
+    data = {"views": support.unit_views, "text": text, **labels}
     v, n, d = support.views.shape
     net: State = {}
     for side in ("visual", "text"):
@@ -78,7 +79,8 @@ def _loss(
     x = data["views"][batch["views"], batch["rows"]]  # [b, d]
     f = _adapted(net, data["ratio"], "visual", x)
     text = _adapted(net, data["ratio"], "text", data["text"])
-    return cross_entropy(scale * f @ text.T, data["labels"][batch["rows"]])
+    rows, weights = batch["rows"], data.get("weights")
+    return training.cross_entropy(scale * f @ text.T, data["labels"], rows, weights)
 
 
 def _adapted(net: training.Tensors, ratio: float | Tensor, side: str, x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -47,10 +47,12 @@ class Config:
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """A linear head, trained from the class texts."""
     text = episode.text.unit()  # [c, d]
+    labels, weights = episode.support.labels, episode.support.weights
 
     def loss(head: training.Parameters, batch: tuple[Tensor, Tensor]) -> Tensor:
-        f, labels = batch
-        return cross_entropy(episode.logit_scale * f @ head["weights"].T, labels)
+        f, rows = batch
+        scores = episode.logit_scale * f @ head["weights"].T
+        return training.cross_entropy(scores, labels, rows, weights)
 
     trained = training.adamw(
         {"weights": text},
@@ -66,16 +68,17 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def _batches(
     episode: Episode, config: Config, generator: Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Unit embeddings `[b, d]` and labels `[b]`, pictures first and then prompts."""
+    """Unit embeddings `[b, d]` of pictures and then of prompts, with the pictures' rows `[b]`."""
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
     prompts = normalize(episode.text.prompts, dim=-1)  # [c, p, d]
     pictures = _rows(len(labels), config, generator)  # [steps, b / 2]
-    named = labels[_rows(len(labels), config, generator)]
+    by = _rows(len(labels), config, generator)  # the pictures that the prompts are drawn by way of
+    named = labels[by]
     some = episode.text.mask[named.flatten()].float()
     which = torch.multinomial(some, 1, generator=generator).view_as(named)
-    for rows, classes, ones in zip(pictures, named, which, strict=True):
+    for rows, others, ones in zip(pictures, by, which, strict=True):
         x = training.one_view(views, rows, generator)
-        yield torch.cat([x, prompts[classes, ones]]), torch.cat([labels[rows], classes])
+        yield torch.cat([x, prompts[labels[others], ones]]), torch.cat([rows, others])
 
 
 def _rows(rows: int, config: Config, generator: Generator) -> Tensor:

@@ -116,10 +116,12 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
     d = text.shape[-1]
     net = flows.new_velocity(d, config.width or d, config.blocks, generator)
     rows = list(_rows(ends.shape[0], config, generator))
+    weights = episode.support.weights
+    counted = {} if weights is None else {"weights": weights}
     return training.Training(
         start={name: p.to(text.device) for name, p in net.items()},
         loss=partial(_loss, target=config.target),
-        data={"starts": starts, "ends": ends, "gamma": training.number(config.gamma)},
+        data={"starts": starts, "ends": ends, "gamma": training.number(config.gamma), **counted},
         batches=(_batch(each, starts.shape[0], d, config, generator) for each in rows),
         optimiser=training.by_adamw(config.learning_rate, config.weight_decay),
         schedule=_schedule(len(rows), config),
@@ -157,7 +159,8 @@ def _loss(
     x0, x1 = data["starts"][batch["views"], rows], data["ends"][rows]  # [..., d]
     x, wanted = flows.path(target, x0, x1, t[..., None], batch.get("eps"), data["gamma"])
     u = flows.velocity(net, x, t)
-    return flows.regression(target, u, wanted, t[..., None])
+    counted = data["weights"][rows] if "weights" in data else None
+    return flows.regression(target, u, wanted, t[..., None], counted)
 
 
 def _times(rows: Tensor, config: Config, generator: Generator) -> tuple[Tensor, Tensor]:

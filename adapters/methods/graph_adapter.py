@@ -24,7 +24,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import graphs, training
@@ -49,12 +49,13 @@ class Config:
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The weights of both graphs, trained by cross-entropy."""
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    weights = episode.support.weights
     fixed = _nodes(episode)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
         scores = fixed["logit_scale"] * f @ class_vectors({**fixed, **net}, config).T
-        return cross_entropy(scores, labels[rows])
+        return training.cross_entropy(scores, labels, rows, weights)
 
     d = views.shape[-1]
     names = ("text", "image")

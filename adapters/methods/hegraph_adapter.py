@@ -32,7 +32,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import graphs, training
@@ -65,15 +65,15 @@ class Config(cache_model.CacheConfig):
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """A cache model whose text and keys have heard the trained messages."""
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    weights = episode.support.weights
     cache = cache_model.start(episode)
     nodes = _nodes(episode, cache, config)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
         positive, negative = _heard(nodes, net, config, config.training_negative)
-        return cross_entropy(
-            cache["logit_scale"] * f @ (config.contrast * (positive - negative)).T, labels[rows]
-        )
+        scores = cache["logit_scale"] * f @ (config.contrast * (positive - negative)).T
+        return training.cross_entropy(scores, labels, rows, weights)
 
     d = views.shape[-1]
     net = {kind: torch.zeros(d, d).to(views) for kind in nodes}

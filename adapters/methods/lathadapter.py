@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, normalize, one_hot, relu
+from torch.nn.functional import normalize, one_hot, relu
 
 from adapters.episode import Episode, Text
 from adapters.maths import hyperbolic, training
@@ -74,12 +74,13 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     views = normalize(episode.support.views, dim=-1)  # [v, n, d]
     text, labels = _by_appearance(episode.text.unit(), episode.support.labels)
     scale, config = episode.logit_scale, replace(config, ratio=config.training_ratio)
+    weights = episode.support.weights
 
     def loss(p: Parameters, rows: Tensor) -> Tensor:
         x, y = training.one_view(views, rows, generator), labels[rows]
         f, t = adapt(p, "image", x, config), adapt(p, "text", text, config)
         f1, t1 = normalize(f, dim=-1), normalize(t, dim=-1)
-        total = cross_entropy(scale * f1 @ t1.T, y)
+        total = training.cross_entropy(scale * f1 @ t1.T, labels, rows, weights)
         if config.keep:
             total = total + config.keep * (_moved(f, x) + _moved(t, text))
         if config.weight:

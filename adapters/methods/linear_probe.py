@@ -11,6 +11,8 @@ to 1e-4, where it tries every second from 1e6 to 1e-6 and then bisects.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -33,11 +35,25 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Weights `[c, d]` and biases `[c]`."""
     model = LogisticRegression(C=config.C, max_iter=config.iterations)
     x = episode.support.x
-    model.fit(x.cpu().numpy(), episode.support.labels.cpu().numpy())
+    weights = episode.support.weights
+    counted = None if weights is None else weights.cpu().numpy()
+    model.fit(x.cpu().numpy(), episode.support.labels.cpu().numpy(), sample_weight=counted)
     weights, bias = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
     if len(model.classes_) == 2:  # one row, for the second class against the first
         weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2
-    return {"weights": weights.to(x).contiguous(), "bias": bias.to(x)}
+    return _of_all(weights.to(x), bias.to(x), model.classes_, x, episode.classes)
+
+
+def _of_all(weights: Tensor, bias: Tensor, known: Any, x: Tensor, classes: int) -> State:
+    """The same for every class: one without pictures has the least score of all, always."""
+    if len(known) == classes:
+        return {"weights": weights.contiguous(), "bias": bias}
+    rows = torch.as_tensor(known, device=x.device)
+    least = (x @ weights.T + bias).min()
+    return {
+        "weights": weights.new_zeros(classes, x.shape[1]).index_copy(0, rows, weights),
+        "bias": least.repeat(classes).index_copy(0, rows, bias),
+    }
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:

@@ -45,17 +45,20 @@ class Config:
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The class weights `[c, d]`, texts blended in, and their biases `[c]`."""
-    f = normalize(episode.support.x, dim=-1)  # [n, d]
+    f, weights = normalize(episode.support.x, dim=-1), episode.support.weights  # [n, d], [n]
     text, y = episode.text.unit(), episode.support.one_hot(episode.classes)
+    # Rows of f that count w stand w times in every sum over pictures.
+    counted = f if weights is None else f * weights[:, None]
     affinity = f @ text.T  # [n, c]
-    rate = 4 * len(f) / torch.linalg.eigvalsh(f.T @ f)[-1]
-    alpha_rate = len(f) / (4 * affinity.square().sum(0).max())
+    rate = 4 * len(f) / torch.linalg.eigvalsh(f.T @ counted)[-1]
+    alpha_rate = len(f) / (4 * (affinity * (counted @ text.T)).sum(0).max())
     with_one = pad(f, (0, 1), value=1.0)  # [n, d + 1]: the bias is the weight of a constant
-    w = pad(y.T @ f, (0, 1))  # [c, d + 1]
+    w = pad(y.T @ counted, (0, 1))  # [c, d + 1]
     alpha = _alpha(affinity, y, config)  # [c]
     velocity, slope = torch.zeros_like(w), torch.zeros_like(alpha)
     for step in range(1, config.steps + 1):
         error = ((with_one @ w.T + alpha * affinity).softmax(1) - y) / len(f)  # [n, c]
+        error = error if weights is None else error * weights[:, None]
         slope = (error * affinity).sum(0) + (slope if config.variant == "code" else 0)
         velocity = config.momentum * velocity + error.T @ with_one
         w = w - rate * velocity
@@ -66,8 +69,9 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 def _alpha(affinity: Tensor, y: Tensor, config: Config) -> Tensor:
     """The same alpha for every class `[c]`: the mean over classes of their mean affinity."""
-    own = (affinity * y).sum(0) / y.sum(0)  # [c]
-    return (config.alpha_scale * own.mean()).expand(len(own))
+    own, counts = (affinity * y).sum(0), y.sum(0)  # [c]
+    there = counts > 0
+    return (config.alpha_scale * (own[there] / counts[there]).mean()).expand(len(own))
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:

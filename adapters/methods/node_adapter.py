@@ -17,6 +17,7 @@ one at random each time it is drawn (one will do), text. New classes start from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -26,7 +27,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import local_flow, odes, training
@@ -109,12 +110,15 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
 def _data(episode: Episode) -> dict[str, Tensor]:
     """Unit views `[v, n, d]` and texts `[c, d]`; labels `[n]`, and rows by class `[c, k]`."""
     support = episode.support
-    return {
+    counts = support.labels.bincount(minlength=episode.classes)
+    data = {
         "views": support.unit_views,
         "text": episode.text.unit(),
-        "labels": support.labels,
         "slots": local_flow.slots(support.labels, episode.classes),
+        **training.labelled(support.labels, support.weights),
     }
+    # A class of one picture is never asked about, so that it can only learn to be wrong.
+    return data if counts.min() > 1 or counts.max() == 1 else {**data, "rivals": counts > 1}
 
 
 def _state(parameters: State, data: training.Tensors, scale: float, config: Config) -> State:
@@ -165,7 +169,11 @@ def _loss(
     p = _moved(parameters, f, data, batch["asked"], config)[-1]  # [e, c, d]
     asked = batch["queries"][..., None].expand(-1, -1, f.shape[-1])
     scores = scale * f.gather(1, asked) @ normalize(p, dim=-1).mT  # [e, q, c]
-    return cross_entropy(scores.flatten(0, 1), data["labels"][batch["queries"]].flatten())
+    if "rivals" in data:
+        scores = scores.masked_fill(~data["rivals"], -math.inf)
+    rows = batch["queries"].flatten()
+    found = scores.flatten(0, 1)
+    return training.cross_entropy(found, data["labels"], rows, data.get("weights"))
 
 
 def _moved(

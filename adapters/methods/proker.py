@@ -71,7 +71,11 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     text = episode.text.unit()  # [c, d]
     x = views.flatten(0, 1)  # [v n, d]
     wanted = episode.support.one_hot(episode.classes).repeat(len(views), 1) - x @ text.T
-    path = kernels.ridge(x, wanted, config.beta, config.exact_rows, config.landmarks, generator)
+    weights = episode.support.weights
+    counted = None if weights is None else weights.repeat(len(views))
+    path = kernels.ridge(
+        x, wanted, config.beta, config.exact_rows, config.landmarks, generator, counted
+    )
     return {**path, "text": text, "logit_scale": tensor(episode.logit_scale)}
 
 

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Query, Text
 from adapters.maths import training
@@ -46,7 +46,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     support, first = episode.support, episode.projection
     if support.pre is None or first is None:
         raise MethodError("prolip is fitted on pre-projection features and this episode has none.")
-    pre, labels = support.pre, support.labels  # [v, n, p]
+    pre, labels, weights = support.pre, support.labels, support.weights  # [v, n, p]
     every = torch.arange(len(labels))
     pull: float = config.weight / len(labels) ** config.power
     fixed = {
@@ -59,7 +59,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         g = training.one_view(pre, rows, generator)  # [n, p]
         scores = _scores({**fixed, **net}, g)
         way = (net["weight"] - first.weight).square().sum()
-        return cross_entropy(scores, labels) + pull * way
+        return training.cross_entropy(scores, labels, rows, weights) + pull * way
 
     net = training.adamw(
         {"weight": first.weight},

@@ -51,9 +51,10 @@ class Config(prototypes.PrototypeConfig):
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """Trained prototypes and query adapter."""
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
+    weights = episode.support.weights
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        return _loss(net, views, labels, rows, config, generator)
+        return _loss(net, views, labels, weights, rows, config, generator)
 
     net = {"memory": episode.support.keys(), "text": episode.text.unit()}
     if config.adapter == "fc":
@@ -83,6 +84,7 @@ def _loss(
     net: Mapping[str, Tensor],
     views: Tensor,
     labels: Tensor,
+    weights: Tensor | None,
     rows: Tensor,
     config: Config,
     generator: Generator,
@@ -99,7 +101,10 @@ def _loss(
     )
     pairs, own = images @ text.T / config.temperature, torch.arange(len(classes)).to(label)
     aligned = (cross_entropy(pairs, own) + cross_entropy(pairs.T, own)) / 2
-    return nll_loss(scores, label[asked]) + config.alignment * aligned
+    found = nll_loss(scores, label[asked], reduction="none" if weights is not None else "mean")
+    if weights is not None:
+        found = (weights[rows[asked]] * found).mean()
+    return found + config.alignment * aligned
 
 
 def _queries(state: Mapping[str, Tensor], config: Config, x: Tensor) -> Tensor:

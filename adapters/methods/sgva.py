@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor, zeros
-from torch.nn.functional import cross_entropy, kl_div, normalize, one_hot
+from torch.nn.functional import kl_div, normalize, one_hot
 
 from adapters.episode import Episode, Query, Text
 from adapters.maths import residual_adapter, training
@@ -51,6 +51,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The adapter, and the adapted means of the support."""
     views, last = _inputs(episode)  # [v, n, p]
     labels, middles = episode.support.labels, views.mean(0)
+    weights = episode.support.weights
     sums = zeros(episode.classes, views.shape[-1]).to(views).index_add(0, labels, middles)
     counts = labels.bincount(minlength=episode.classes)[:, None]
     means = sums / counts.clamp(min=1)
@@ -68,8 +69,9 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         near = near.where(one_hot(y, episode.classes) == 0, near_own)
         by_text = s * f @ text.T
         kept = _divergence(by_text, s * old @ text.T, config.temperature)
-        by_image = config.prototypical * cross_entropy(near, y)
-        return by_image + cross_entropy(by_text, y) + config.distillation * kept
+        by_image = config.prototypical * training.cross_entropy(near, labels, rows, weights)
+        text_loss = training.cross_entropy(by_text, labels, rows, weights)
+        return by_image + text_loss + config.distillation * kept
 
     net = _start(views.shape[-1], config, generator)
     net = {name: p.to(views.device) for name, p in net.items()}

@@ -17,7 +17,6 @@ from functools import partial
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, zeros_like
-from torch.nn.functional import cross_entropy
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -68,8 +67,7 @@ def _weights(head: training.Tensors, data: training.Tensors) -> Tensor:
 def _loss(
     head: training.Tensors, data: training.Tensors, batch: training.Tensors, scale: float
 ) -> Tensor:
-    f, labels = heads.chosen(data, batch)
-    return cross_entropy(heads.scores(scale, f, _weights(head, data)), labels)
+    return heads.loss(scale, _weights(head, data), data, batch)
 
 
 def space(config: Config) -> Space:

@@ -55,6 +55,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     views = normalize(support.views, dim=-1)  # [v, n, d]
     blocks = [gaussian.unweighted(view, support.labels) for view in views]
     means = normalize(gaussian.class_means(blocks, episode.classes), dim=-1)  # [c, d]
+    there = support.labels.bincount(minlength=episode.classes) > 0
+    means = means.where(there[:, None], episode.text.unit())  # all that is known of it
     scores = torch.einsum("cpd,cd->cp", prompts, means)
     joining = _joining(scores, mask, config.share, prompts)
     weights, bias = gaussian.discriminant([*blocks, joining], episode.classes)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -41,12 +41,13 @@ class Config(cache_model.CacheConfig):
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The cache with trained keys."""
     cache = cache_model.start(episode)
-    views, labels = episode.support.views, episode.support.labels
+    views, labels, weights = episode.support.views, episode.support.labels, episode.support.weights
 
     def loss(keys: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = normalize(training.one_view(views, rows, generator), dim=-1)  # [b, d]
         alpha, beta = config.training_alpha, config.training_beta
-        return cross_entropy(cache_model.blend({**cache, **keys}, alpha, beta, f), labels[rows])
+        scores = cache_model.blend({**cache, **keys}, alpha, beta, f)
+        return training.cross_entropy(scores, labels, rows, weights)
 
     batches = training.shuffled(len(labels), config.batch, config.epochs, generator)
     trained = training.adamw(

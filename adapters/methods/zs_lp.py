@@ -16,7 +16,6 @@ from functools import partial
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -54,8 +53,7 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
 def _loss(
     head: training.Tensors, data: training.Tensors, batch: training.Tensors, scale: float
 ) -> Tensor:
-    f, labels = heads.chosen(data, batch)
-    return cross_entropy(heads.scores(scale, f, head["weights"]), labels)
+    return heads.loss(scale, head["weights"], data, batch)
 
 
 method = Method(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.report import classes, curves, sweeps
 from adapters.report.comparison import by_dataset, by_shots, gains, with_average
-from adapters.report.parts import Figure, Part, Table, several, slug
+from adapters.report.parts import Figure, Part, Table, of_shots, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared, targets
 from adapters.report.statistics import summary
 from adapters.report.vega import Looks, looks
 from adapters.report.write import write
+from featcache.draws import ALL
 from featcache.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -115,12 +116,16 @@ def _section(
         text += (
             " Whoever picks the best of several settings by this page chooses on the test split."
         )
-    figures = [
-        _over_shots(
-            section, place, rows[(rows["dataset"] == place) & rows["line"].isin(shown)], style
-        )
-        for place in places
-    ]
+    figures = (
+        []
+        if section.draw == ALL
+        else [
+            _over_shots(
+                section, place, rows[(rows["dataset"] == place) & rows["line"].isin(shown)], style
+            )
+            for place in places
+        ]
+    )
     last = rows[rows["dataset"] == places[-1]]
     if last["fit_seconds"].notna().any():  # nothing was fitted where saved adapters were asked
         figures.append(_seconds(section, places[-1], last.dropna(subset="fit_seconds"), style))
@@ -130,9 +135,7 @@ def _section(
     for k in reversed(section.shots):
         pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
         held = [table for table in pair if isinstance(table, Table)]
-        tables.append(
-            Part(f"{several(k, 'shot')}, all methods", tables=held, folded=len(tables) > 1)
-        )
+        tables.append(Part(f"{of_shots(k)}, all methods", tables=held, folded=len(tables) > 1))
     tables += [over] if section.source else []
     return Part(section.title, text, figures, parts=[*tables, *_sweeps(swept)])
 
@@ -169,9 +172,7 @@ def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks)
     seconds = rows.groupby("line")["fit_seconds"].median()
     points = summary(rows, ["line"])
     points = points.assign(seconds=points["line"].map(seconds))
-    note = (
-        f"At {several(k, 'shot')}, medians of the seconds; filled: no method is faster and better."
-    )
+    note = f"At {of_shots(k)}, medians of the seconds; filled: no method is faster and better."
     return Figure(
         slug("seconds", section.name),
         f"Accuracy against seconds, {place}",
@@ -203,8 +204,8 @@ def _sweeps(section: Section) -> Iterator[Part]:
 
 
 def _failed(failed: pandas.DataFrame) -> Part:
-    columns = [c for c in ("dataset", "backbone", "method", "shots", "seed", "settings", "policy",
-                           "reason") if c in failed]  # fmt: skip
+    columns = [c for c in ("dataset", "backbone", "method", "shots", "draw", "seed", "settings",
+                           "policy", "reason") if c in failed]  # fmt: skip
     rows = [["" if v is None or v != v else str(v) for v in row] for row in failed[columns].values]
     text = f"{several(len(failed), 'run')} failed and counts nowhere above."
     return Part("Failed runs", text, tables=[Table("failed", "Failed runs", columns, rows)])

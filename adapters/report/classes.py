@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adapters.report.parts import Figure, Part, Spec, several
+from adapters.report.parts import Figure, Part, Spec, of_shots
 from adapters.report.vega import COLOURS, data, layered, name, tips
+from featcache.draws import ALL, BALANCED, NATURAL
 from featcache.errors import FeatcacheError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def part(
     if row is None:
         return Part(title, f"Left out: no finished run has the id {run}.")
     said = (
-        f"{row['line']} on {row['dataset']}, {row['backbone']}, {several(row['shots'], 'shot')}, "
+        f"{row['line']} on {row['dataset']}, {row['backbone']}, {of_shots(row['shots'])}, "
         f"seed {row['seed']}, policy {row['policy']} (run {row['run']})"
     )
     if reason := _refusal(row, run is not None):
@@ -81,14 +82,15 @@ def refit(row: Any, baseline: str, cache: FeatureCache | None) -> tuple[Refitted
 
     settings = json.loads(row["settings"] or "{}")
     experiment = Experiment(
-        str(row["method"]), int(row["shots"]), int(row["seed"]), str(row["policy"]), settings,
-        row["bank"] or None, int(row["views"]),
+        str(row["method"]), int(row["shots"]) or ALL, int(row["seed"]), str(row["policy"]),
+        settings, row["bank"] or None, int(row["views"]),
+        draw=NATURAL if row["draw"] == NATURAL else BALANCED,
     )  # fmt: skip
     drawn = draw_for(entry, experiment)
     test = drawn.test
     outcome = run(entry, experiment, drawn)
     plain = Experiment(baseline, experiment.shots, experiment.seed, experiment.policy, {},
-                       experiment.bank, experiment.views)  # fmt: skip
+                       experiment.bank, experiment.views, draw=experiment.draw)  # fmt: skip
     other = run(entry, plain, drawn)
     return Refitted(
         outcome.adapter.classnames,

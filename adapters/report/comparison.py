@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import stdev
 from typing import TYPE_CHECKING
 
-from adapters.report.parts import Table, several, slug
+from adapters.report.parts import Table, of_shots, slug
 from adapters.report.published import beside
 from adapters.report.rows import Section, targets
 from adapters.report.statistics import LEVEL, half_width, holm, over_datasets, over_seeds, summary
@@ -93,7 +93,7 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
         )
     return Table(
         slug("accuracy", section.name, f"{shots}-shot"),
-        f"Accuracy, {several(shots, 'shot')}, {section.title}",
+        f"Accuracy, {of_shots(shots)}, {section.title}",
         ["method", *(_head(section, column) for column in columns)],
         table,
         " ".join(told),
@@ -113,7 +113,7 @@ def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
     return Table(
         slug("shots", section.name, dataset),
         f"Accuracy over shots, {dataset}, {section.title}",
-        ["method", *(several(k, "shot") for k in section.shots), "seconds a fit"],
+        ["method", *(of_shots(k) for k in section.shots), "seconds a fit"],
         [[n, *(cells.get((n, c), NONE) for c in columns), _seconds(seconds[n])] for n in shown],
         _legend(None),
         {(i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best},
@@ -160,7 +160,7 @@ def gains(section: Section, shots: int, lines: Sequence[str], baseline: str) -> 
         "corrected for the number of methods: paired t-test over seeds; Wilcoxon signed-rank test "
         "over data sets (six or more)."
     )
-    title = f"Against {baseline}, {several(shots, 'shot')}, {section.title}"
+    title = f"Against {baseline}, {of_shots(shots)}, {section.title}"
     return Table(slug("gains", section.name, f"{shots}-shot"), title, heads, table, note)
 
 

@@ -56,8 +56,8 @@ def flow_figure(adapter: Adapter, entry: Entry, pictures: int = 150) -> FlowFigu
             f"{adapter.method} has no flow that can be drawn as it is set; give an adapter of fma "
             "(readout last) or node-adapter."
         )
-    test = draw(entry, about["shots"], about["seed"], bank=about["bank"], views=0).test
-    text = draw(entry, 1, about["seed"], bank=about["bank"], views=0).episode.text.unit()  # [c, d]
+    drawn = draw(entry, 1, about["seed"], bank=about["bank"], views=0)  # its test is any shots'
+    test, text = drawn.test, drawn.episode.text.unit()  # text [c, d]
     kept = _spread_out(test.labels, pictures)
     with torch.inference_mode():
         states = normalize(method.trajectory(adapter.state, adapter.config, test.x[kept]), dim=-1)

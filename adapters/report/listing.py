@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.report.labels import labelled
 from adapters.report.tables import markdown
 from featcache.errors import ConfigError, UnknownNameError
 from featcache.files import beside, replace
@@ -25,8 +26,9 @@ SUFFIXES = {".csv": "csv", ".json": "json", ".tex": "latex", ".md": "markdown"}
 def brief(frame: pandas.DataFrame) -> pandas.DataFrame:
     """What people want to see of the rows: what was run and how well, less what is always the same.
 
-    CSV, JSON and Parquet hold every column instead.
+    Data sets of one name are told apart. CSV, JSON and Parquet hold every column instead.
     """
+    frame = labelled(frame)
     told = [name for name in ASKED if frame[name].nunique(dropna=False) > 1 or name in ALWAYS]
     if (frame["target"] == frame["dataset"]).all() and "target" in told:
         told.remove("target")

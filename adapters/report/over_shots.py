@@ -20,14 +20,15 @@ MARKERS = "osD^vPX"
 def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, int], Spread]:
     """Mean and spread of `value` over seeds, by method and shots.
 
-    Raises `ValueError` where rows differ in data set, backbone, task, target or policy: such never
-    share a table.
+    Raises `ValueError` where rows differ in data set, backbone, features of the pictures, task,
+    target or policy: such never share a table.
     """
     from adapters.evaluate import spread
 
-    for column in ("dataset", "backbone", "task", "target", "policy", "transductive"):
+    one = ("dataset", "data", "backbone", "images", "task", "target", "policy", "transductive")
+    for column in one:
         if column in frame and frame[column].nunique() > 1:
-            held = ", ".join(sorted(map(str, frame[column].unique())))
+            held = ", ".join(sorted(map(str, frame[column].dropna().unique())))
             raise ValueError(f"rows of different {column} ({held}) do not share a table")
     groups = frame.groupby(["method", "shots"], sort=False)[value]
     return {(str(m), int(str(k))): spread(list(values)) for (m, k), values in groups}

@@ -51,6 +51,14 @@ def slug(*parts: object) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
 
 
+EVERY = 0  # as a number of shots: all pictures
+
+
+def of_shots(number: int) -> str:
+    """Such as `1 shot`, `4 shots`, `all pictures`."""
+    return "all pictures" if number == EVERY else several(number, "shot")
+
+
 def several(number: int, thing: str) -> str:
     """Such as `1 run`, `3 runs`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

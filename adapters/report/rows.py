@@ -1,10 +1,10 @@
 """Result rows made ready: which are done, which may stand side by side, what each line is called.
 
-Rows of different backbone, task, measure, policy or transductive flag are different sections;
+Rows of different backbone, task, measure, policy, draw or transductive flag are different sections;
 within one, each data set has its own column and figure. A measure is what a task's target is called
 where that is no data set, such as the base and the new classes, and what they add up to. Settings,
-prompts, views or cache entries that differ make different lines. Of several runs of one line at one
-draw (after a change of code) the newest counts.
+prompts, views, cache entries or other features that differ make different lines. Of several runs of
+one line at one draw (after a change of code) the newest counts.
 
 Rows of a task that is scored on other sets have a source, and stand in one section: their data set
 is the one that they were scored on.
@@ -19,17 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
-from adapters.report.parts import slug
+from adapters.report.labels import apart, labelled
+from adapters.report.parts import EVERY, slug
 from adapters.results import read as rows_of
+from featcache.draws import ALL, BALANCED, NATURAL
 from featcache.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas
 
-APART = ("backbone", "task", "source", "measure", "policy", "transductive")
+APART = ("backbone", "task", "source", "measure", "policy", "transductive", "draw")
 SUMMARIES = ("harmonic_mean",)
 SPLIT = r" \((train|val)\)$"  # how targets that are no test splits end
 RUN = ("dataset", "line", "shots", "seed")
+DRAWN = {NATURAL: "classes as they occur", ALL: "every training picture"}
 SWEPT = 6  # lines of one method that are still compared with others; more are a sweep
 
 
@@ -43,6 +46,7 @@ class Section:
     transductive: bool
     rows: pandas.DataFrame
     measure: str = ""
+    draw: str = BALANCED
     source: str = ""
 
     @property
@@ -52,14 +56,16 @@ class Section:
         task += f" from {self.source}" if self.source else ""
         task += f" ({self.measure})" if self.measure else ""
         kind = ", transductive methods" if self.transductive else ""
-        return f"{self.backbone}{task}, policy {self.policy}{kind}"
+        draw = "" if self.draw == BALANCED else f", {DRAWN[self.draw]}"
+        return f"{self.backbone}{task}{draw}, policy {self.policy}{kind}"
 
     @property
     def name(self) -> str:
         """The title as part of a file name."""
         task = "" if self.task == "few-shot" else self.task
         kind = "transductive" if self.transductive else ""
-        return slug(self.backbone, task, self.source, self.measure, self.policy, kind)
+        draw = "" if self.draw == BALANCED else self.draw
+        return slug(self.backbone, task, self.source, self.measure, self.policy, draw, kind)
 
     @property
     def datasets(self) -> list[str]:
@@ -90,13 +96,11 @@ class Runs:
 
     def sections(self) -> Iterator[Section]:
         """The rows by what may stand side by side; transductive methods last."""
-        order = ["transductive", "backbone", "task", "source", "measure", "policy"]
+        order = ["transductive", "backbone", "task", "source", "measure", "draw", "policy"]
         for key, rows in self.done.groupby(order, sort=True):
-            transductive, backbone, task, source, measure, policy = key
-            yield Section(
-                str(backbone), str(task), str(policy), bool(transductive), rows, str(measure),
-                str(source),
-            )  # fmt: skip
+            transductive, backbone, task, source, measure, draw, policy = map(str, key)
+            apart = transductive == str(True)
+            yield Section(backbone, task, policy, apart, rows, measure, draw, source)
 
 
 def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
@@ -115,19 +119,28 @@ def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
 
 
 def runs(frame: pandas.DataFrame) -> Runs:
-    """Split a results frame into finished and failed rows, and name the lines."""
+    """Split a results frame into finished and failed rows, and name data sets and lines."""
+    frame = labelled(frame)
     if "target_entry" not in frame:  # of an earlier version
         frame = frame.assign(target_entry=None)
     scored = frame["accuracy"].notna()
     if "status" in frame:
         scored &= frame["status"].fillna("done") == "done"
-    done = frame[scored].astype({"shots": int, "seed": int, "accuracy": float})
+    done = frame[scored]
+    every = done["shots"] == ALL  # a column of its own, and no place on an axis of shots
+    done = done.assign(shots=done["shots"].mask(every, EVERY), draw=_draws(done))
+    done = done.astype({"shots": int, "seed": int, "accuracy": float})
     done = done.assign(transductive=done["transductive"].astype(float).fillna(0).astype(bool))
     done = _measured(done)
     done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")
     older = done["run"].nunique() - newest["run"].nunique()
     return Runs(newest, frame[~scored], int(older))
+
+
+def _draws(done: pandas.DataFrame) -> Any:
+    """The draw of each row; rows of before there were several have CoOp's."""
+    return done["draw"].fillna(BALANCED) if "draw" in done else BALANCED
 
 
 def _measured(done: pandas.DataFrame) -> pandas.DataFrame:
@@ -197,7 +210,12 @@ def _lines(done: pandas.DataFrame) -> list[str]:
             f"{name}, {say.format(str(value).rpartition('/')[2])}" if many else name
             for name, value, many in zip(names, done[column], differs, strict=True)
         ]
-    return names
+    if "features" not in done:
+        return names
+    # What is still called the same and read other features, such as prompts encoded anew.
+    lines = done.assign(line=names)
+    several = lines.groupby([*same, "line"], dropna=False)["features"].transform("nunique") > 1
+    return [str(name) for name in apart(lines["line"], lines["features"], several)]
 
 
 def _value(value: Any) -> str:

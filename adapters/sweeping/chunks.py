@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.compose import get
+from adapters.drawing import POOL_TRAIN
 from adapters.experiment import configured
 from adapters.expression import field_of
 from adapters.method import Method
@@ -48,9 +49,17 @@ def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chun
 def cost(run: Run) -> float:
     """About how dear a run is, in training steps; only good for putting runs in order."""
     known = configured(run.experiment)
-    rows = run.experiment.shots * len(run.entry.classnames)
+    rows = pictures(run)
     fixed = known.fixed if run.experiment.policy != "none" else None
     return _cost(known.method, known.config, fixed, rows)
+
+
+def pictures(run: Run) -> int:
+    """How many pictures are drawn, about."""
+    shots, classes = run.experiment.shots, len(run.entry.classnames)
+    if isinstance(shots, str):
+        return run.entry.splits.get("train", POOL_TRAIN * classes)
+    return shots * classes
 
 
 def _cost(method: Method, config: Any, fixed: Set[str] | None, rows: int) -> float:

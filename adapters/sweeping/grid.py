@@ -15,7 +15,8 @@ from adapters.method import refuse_new_classes
 from adapters.run_identity import run_id
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine, every, spread
-from adapters.sweeping.words import Values, listed, named, names, numbers, read
+from adapters.sweeping.words import Values, listed, named, names, numbers, read, some_shots
+from featcache.draws import BALANCED, KINDS
 from featcache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Grid:
     dataset: Values = None
     backbone: Values = None
     shots: Values = 16
+    draw: Values = BALANCED
     seed: Values = 1
     policy: Values = "few-shot-val"
     task: Values = "few-shot"
@@ -58,7 +60,8 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
     axes = {key: listed(values) for key, values in asked.settings.items()}
     tasks = [named("task", each, registry.task_names()) for each in listed(asked.task)]
     policies = [named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
-    counts = [numbers("shots", asked.shots, 1), numbers("seed", asked.seed, 0)]
+    counts = [some_shots(asked.shots), numbers("seed", asked.seed, 0)]
+    kinds = [named("draw", each, KINDS) for each in listed(asked.draw)]
     banks = names("prompts", asked.prompts)
     views_used = numbers("views", asked.views, 0, usual=True)
     wanted = [*spread(_methods(listed(asked.method), tasks), axes, combine)]
@@ -71,8 +74,8 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
         entry = cache.find(data, backbone)
         source = _source(cache, asked.transfer, entry)
         others = {task: targets.find(cache, entry, task, on[task]) for task in tasks}
-        for task, bank, views, policy, shots, seed, (name, settings) in itertools.product(
-            tasks, banks, views_used, policies, *counts, wanted
+        for task, bank, views, policy, kind, shots, seed, (name, settings) in itertools.product(
+            tasks, banks, views_used, policies, kinds, *counts, wanted
         ):
             if every_able and not able(name, task):
                 continue
@@ -82,7 +85,7 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
                 )
             other = source if policy == "transfer" else None
             experiment = Experiment(
-                name, shots, seed, policy, settings, bank, views, other, task, others[task]
+                name, shots, seed, policy, settings, bank, views, other, task, kind, others[task]
             )
             run = Run(run_id(entry, experiment), entry, experiment)
             found.setdefault(run.id, run)

@@ -8,6 +8,7 @@ from typing import Any
 from adapters.compose import get
 from adapters.experiment import Experiment, spelt_out
 from adapters.run_identity import beside, features
+from featcache.draws import Shots
 from featcache.store.entry import Entry
 
 
@@ -16,13 +17,14 @@ class Cell:
     """What a draw depends on: runs of one cell share it."""
 
     features: tuple[Any, ...]
-    shots: int
+    shots: Shots
     seed: int
     task: str
     entry: Entry = field(compare=False, repr=False)
     bank: str | None = field(compare=False)
     views: int | None = field(compare=False)
     extras: frozenset[str] = field(compare=False)
+    way: tuple[tuple[str, str], ...] = ()  # keywords of the task's draw
     on: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
 
 
@@ -41,7 +43,8 @@ class Run:
         extras = get(e.method).extras
         others = [(str(on.folder), str(each)) for on, each in zip(e.on, beside(e), strict=True)]
         about = (str(self.entry.folder), *features(self.entry, e), *others)
-        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras, e.on)
+        way = tuple(e.way.items())
+        return Cell(about, e.shots, e.seed, e.task, self.entry, e.bank, e.views, extras, way, e.on)
 
 
 @dataclass(frozen=True)

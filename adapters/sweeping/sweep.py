@@ -19,7 +19,7 @@ from adapters.fitting import check_needs
 from adapters.results import Results
 from adapters.scoring import Row
 from adapters.selection import validation
-from adapters.sweeping.chunks import chunks
+from adapters.sweeping.chunks import chunks, pictures
 from adapters.sweeping.engine import Engine
 from adapters.sweeping.engines.local import Local
 from adapters.sweeping.runs import Chunk, Run
@@ -118,9 +118,9 @@ def check(runs: Iterable[Run]) -> None:
     worker = Worker()
     alike: dict[Any, list[Run]] = {}
     for run in runs:
-        alike.setdefault((run.cell.features, run.cell.task), []).append(run)
+        alike.setdefault((run.cell.features, run.cell.task, run.cell.way), []).append(run)
     for group in alike.values():
-        largest = max(group, key=lambda run: run.experiment.shots)
+        largest = max(group, key=pictures)
         drawn = worker.draw(largest.cell)
         if not drawn.targets:
             raise EpisodeError(

@@ -1,6 +1,6 @@
 """A grid as people write it: words with one value or a list of them, on a command line or in YAML.
 
-method, dataset, backbone, shots, seed, policy, task, on, prompts, views, transfer, set
+method, dataset, backbone, shots, draw, seed, policy, task, on, prompts, views, transfer, set
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from adapters.configure import literal
+from featcache.draws import ALL, Shots
 from featcache.errors import ConfigError, UnknownNameError
 
 WORDS = (
-    "method", "dataset", "backbone", "shots", "seed", "policy", "task", "on", "prompts", "views",
+    "method", "dataset", "backbone", "shots", "draw", "seed", "policy", "task", "on", "prompts",
+    "views",
     "transfer", "set",
 )  # fmt: skip
 
@@ -133,6 +135,11 @@ def names(word: str, values: Values) -> list[str | None]:
         if value == "" or isinstance(value, bool) or not isinstance(value, str | int | None):
             raise ConfigError(f"{word} takes a name or a list of them, got {value!r}.")
     return [None if value is None else str(value) for value in found]
+
+
+def some_shots(values: Values) -> list[Shots]:
+    """Numbers of shots; `all` is every picture there is. Raises what `numbers` raises."""
+    return [value if value == ALL else numbers("shots", value, 1)[0] for value in listed(values)]
 
 
 def numbers(word: str, values: Values, least: int, usual: bool = False) -> list[Any]:

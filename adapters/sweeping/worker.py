@@ -17,13 +17,14 @@ from torch import Generator
 
 from adapters.compose import get
 from adapters.episode import Draw, Episode
-from adapters.experiment import configured
+from adapters.experiment import configured, spelt_out
 from adapters.fitting import run
 from adapters.maths.training import Training
 from adapters.method import Fit, State
-from adapters.run_identity import code_version
+from adapters.run_identity import code_version, told
 from adapters.scoring import Row
 from adapters.selection import candidates, chance, score, validation
+from adapters.stand_ins import whole
 from adapters.sweeping.device import device_of, moved
 from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
@@ -82,8 +83,9 @@ class Worker:
             return {}
         drawn = self.draw(each.cell)
         held = validation(drawn, policy)
+        episode = whole(drawn.episode)
         prepared = {
-            (each.id, config): prepare(drawn.episode, config, chance(drawn.episode))
+            (each.id, config): prepare(episode, config, chance(episode))
             for config in candidates(known.method, known.config, held, known.fixed)
         }
         return {name: found for name, found in prepared.items() if found is not None}
@@ -101,6 +103,7 @@ class Worker:
                 views=cell.views,
                 extras=cell.extras,
                 on=[self._in_memory(other, most) for other in cell.on],
+                **dict(cell.way),
             )
             self._drawn = cell, moved(found, self.device)
         return self._drawn[1]
@@ -161,11 +164,13 @@ def failed(each: Run, reason: str) -> Row:
         "dataset": each.entry.dataset,
         "backbone": each.entry.backbone,
         "entry": each.entry.key,
+        **told(each.entry, spelt_out(e)),
         "task": e.task,
         "target": each.entry.dataset,
         "method": e.method,
         "policy": e.policy,
         "shots": e.shots,
+        "draw": e.drawn,
         "seed": e.seed,
         "bank": e.bank,
         "views": e.views,

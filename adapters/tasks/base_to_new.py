@@ -15,12 +15,13 @@ from adapters.drawing import draw
 from adapters.episode import Draw, Target
 from adapters.evaluate import harmonic_mean
 from adapters.task import Task
+from featcache.draws import Shots
 from featcache.store.entry import Entry
 
 BASE, NEW = "base", "new"
 
 
-def halves(entry: Entry, shots: int, seed: int, **how: Any) -> Draw:
+def halves(entry: Entry, shots: Shots, seed: int, **how: Any) -> Draw:
     """The draw cut to the first half of the classes, with the targets `base` and `new`.
 
     `how` are `draw`'s keywords. Raises what `draw` raises.

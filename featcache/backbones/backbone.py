@@ -1,4 +1,4 @@
-"""A loaded model: weights, preprocessing and activation, with a fingerprint of the weights.
+"""A loaded model: weights, configuration, tokeniser and preprocessing, with a fingerprint of them.
 
 Models come from open_clip. What would give wrong numbers there with a warning, or after a
 warning that nobody sees, is an error here.
@@ -7,6 +7,7 @@ warning that nobody sees, is an error here.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,16 @@ from featcache.pictures.preprocess import Preprocess
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
+# Case, accents, signs, white space, markup and length: where tokenisers differ.
+ODD_SENTENCES = [
+    "",
+    "a photo of a cat.",
+    "A Photo of a CAFÉ, naïve & co.",
+    "  two\tspaces\nlines  ",
+    "it's 3.14 % <b>bold</b> &amp; 🙂 你好",
+    "one two three four five six seven eight nine ten " * 12,
+]
+
 Tokenizer = Callable[..., torch.Tensor]
 
 
@@ -30,7 +41,8 @@ class Backbone:
 
     `name` is canonical and `slug` the same as a folder name; `width` is d of the embeddings;
     `logit_scale` is the factor itself, not its logarithm; `activation` is `quick_gelu` or
-    `gelu`; `fingerprint` is a hash of the weights; `precision` is `fp32`, `bf16` or `fp16`.
+    `gelu`; `weights` is a hash of the weights, `fingerprint` of these, the configuration and the
+    tokeniser; `precision` is `fp32`, `bf16` or `fp16`.
     """
 
     name: str
@@ -42,9 +54,16 @@ class Backbone:
     logit_scale: float
     activation: str
     preprocess: Preprocess
+    weights: str
     fingerprint: str
     precision: str
     device: torch.device
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that decides a number: fingerprint, activation, preprocessing, precision."""
+        parts = (self.fingerprint, self.activation, self.preprocess.fingerprint, self.precision)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def load(
@@ -65,7 +84,7 @@ def load(
     activation = _activation(model)
     if wants_quick_gelu(known) and activation != "quick_gelu":
         raise BackboneError(f"{known.canonical} was built without the QuickGELU of its weights.")
-    fingerprint = _fingerprint(model)
+    weights = _weights(model)
     return Backbone(
         name=known.canonical,
         slug=known.slug,
@@ -76,7 +95,8 @@ def load(
         logit_scale=float(model.logit_scale.exp()),
         activation=activation,
         preprocess=_preprocess(model.visual.preprocess_cfg),
-        fingerprint=fingerprint,
+        weights=weights,
+        fingerprint=_fingerprint(weights, config, tokenizer),
         precision=precision,
         device=target,
     )
@@ -125,7 +145,22 @@ def _preprocess(config: Mapping[str, Any]) -> Preprocess:
     )
 
 
-def _fingerprint(model: torch.nn.Module) -> str:
+def _fingerprint(weights: str, config: Mapping[str, Any], tokenizer: Tokenizer) -> str:
+    """Hash of the weights, of how they are put together, and of how text becomes tokens."""
+    # Heads, pooling and context length change features and no weight; a vocabulary likewise.
+    parts = [weights, json.dumps(config, sort_keys=True, default=str), _spoken(tokenizer)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _spoken(tokenizer: Tokenizer) -> str:
+    """What tells a tokeniser from another: its vocabulary, and what it makes of odd sentences."""
+    inner = getattr(tokenizer, "tokenizer", None)  # of Hugging Face, inside open_clip's
+    words = inner.get_vocab() if inner is not None else getattr(tokenizer, "encoder", {})
+    vocabulary = json.dumps(sorted((str(word), int(i)) for word, i in words.items()))
+    return vocabulary + json.dumps(tokenizer(ODD_SENTENCES).tolist())
+
+
+def _weights(model: torch.nn.Module) -> str:
     """Hash of names, types, shapes and bytes of all weights in sorted order, on all cores."""
 
     def line(item: tuple[str, torch.Tensor]) -> str:

@@ -52,7 +52,9 @@ def fetch(name: BackboneName) -> tuple[Any, Any, dict[str, Any]]:
             reason = str(error).split("Last error: ")[-1].strip().split("\n")[0] or repr(error)
             if hub and any(sign in str(error) for sign in NOT_FETCHED):
                 raise BackboneError(_not_fetched(name, hub, offline, reason)) from error
-            raise BackboneError(f"{name.canonical} cannot be loaded: {reason}") from error
+            raise BackboneError(
+                f"{name.canonical} cannot be loaded: {reason.rstrip('.')}."
+            ) from error
     return model.eval().requires_grad_(False), tokenizer, config
 
 

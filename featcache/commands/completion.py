@@ -8,15 +8,17 @@ from pathlib import Path
 import typer
 
 from featcache.backbones.names import DEMO
-from featcache.datasets import table
+from featcache.datasets import presence, table
 from featcache.datasets.dataset import SPLITS
 from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import EXTRAS, Entry
+from featcache.store.sameness import spellings
 from featcache.terminal import completing, fixed
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VIEWS_FOR = ("few-shot", "all")
+CLASSES = presence.CLASSES
 
 
 def _datasets(context: typer.Context) -> list[str]:
@@ -42,7 +44,7 @@ def _keys(context: typer.Context) -> list[str]:
 
 
 def _cached_datasets(context: typer.Context) -> list[str]:
-    return sorted({entry.dataset for entry in _entries(context)})
+    return sorted(spellings(_entries(context)))
 
 
 def _cached_backbones(context: typer.Context) -> list[str]:
@@ -59,3 +61,4 @@ splits = fixed(SPLITS, listed=True)
 extras = fixed(EXTRAS, listed=True)
 precisions = fixed(PRECISIONS)
 views_for = fixed(VIEWS_FOR)
+classes = fixed(CLASSES)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featcache.commands import completion
-from featcache.commands.options import Root
+from featcache.commands.options import FollowLinks, MaxPixels, Recursive, Root
+from featcache.datasets import presence
+from featcache.datasets.checks import few
 from featcache.errors import FeatcacheError
 from featcache.terminal import Cache, Json, document, one_of, part, people, progress
 
+MOST_BAD, MOST_REASONS = 10, 6  # lines of bad pictures, and of reasons where there are more
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from featcache.encoding.report import Report
@@ -32,15 +39,19 @@ def encode(
     ] = "demo",
     pretrained: Annotated[str | None, typer.Option(help="Weights' tag or folder.")] = None,
     root: Root = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Take folders inside class folders too.")
-    ] = False,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Take what links out of the folder lead to.")
-    ] = False,
-    max_pixels: Annotated[
-        float, typer.Option(min=0.001, help="Largest picture, in million pixels.")
-    ] = 64,
+    name: Annotated[
+        str | None, typer.Option(help="What a folder's data set is called (as the folder).")
+    ] = None,
+    classes: Annotated[
+        str,
+        typer.Option(
+            help="all, or present: those whose pictures are there.",
+            autocompletion=completion.classes,
+        ),
+    ] = presence.ALL,
+    recursive: Recursive = False,
+    follow_links: FollowLinks = False,
+    max_pixels: MaxPixels = 64,
     split: Annotated[
         str | None,
         typer.Option(help="Such as train,val,test (all).", autocompletion=completion.splits),
@@ -79,6 +90,9 @@ def encode(
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
     allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
     retry_bad: Annotated[bool, typer.Option(help="Read pictures again that were bad.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Hash every picture, whatever its file's times say.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Encode a data set's pictures and prompts; what is cached already is left as it is.
@@ -97,8 +111,16 @@ def encode(
 
     which = part(shard)
     one_of("--views-for", views_for, completion.VIEWS_FOR)
+    one_of("--classes", classes, completion.CLASSES)
     limit_pixels(round(max_pixels * 10**6))
-    data = load_dataset(dataset, root, recursive=recursive, follow_links=follow_links)
+    data = load_dataset(
+        dataset,
+        root,
+        recursive=recursive,
+        follow_links=follow_links,
+        name=name,
+        classes=classes,
+    )
     for note in data.notes:
         people(True).print(f"note: {note}", markup=False)
     bank = prompt_bank(prompts, data)
@@ -120,14 +142,16 @@ def encode(
             workers=workers,
             part=which,
             retry_bad=retry_bad,
+            check=check,
             progress=update,
         )
     _say(people(as_json), report)
-    document(as_json, {**_document(report), "notes": data.notes})
+    document(as_json, {**_document(report), "notes": [*data.notes, *report.notes]})
     if len(report.bad) > allow_bad:
         raise FeatcacheError(
-            f"{len(report.bad)} pictures could not be read (listed above); mend them and run with "
-            f"--retry-bad, or accept them with --allow-bad {len(report.bad)}."
+            f"{len(report.bad)} pictures could not be read (listed above); mend them and run "
+            "this again (with --retry-bad where the files themselves are as they should be), or "
+            f"accept them with --allow-bad {len(report.bad)}."
         )
 
 
@@ -135,6 +159,7 @@ def _document(report: Report) -> dict[str, object]:
     return {
         "key": report.entry.key,
         "encoded": report.encoded,
+        "taken": report.taken,
         "skipped": report.skipped,
         "crops": report.crops,
         "prompts": report.prompts,
@@ -149,6 +174,10 @@ def _document(report: Report) -> dict[str, object]:
 def _say(console: Console, report: Report) -> None:
     for problem in report.damaged:
         console.print(f"taken off the list: {problem}", markup=False)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False)
+    if report.taken:
+        console.print(f"{report.taken} pictures are known by their bytes and were taken over.")
     if report.crops:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
         console.print(
@@ -158,7 +187,32 @@ def _say(console: Console, report: Report) -> None:
         )
     else:
         prompts = f"Encoded {report.prompts} prompts" if report.prompts else "Nothing to encode"
-        console.print(f"{prompts}: all {report.skipped} pictures asked for are cached.")
-    for picture, reason in report.bad:
-        console.print(f"bad picture {picture}: {reason}", markup=False)
+        console.print(
+            f"{prompts}: all {report.skipped + report.taken} pictures asked for are cached."
+        )
+    for line in told_bad(report.bad):
+        console.print(line, markup=False)
     console.print(report.entry.key, markup=False)
+
+
+def told_bad(bad: Sequence[tuple[str, str]]) -> list[str]:
+    """A line for each bad picture (id, reason); of many one for each kind of reason.
+
+    Reasons that differ in numbers or in what stands in brackets are of one kind.
+    """
+    if len(bad) <= MOST_BAD:
+        return [f"bad picture {picture}: {reason}" for picture, reason in bad]
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for picture, reason in bad:
+        kinds.setdefault(re.sub(r"\d+", "0", reason.partition(" (")[0]), []).append(
+            (picture, reason)
+        )
+    often = sorted(kinds.values(), key=len, reverse=True)
+    lines = [f"{len(bad)} bad pictures (--json lists all):"]
+    for held in often[:MOST_REASONS]:
+        first = few([picture for picture, _ in held[:3]])
+        more = ", …" if len(held) > 3 else ""
+        lines.append(f"  {len(held)}: {held[0][1].rstrip('.')}; {first}{more}")
+    if rest := often[MOST_REASONS:]:
+        lines.append(f"  {sum(map(len, rest))} for {len(rest)} other reasons")
+    return lines

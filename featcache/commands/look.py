@@ -10,11 +10,12 @@ import typer
 from featcache.commands.options import Key
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
+from featcache.store.sameness import data_id, shared_names
 from featcache.terminal import Cache, Json, as_mapping, document, people, table
 
 
 def list_entries(cache: Cache = None, as_json: Json = False) -> None:
-    """List what is cached, the newest last.
+    """List what is cached, the newest last; where two data sets share a name, with their short ids.
 
     Example: featcache ls
     """
@@ -28,9 +29,11 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
     if not found and not broken:
         people(as_json).print(f"The cache {store.root} is empty; `featcache encode` fills it.")
         return
+    shared = shared_names(found)
     rows = [
         (
             e.key,
+            data_id(e) if e.dataset in shared else "",
             " ".join(f"{s}:{e.encoded(s)}" for s in e.splits),
             " ".join((*e.banks, *e.negative_banks)),
             " ".join(e.extras),
@@ -39,8 +42,8 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
         )
         for e in found
     ]
-    rows += [(key, "", "", "", "", "damaged") for key in broken]
-    table(people(as_json), ("key", "rows", "prompts", "extras", "size", "state"), rows)
+    rows += [(key, "", "", "", "", "", "damaged") for key in broken]
+    table(people(as_json), ("key", "data", "rows", "prompts", "extras", "size", "state"), rows)
 
 
 def info(key: Key, cache: Cache = None, as_json: Json = False) -> None:
@@ -94,10 +97,11 @@ def backbones(
 
 def describe(entry: Entry) -> dict[str, Any]:
     """An entry as a document: its manifest without the shards, and what follows from them."""
-    skipped = ("shards", "format")
+    skipped = ("shards", "older", "format")
     rest = {name: value for name, value in entry.manifest.items() if name not in skipped}
     return {
         "key": entry.key,
+        "data": data_id(entry),
         "complete": entry.complete,
         "encoded": {split: entry.encoded(split) for split in entry.splits},
         "bytes": entry.bytes,

@@ -17,3 +17,10 @@ EveryKey = Annotated[
     str | None,
     typer.Argument(help="An entry's key; all if left out.", autocompletion=completion.keys),
 ]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Take folders inside class folders too.")
+]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Take what links out of the folder lead to.")
+]
+MaxPixels = Annotated[float, typer.Option(min=0.001, help="Largest picture, in million pixels.")]

@@ -16,6 +16,7 @@ from featcache.errors import DatasetError
 
 # Control characters, line separators and halves of surrogate pairs (bytes that are not UTF-8).
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+LONGEST_NAME = 100  # bytes; every file system takes so many
 
 
 def is_plain(text: object) -> TypeGuard[str]:
@@ -26,6 +27,17 @@ def is_plain(text: object) -> TypeGuard[str]:
 def slug(text: str) -> str:
     """The text as part of a file name: lower case, words joined by `-`."""
     return re.sub(r"[\W_]+", "-", text.lower()).strip("-") or "unnamed"
+
+
+def no_name(name: str) -> str:
+    """Why this cannot be a data set's name, which is a folder of the cache; empty if it can."""
+    fits = re.fullmatch(r"[^\s./\\:][^/\\:]*", name) and is_plain(name) and name == name.strip()
+    if fits and len(name.encode()) <= LONGEST_NAME:
+        return ""
+    return (
+        f"{name!r} cannot be a data set's name; give letters, digits, - and _, at most "
+        f"{LONGEST_NAME} of them, as it becomes a folder of the cache."
+    )
 
 
 def few(names: list[str]) -> str:
@@ -169,7 +181,8 @@ def _refuse_no_files(split: str, items: tuple[Item, ...], where: Path) -> None:
     if paths and not any(exists(path) for path in paths):
         raise DatasetError(
             f"{where}: none of the {len(paths):,} {split} pictures exists, the first would be "
-            f"{paths[0]}; check the root and that the pictures are unpacked there."
+            f"{paths[0]}; check the root and that the pictures are unpacked there, or let "
+            "`featcache doctor` look for them."
         )
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from featcache.catalogue import load as load_module
-from featcache.datasets.checks import exists, slug
+from featcache.datasets.checks import exists, no_name, slug
 from featcache.datasets.dataset import Dataset
 from featcache.datasets.layouts import coop, folders
 from featcache.datasets.layouts._class_folders import Walk
 from featcache.datasets.notes import noted
+from featcache.datasets.presence import ALL, CLASSES, PRESENT, partial, present
 from featcache.datasets.table import DatasetInfo, bare, named, names
 from featcache.errors import DatasetError, UnknownNameError
 
 LINKING = ("coop", "bongard-hoi")  # readers of lists, which may name pictures behind links
 OWN_MARKERS = ("split_", "bongard_hoi_")  # files that no other set has
+LISTS = ("coop", "aircraft")  # readers of lists, which may name pictures that are not there
 
 
 def load(
@@ -26,6 +29,8 @@ def load(
     *,
     recursive: bool = False,
     follow_links: bool = False,
+    name: str | None = None,
+    classes: str = ALL,
 ) -> Dataset:
     """Load a named data set, or one's own folder: split file of CoOp's layout, or class folders.
 
@@ -33,17 +38,30 @@ def load(
     says. In class folders of one's own, `recursive` takes pictures in the folders inside them;
     there and in the layouts of CoOp and Bongard-HOI, `follow_links` takes those that links out of
     the folder lead to.
+    `name` is what a folder's data set is called, in place of the folder's own name. `classes` is
+    `present` for the classes alone whose pictures are there, numbered anew in their order.
     What people should know of what was read stands in the `notes`. Raises UnknownNameError for a
     name that is none, DatasetError for data that is not as it should be.
     """
+    if classes not in CLASSES:
+        raise DatasetError(f"classes are {' or '.join(CLASSES)}, not {classes!r}; give one.")
     info = named(name_or_path)
+    some = classes == PRESENT
     if info is None:
-        return noted(_load_folder(name_or_path, recursive, follow_links), pictures=True)
+        own = noted(_load_folder(name_or_path, recursive, follow_links, some), pictures=True)
+        return _called(own, name)
+    if name is not None:
+        raise DatasetError(f"{info.name} has its name already; leave out --name {name}.")
     _refuse_walking(info, recursive, follow_links)
     if info.folder is None:
         world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
         return made
+    return noted(_read(info, _locate(info, root_of(info, root)), follow_links, some))
+
+
+def root_of(info: DatasetInfo, root: Path | None) -> Path:
+    """The folder given, or that of FEATCACHE_DATA; DatasetError where neither says one."""
     if root is None and os.environ.get("FEATCACHE_DATA"):
         root = Path(os.environ["FEATCACHE_DATA"])
     if root is None:
@@ -51,7 +69,7 @@ def load(
             f"{info.name} is read from files; say with --root or FEATCACHE_DATA which folder "
             f"holds {info.folder}/."
         )
-    return noted(_read(info, _locate(info, root.expanduser()), follow_links))
+    return root.expanduser()
 
 
 def _refuse_walking(info: DatasetInfo, recursive: bool, follow_links: bool) -> None:
@@ -62,13 +80,29 @@ def _refuse_walking(info: DatasetInfo, recursive: bool, follow_links: bool) -> N
         )
 
 
-def _read(info: DatasetInfo, folder: Path, follow_links: bool) -> Dataset:
+def _called(dataset: Dataset, name: str | None) -> Dataset:
+    if name is not None and (why := no_name(name)):
+        raise DatasetError(why)
+    return dataset if name is None else replace(dataset, name=name)
+
+
+def _read(info: DatasetInfo, folder: Path, follow_links: bool, some: bool) -> Dataset:
     layout = load_module("featcache.datasets.layouts", info.reader)
     own: dict[str, Any] = {"name": info.name, "templates": info.templates}
     if follow_links:
         own["follow_links"] = True
+    if some and info.reader == "imagenet":  # which refuses classes without training pictures
+        own["some"] = True
     read: Dataset = layout.read(folder, info.images, info.marker, **own)
-    return read
+    return _there(read, some) if some or info.reader in LISTS else read
+
+
+def _there(dataset: Dataset, some: bool) -> Dataset:
+    """The classes that are there, or all with a note on what is not."""
+    if some:
+        return present(dataset)
+    note = partial(dataset)
+    return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
 
 
 def _locate(info: DatasetInfo, root: Path) -> Path:
@@ -84,7 +118,7 @@ def _locate(info: DatasetInfo, root: Path) -> Path:
     )
 
 
-def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
+def _load_folder(path: str, recursive: bool, follow_links: bool, some: bool) -> Dataset:
     folder = Path(path).expanduser()
     if not path or not folder.is_dir():
         if re.search(r"[/\\]|^[.~]", path):
@@ -97,7 +131,7 @@ def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
         ours = info.marker.startswith(OWN_MARKERS) or bare(own) in info.spellings
         if info.folder and ours and exists(folder / info.marker):
             _refuse_walking(info, recursive, follow_links)
-            return _read(info, folder, follow_links)
+            return _read(info, folder, follow_links, some)
     found = sorted(file.name for file in folder.glob("split_zhou_*.json"))
     if len(found) > 1:
         raise DatasetError(f"{folder} holds {' and '.join(found)}; keep one split file.")
@@ -109,5 +143,5 @@ def _load_folder(path: str, recursive: bool, follow_links: bool) -> Dataset:
                 f"{folder / found[0]} lists one class, {listed.classnames[0]!r}; list others to "
                 "tell it from."
             )
-        return listed
+        return _there(listed, some)
     return folders.read(folder, name=own, walk=Walk(recursive, follow_links))

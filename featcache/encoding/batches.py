@@ -7,7 +7,7 @@ encoded before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import picture_features
 from featcache.encoding.crops import Crops
 from featcache.encoding.plan import Unit
-from featcache.encoding.report import Progress, Report
+from featcache.encoding.report import Report
+from featcache.encoding.taking import Place, take
+from featcache.pictures.digest import State
 from featcache.store.entry import EMBEDDING, PATCHES
 
 Arrays = dict[str, NDArray[Any]]
@@ -28,12 +30,15 @@ Arrays = dict[str, NDArray[Any]]
 class Features:
     """What a unit's crops gave, by feature: `centre [n, …]` of its rows, `views [n, v, …]`.
 
-    `reasons` says of each row why it could not be read, or is empty there.
+    `reasons` says of each row why it could not be read, or is empty there; `digests` and `states`
+    are those of the bytes that it was made of.
     """
 
     centre: Arrays
     views: Arrays
     reasons: list[str]
+    digests: list[str]
+    states: list[State]
 
 
 def feature_shapes(backbone: Backbone, extras: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -90,7 +95,7 @@ class UnitEncoder:
     batch_size: int
 
     def features(
-        self, unit: Unit, crops: Iterator[Crops], report: Report, total: int, progress: Progress
+        self, unit: Unit, crops: Iterator[Crops], report: Report, further: Callable[[int], None]
     ) -> Features:
         """The features that the unit lacks, from the next crops, one picture a row of the unit."""
         centre = self._room(unit.centre, len(unit.rows))
@@ -100,24 +105,32 @@ class UnitEncoder:
             Batches(self.backbone, _flat(views), self.batch_size),
         ]
         place = {row: i for i, row in enumerate(unit.view_rows)}
-        reasons = []
+        reasons, digests, states = list[str](), list[str](), list[State]()
+        centres_at, views_at = dict[int, Place](), dict[int, Place]()
         for i, row in enumerate(unit.rows):
             crop = next(crops)
             reasons.append(crop.reason)
+            digests.append(crop.digest)
+            states.append(crop.state)
+            if crop.centre_at:
+                centres_at[i] = crop.centre_at
+            if crop.views_at:
+                views_at[place[row]] = crop.views_at
             report.seconds["read"] += crop.read
             report.seconds["decode"] += crop.decode
             if crop.centre is not None:
                 streams[0].add(i, crop.centre)
             for v, pixels in enumerate(crop.views):
                 streams[1].add(place[row] * self.views + v, pixels)
-            progress(report.crops + sum(stream.done for stream in streams), total)
+            further(sum(stream.done for stream in streams))
         for stream in streams:
             stream.flush()
             report.seconds["forward"] += stream.seconds
-        # Bad pictures count as done, or the bar would never reach its end.
-        report.crops += unit.crops(self.views)
-        progress(report.crops, total)
-        return Features(centre, views, reasons)
+            report.crops += stream.done
+        take(centre, centres_at)
+        take(views, views_at)
+        report.taken += len(centres_at)
+        return Features(centre, views, reasons, digests, states)
 
     def _room(self, features: Sequence[str], *rows: int) -> Arrays:
         """Zeros for those features; patches are half-floats from the start, for they are many."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from featcache.backbones.backbone import Backbone
-from featcache.datasets.dataset import SPLITS, Dataset
+from featcache.datasets.dataset import Dataset
 from featcache.encoding.batches import UnitEncoder, feature_shapes
-from featcache.encoding.crops import crops_ahead, wanted_of
+from featcache.encoding.crops import NOTHING, crops_ahead, wanted_of
+from featcache.encoding.finishing import finish
+from featcache.encoding.identity import find_entry
 from featcache.encoding.plan import (
     NO_VIEWS,
     Unit,
@@ -22,10 +25,10 @@ from featcache.encoding.plan import (
     announce,
     check_space,
     choose_views,
-    find_entry,
     units_of,
 )
 from featcache.encoding.report import Progress, Report
+from featcache.encoding.taking import Known, known
 from featcache.encoding.text import encode_text
 from featcache.encoding.writing import UnitWriter, write_projection
 from featcache.errors import CacheError
@@ -34,7 +37,6 @@ from featcache.prompts import PromptBank
 from featcache.prompts import bank as own_bank
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
-from featcache.store.repair import take_off
 
 
 def encode_dataset(
@@ -51,6 +53,7 @@ def encode_dataset(
     workers: int = 0,
     part: tuple[int, int] = (1, 1),
     retry_bad: bool = False,
+    check: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Report:
     """Bring the cache to hold the data set's splits, views and prompts, and say what was done.
@@ -58,7 +61,8 @@ def encode_dataset(
     `views_for` is `few-shot` (the union of CoOp's draws for 1 to 16 shots, seeds 1 to 3) or
     `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too) and
     `patches`. `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already
-    is not read again; shards that are missing or damaged are written anew. Raises
+    is not encoded again, as far as its bytes are the same: size and times of files say so, or with
+    `check` their bytes. Shards that are missing or damaged are written anew. Raises
     `CacheError` where the disk refuses or is too full, `UnknownNameError` or `BackboneError` where
     the model has no such extras.
     """
@@ -67,8 +71,8 @@ def encode_dataset(
     if not 1 <= part[0] <= part[1]:
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
     shapes = feature_shapes(backbone, extras)
-    damaged = take_off(find_entry(dataset, backbone, cache))
-    entry = find_entry(dataset, backbone, cache)  # as it stands now
+    found = find_entry(dataset, backbone, cache, check)
+    entry = found.entry
     wanted = choose_views(entry, views, views_for) if views and "train" in asked else NO_VIEWS
     entry = announce(entry, asked, wanted, extras, retry_bad)
     units = units_of(entry, dataset, asked, wanted, extras)[part[0] - 1 :: part[1]]
@@ -76,16 +80,18 @@ def encode_dataset(
     count = wanted.recipe.count
     check_space(entry, todo, count, shapes)
 
-    report = Report(entry, damaged=list(damaged.values()))
+    report = Report(entry, damaged=list(found.damaged), notes=list(found.notes))
     if part[0] == 1:
         report.prompts = encode_text(entry, backbone, bank or own_bank(None, dataset))
     if PRE_PROJECTION in extras:
         write_projection(entry, backbone)
     encoder = UnitEncoder(backbone, shapes, count, batch_size)
-    _encode_units(report, todo, dataset, encoder, wanted, workers, progress)
+    taken = known(entry, found.digests, cache, extras, wanted) if todo else NOTHING
+    _encode_units(report, todo, dataset, encoder, wanted, taken, workers, progress)
+    report.notes += finish(reload(entry), dataset)
     report.entry = reload(entry)
-    report.encoded = sum(u.stop - u.start for u in todo if u.centre)
-    report.skipped = sum(u.stop - u.start for u in units) - report.encoded
+    report.encoded = sum(u.stop - u.start for u in todo if u.centre) - report.taken
+    report.skipped = sum(u.stop - u.start for u in units) - report.encoded - report.taken
     report.bad = report.entry.bad_pictures()
     report.wall = time.perf_counter() - began
     return report
@@ -95,7 +101,7 @@ def _asked(dataset: Dataset, splits: Sequence[str] | None) -> list[str]:
     if unknown := sorted(set(splits or ()) - set(dataset.splits)):
         have = ", ".join(dataset.splits)
         raise CacheError(f"{dataset.name} has no split {unknown[0]!r}; it has {have}.")
-    return [split for split in SPLITS if split in (splits or dataset.splits)]
+    return [split for split in dataset.splits if split in (splits or dataset.splits)]
 
 
 def _encode_units(
@@ -104,19 +110,29 @@ def _encode_units(
     dataset: Dataset,
     encoder: UnitEncoder,
     views: ViewSet,
+    taken: Known,
     workers: int,
     progress: Progress,
 ) -> None:
     """Workers decode ahead, this thread runs the model and writes."""
     entry, backbone = report.entry, encoder.backbone
     known_bad = frozenset(picture for picture, _ in entry.bad_pictures())
-    writer = UnitWriter(entry, dataset, backbone.name, views.name, known_bad)
+    writer = UnitWriter(entry, dataset, backbone.name, views.name, known_bad, taken.digests)
     total = sum(unit.crops(encoder.views) for unit in units)
-    progress(0, total)
-    pictures = wanted_of(units, dataset)
-    with crops_ahead(pictures, views.recipe, backbone.preprocess, workers) as crops:
+    done = 0
+    progress(done, total)
+    pictures = wanted_of(units, dataset, taken.digests)
+    with crops_ahead(pictures, views.recipe, backbone.preprocess, workers, taken) as crops:
         for unit in units:
-            features = encoder.features(unit, crops, report, total, progress)
+            ahead = partial(_further, progress, done, total)
+            features = encoder.features(unit, crops, report, ahead)
+            # Bad pictures and those taken over count too, or the bar would never reach its end.
+            done += unit.crops(encoder.views)
+            progress(done, total)
             began = time.perf_counter()
             writer.write(unit, features)
             report.seconds["write"] += time.perf_counter() - began
+
+
+def _further(progress: Progress, before: int, total: int, crops: int) -> None:
+    progress(before + crops, total)

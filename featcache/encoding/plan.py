@@ -1,4 +1,4 @@
-"""What there is to encode: the entry, its view sets, and the units that are still to be written."""
+"""What there is to encode: an entry's view sets, and the units that are still to be written."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featcache.backbones.backbone import Backbone
-from featcache.datasets.dataset import SPLITS, Dataset
+from featcache.datasets.dataset import Dataset
 from featcache.draws import drawable
 from featcache.errors import CacheError
 from featcache.pictures.views import ViewRecipe
-from featcache.store.cache import FeatureCache
-from featcache.store.entry import EMBEDDING, EXTRAS, PRE_PROJECTION, Entry, open_entry, reload
+from featcache.store.entry import EMBEDDING, EXTRAS, PRE_PROJECTION, Entry, reload
 from featcache.store.writing import amend
 
 SHARD_ROWS = 2048
@@ -32,7 +29,8 @@ class Unit:
     """Rows `start..stop` of a split, and which of its shards are still to be written.
 
     `centre` names the features still wanted of the centre crops, `views` those of the views of
-    `view_rows`; each becomes a shard.
+    `view_rows`; each becomes a shard. `generation` counts how often the entry had been brought up
+    to date when the unit was begun: no shard of an older state has its name.
     """
 
     split: str
@@ -41,6 +39,7 @@ class Unit:
     centre: tuple[str, ...]
     views: tuple[str, ...]
     view_rows: tuple[int, ...]
+    generation: int = 0
 
     @property
     def rows(self) -> Sequence[int]:
@@ -50,7 +49,8 @@ class Unit:
     @property
     def place(self) -> dict[str, Any]:
         """What the manifest lists of where its shards belong."""
-        return {"split": self.split, "start": self.start, "stop": self.stop}
+        place = {"split": self.split, "start": self.start, "stop": self.stop}
+        return {**place, **({"generation": self.generation} if self.generation else {})}
 
     @property
     def follows(self) -> bool:
@@ -87,49 +87,6 @@ class ViewSet:
 NO_VIEWS = ViewSet("", ViewRecipe(0), "few-shot")
 
 
-def find_entry(dataset: Dataset, backbone: Backbone, cache: FeatureCache) -> Entry:
-    """The entry of what these two give; its key hashes all that changes a number in it."""
-    identity = [
-        dataset.fingerprint,
-        backbone.fingerprint,
-        backbone.activation,
-        backbone.preprocess.fingerprint,
-        backbone.precision,
-    ]
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    header = {
-        "dataset": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "classnames": list(dataset.classnames),
-            **_class_ids(dataset.class_ids),
-            "splits": {name: len(items) for name, items in dataset.splits.items()},
-            "flip": dataset.flip,
-        },
-        "backbone": {
-            "name": backbone.name,
-            "fingerprint": backbone.fingerprint,
-            "width": backbone.width,
-            "logit_scale": backbone.logit_scale,
-            "activation": backbone.activation,
-            "precision": backbone.precision,
-            "preprocess": asdict(backbone.preprocess),
-        },
-        "normalised": False,
-        "source": "encoded",
-        "versions": {name: version(name) for name in ("torch", "open_clip_torch", "featcache")},
-        "shard_rows": SHARD_ROWS,
-    }
-    entry = open_entry(cache.root / dataset.name / backbone.slug / key, header)
-    # Entries begun by a version that kept no ids get them as soon as anything is announced.
-    held = {**entry.manifest["dataset"], **_class_ids(dataset.class_ids)}
-    return replace(entry, manifest={**entry.manifest, "dataset": held})
-
-
-def _class_ids(ids: Sequence[str]) -> dict[str, list[str]]:
-    return {"class_ids": list(ids)} if ids else {}
-
-
 def choose_views(entry: Entry, recipe: ViewRecipe, rows: str) -> ViewSet:
     """The view set to fill: a listed one that covers the request, as it was begun, or a new one."""
     if not recipe.count:
@@ -152,8 +109,8 @@ def announce(
     `retry_bad` takes the shards of units with bad pictures off the list, to be written again.
     """
     with amend(entry) as manifest:
-        manifest["dataset"] |= _class_ids(entry.class_ids)
-        manifest["asked"] = [s for s in SPLITS if s in {*manifest["asked"], *asked}]
+        asked_ever = {*manifest["asked"], *asked}
+        manifest["asked"] = [s for s in manifest["dataset"]["splits"] if s in asked_ever]
         if views.name:
             manifest["view_sets"].setdefault("train", {}).setdefault(views.name, views.header)
         if extras:
@@ -161,7 +118,8 @@ def announce(
             wanted = {
                 name: {*held.get(name, ()), *(asked if name in extras else ())} for name in EXTRAS
             }
-            manifest["extras"] = {n: [s for s in SPLITS if s in w] for n, w in wanted.items() if w}
+            order = manifest["dataset"]["splits"]
+            manifest["extras"] = {n: [s for s in order if s in w] for n, w in wanted.items() if w}
         if retry_bad:
             manifest["shards"] = _without_bad(manifest["shards"])
     return reload(entry)
@@ -175,35 +133,52 @@ def units_of(
     extras: Sequence[str] = (),
 ) -> list[Unit]:
     """All units of these splits in order, each saying what of it is still to be written."""
-    listed, size = entry.manifest["shards"], entry.manifest["shard_rows"]
-    selected = _view_rows(dataset, views) if views.name else np.zeros(0, np.int64)
+    size = entry.manifest["shard_rows"]
+    listed = {_place(record): record for record in entry.manifest["shards"].values()}
+    selected = rows_with_views(dataset, views.rows) if views.name else np.zeros(0, np.int64)
+    wanted = (EMBEDDING, *extras)
     units = []
     for split in splits:
         rows = len(dataset.splits[split])
         for start in range(0, rows, size):
-            stop, number = min(start + size, rows), start // size
+            stop = min(start + size, rows)
             near = selected[(selected >= start) & (selected < stop)]
-            wanted = (EMBEDDING, *extras)
-            centre = [n for n in wanted if shard_name(n, split, number) not in listed]
+            centre = [n for n in wanted if (kind_of(n), split, start, None) not in listed]
             of_views = [
                 n
                 for n in wanted
                 if n in OF_VIEWS
                 and split == "train"
                 and len(near)
-                and shard_name(n, split, number, views.name) not in listed
+                and (kind_of(n, views.name), split, start, views.name) not in listed
             ]
             mine = near.tolist() if of_views else []
-            units.append(Unit(split, start, stop, tuple(centre), tuple(of_views), tuple(mine)))
+            held = listed.get((kind_of(EMBEDDING), split, start, None), entry.manifest)
+            age = held.get("generation", 0)
+            units.append(Unit(split, start, stop, tuple(centre), tuple(of_views), tuple(mine), age))
     return units
 
 
-def shard_name(feature: str, split: str, number: int, view_set: str = "") -> str:
-    """File name of a shard: of centre crops, or with a view set of its views."""
-    kind = "views" if view_set else "images"
+def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(record.get(key) for key in ("kind", "split", "start", "set"))
+
+
+def kind_of(feature: str, view_set: str = "") -> str:
+    """What the manifest calls shards of a feature of centre crops, or with a view set of views."""
     if feature != EMBEDDING:
-        kind = f"{feature}-views" if view_set else feature
-    return "-".join(part for part in (kind, split, view_set, f"{number:05d}.h5") if part)
+        return feature
+    return "views" if view_set else "images"
+
+
+def shard_name(
+    feature: str, split: str, number: int, view_set: str = "", generation: int = 0
+) -> str:
+    """File name of a shard: of centre crops, or with a view set of its views."""
+    kind = kind_of(feature, view_set)
+    if feature != EMBEDDING and view_set:
+        kind = f"{feature}-views"
+    age = str(generation or "")
+    return "-".join(part for part in (kind, split, view_set, f"{number:05d}", age) if part) + ".h5"
 
 
 def check_space(
@@ -231,7 +206,7 @@ def _without_bad(listed: dict[str, Any]) -> dict[str, Any]:
     return {n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad}
 
 
-def _view_rows(dataset: Dataset, views: ViewSet) -> NDArray[np.int64]:
-    labels = [item.label for item in dataset.splits["train"]]
-    rows = range(len(labels)) if views.rows == "all" else drawable(labels)
-    return np.asarray(rows, np.int64)
+def rows_with_views(dataset: Dataset, which: str) -> NDArray[np.int64]:
+    """Rows of the train split that have views: `all`, or those that `few-shot` draws can use."""
+    labels = [item.label for item in dataset.splits.get("train", ())]
+    return np.asarray(range(len(labels)) if which == "all" else drawable(labels), np.int64)

@@ -14,12 +14,15 @@ Progress = Callable[[int, int], None]  # crops done, crops in all
 class Report:
     """What a run did: pictures encoded and left as they were, seconds by stage, bad pictures.
 
-    `damaged` says what was wrong with each shard that had to be written anew. `read`
-    and `decode` are summed over workers; `forward` and `write` are wall seconds.
+    `taken` are those whose bytes were known for the same model, here or in another entry; `notes`
+    are sentences on what became of the entry. `damaged` says what was wrong with each shard that
+    had to be written anew. `read` and `decode` are summed over workers; `forward` and `write` are
+    wall seconds.
     """
 
     entry: Entry
     encoded: int = 0
+    taken: int = 0
     skipped: int = 0
     crops: int = 0
     prompts: int = 0
@@ -29,3 +32,4 @@ class Report:
     )
     bad: list[tuple[str, str]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from featcache.backbones.backbone import Backbone
 from featcache.backbones.image_tower import projection
 from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.batches import Arrays, Features
-from featcache.encoding.plan import Unit, shard_name
+from featcache.encoding.plan import Unit, kind_of, shard_name
 from featcache.errors import BackboneError, CacheError
 from featcache.store.entry import EMBEDDING, PROJECTION_SHARD, Entry, ProjectionWeights
+from featcache.store.originals import KIND, Originals
 from featcache.store.writing import NewShard, image_arrays, put, put_projection
 
 
@@ -28,13 +29,17 @@ def write_projection(entry: Entry, backbone: Backbone) -> None:
 
 @dataclass(frozen=True)
 class UnitWriter:
-    """Writes the features of units into an entry; `known_bad` are ids that it marks as bad."""
+    """Writes the features of units into an entry; `known_bad` are ids that it marks as bad.
+
+    `digests` are those of the bytes that its rows were made of, as far as they are known.
+    """
 
     entry: Entry
     dataset: Dataset
     backbone: str
     view_set: str
     known_bad: frozenset[str]
+    digests: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def write(self, unit: Unit, features: Features) -> None:
         """Write the unit's shards and list them.
@@ -45,10 +50,26 @@ class UnitWriter:
         items = [self.dataset.splits[unit.split][row] for row in unit.rows]
         if unit.follows:
             self._check_still_readable(items, features.reasons)
+        if EMBEDDING not in unit.centre:
+            self._check_same(unit, items, features.digests)
         centre = self._centre_arrays(items, features.centre, features.reasons)
         bad = {row for row, why in zip(unit.rows, features.reasons, strict=True) if why}
         views = self._view_arrays(unit, features.views, bad)
-        put(self.entry, [*self._centre_shards(unit, centre), *self._view_shards(unit, views)])
+        made = [*self._centre_shards(unit, centre), *self._view_shards(unit, views)]
+        if EMBEDDING in unit.centre:
+            made.append(self._originals(unit, items, features))
+        put(self.entry, made)
+
+    def _originals(self, unit: Unit, items: Sequence[Item], features: Features) -> NewShard:
+        number = unit.start // self.entry.manifest["shard_rows"]
+        name = shard_name(KIND, unit.split, number, generation=unit.generation)
+        held = Originals(
+            tuple(item.id for item in items),
+            tuple(item.label for item in items),
+            tuple(features.digests),
+            np.array(features.states, np.int64),
+        )
+        return NewShard(name, {"kind": KIND, **unit.place}, held.arrays)
 
     def _check_still_readable(self, items: Sequence[Item], reasons: Sequence[str]) -> None:
         for item, reason in zip(items, reasons, strict=True):
@@ -56,6 +77,15 @@ class UnitWriter:
                 raise CacheError(
                     f"the picture {item.id} of {self.dataset.name} could be read when it was "
                     f"embedded and cannot now ({reason}); mend it and run again."
+                )
+
+    def _check_same(self, unit: Unit, items: Sequence[Item], digests: Sequence[str]) -> None:
+        known = self.digests.get(unit.split, {})
+        for row, item, digest in zip(unit.rows, items, digests, strict=True):
+            if digest and known.get(row, digest) != digest:
+                raise CacheError(
+                    f"the picture {item.id} of {self.dataset.name} was changed while it was being "
+                    "encoded; run the same `featcache encode` again."
                 )
 
     def _centre_arrays(
@@ -95,18 +125,20 @@ class UnitWriter:
     def _centre_shards(self, unit: Unit, arrays: dict[str, Arrays]) -> Iterator[NewShard]:
         number = unit.start // self.entry.manifest["shard_rows"]
         for feature, content in arrays.items():
-            record: dict[str, Any] = {"kind": "images" if feature == EMBEDDING else feature}
+            record: dict[str, Any] = {"kind": kind_of(feature)}
             record |= unit.place
             if feature == EMBEDDING:
                 record["bad"] = int((~content["valid"]).sum())
-            yield NewShard(shard_name(feature, unit.split, number), record, content)
+            name = shard_name(feature, unit.split, number, generation=unit.generation)
+            yield NewShard(name, record, content)
 
     def _view_shards(self, unit: Unit, arrays: dict[str, Arrays]) -> Iterator[NewShard]:
         number = unit.start // self.entry.manifest["shard_rows"]
         for feature, content in arrays.items():
-            kind = "views" if feature == EMBEDDING else feature
+            kind = kind_of(feature, self.view_set)
             record = {"kind": kind, **unit.place, "set": self.view_set}
-            yield NewShard(shard_name(feature, unit.split, number, self.view_set), record, content)
+            name = shard_name(feature, unit.split, number, self.view_set, unit.generation)
+            yield NewShard(name, record, content)
 
     def _finite(self, name: str, array: NDArray[Any]) -> NDArray[np.float16]:
         half = _half(array)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.backbones.names import BackboneName, parse
+from featcache.datasets.checks import no_name
 from featcache.errors import ImportRefusedError
 from featcache.interchange.arrays import UNKNOWN, Checked, Split, check, logit_scale
 from featcache.interchange.files import load
@@ -21,12 +21,12 @@ from featcache.interchange.widths import width
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, open_entry, reload
 from featcache.store.files import sha256
+from featcache.store.originals import content_hash
 from featcache.store.shard import strings
 from featcache.store.writing import NewShard, amend, image_arrays, put, text_name, write
 
 SHARD_ROWS = 65536
 BANK = "imported"
-LONGEST_NAME = 100  # bytes; every file system takes so many
 
 
 def import_features(
@@ -42,7 +42,8 @@ def import_features(
     missing, disagree in width or length, hold labels out of range, or numbers that no adapter can
     use; where they are not of the backbone's width, and for a name that is no folder's.
     """
-    _check_name(dataset)
+    if why := no_name(dataset):
+        raise ImportRefusedError(why)
     arrays = _load(files)
     found = check(arrays)
     name = parse(backbone, None)
@@ -76,16 +77,6 @@ def import_features(
     return reload(entry)
 
 
-def _check_name(dataset: str) -> None:
-    """Raise `ImportRefusedError` for a name that cannot be one folder below the cache."""
-    fits = re.fullmatch(r"[^\s./\\:][^/\\:\x00-\x1f\x7f]*", dataset) and dataset == dataset.strip()
-    if not fits or len(dataset.encode()) > LONGEST_NAME:
-        raise ImportRefusedError(
-            f"{dataset!r} cannot be a data set's name; give letters, digits, - and _, at most "
-            f"{LONGEST_NAME} of them, as it becomes a folder of the cache."
-        )
-
-
 def _check_width(name: BackboneName, found: Checked) -> None:
     known = width(name)
     if known is not None and known != found.width:
@@ -117,6 +108,10 @@ def _dataset(name: str, digest: str, found: Checked) -> dict[str, Any]:
         "fingerprint": digest[:16],
         "classnames": list(found.classnames),
         "splits": {split: len(rows.labels) for split, rows in found.splits.items()},
+        "contents": {
+            split: content_hash(rows.ids, rows.labels.tolist())
+            for split, rows in found.splits.items()
+        },
         "flip": UNKNOWN,
     }
 

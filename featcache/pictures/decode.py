@@ -67,6 +67,24 @@ def _spelt(box: Box) -> str:
     return ", ".join(f"{edge:g}" for edge in box)
 
 
+def unopened(path: Path) -> str:
+    """Why a file's head is no picture's that would be read, or empty; nothing is decoded."""
+    if not path.is_file():
+        return "does not exist or is no file"
+    Image.MAX_IMAGE_PIXELS = max(PILLOWS_LIMIT, most_pixels())
+    try:
+        with Image.open(path, formats=formats()) as image:
+            return too_large(image.height, image.width).rstrip(".")
+    except UnidentifiedImageError:
+        return f"is no picture of a known kind ({', '.join(formats())})"
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return f"has more pixels than {in_words()}"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    except Exception as error:  # as in `_pillow`
+        return f"is damaged ({error})"
+
+
 def _read(path: Path) -> bytes:
     if not path.is_file():  # a pipe or a device would never end
         raise PictureError("does not exist or is no file.")

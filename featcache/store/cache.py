@@ -8,22 +8,31 @@ from pathlib import Path
 from featcache.errors import CacheError, UnknownNameError
 from featcache.store import manifest
 from featcache.store.entry import Entry
+from featcache.store.sameness import data_id, differ
+
+LISTED = 6  # keys that a refusal names
 
 
 class FeatureCache:
     """All entries below one root, by default `$FEATCACHE_HOME` or the platform's cache folder."""
 
     def __init__(self, root: Path | str | None = None) -> None:
-        self.root = Path(root).expanduser() if root else default_root()
+        self.root = _expanded(root) if root else default_root()
 
     def entries(self) -> list[Entry]:
         """Every entry with a readable manifest, the one updated last being last."""
         return self.look()[0]
 
     def look(self) -> tuple[list[Entry], dict[str, str]]:
-        """The same, and by key what is wrong with each manifest that cannot be read."""
+        """The same, and by key what is wrong with each manifest that cannot be read.
+
+        Raises what `folders` raises.
+        """
         found, broken = [], {}
-        for path in sorted(self.root.glob(f"*/*/*/{manifest.FILE}")):
+        for folder in self.folders():
+            path = folder / manifest.FILE
+            if not path.exists():
+                continue
             try:
                 entry = Entry(path.parent, manifest.load(path.parent))
                 found.append((entry.updated, entry.key, entry))
@@ -33,11 +42,28 @@ class FeatureCache:
                 broken["/".join(path.parts[-4:-1])] = str(error)
         return [entry for *_, entry in sorted(found, key=lambda each: each[:2])], broken
 
+    def folders(self) -> list[Path]:
+        """Folders of entries, also of such as have no manifest yet, in the order of paths.
+
+        Raises `CacheError` where the root is no folder, or none that can be listed.
+        """
+        try:
+            next(self.root.iterdir(), None)  # `glob` passes over in silence what it cannot list
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CacheError(
+                f"the cache {self.root} cannot be read ({error.strerror}); mend that, or name "
+                "another folder with --cache or FEATCACHE_HOME."
+            ) from None
+        return sorted(path for path in self.root.glob("*/*/*") if path.is_dir())
+
     def find(self, dataset: str | None = None, backbone: str | None = None) -> Entry:
         """The entry of that data set and backbone; of several the newest.
 
-        Either may be left out; `dataset` may also be a full key. Raises `CacheError` or
-        `UnknownNameError` saying what there is to choose from.
+        Either may be left out. `dataset` is a name, a key or a part of one with its `/`, or the
+        short id that `featcache ls` shows beside a name. Raises `UnknownNameError`, or `CacheError`
+        where entries of different data sets match, saying what there is to choose from.
         """
         entries, broken = self.look()
         _raise_if_broken(dataset or "", entries, broken)
@@ -47,7 +73,7 @@ class FeatureCache:
             )
         if dataset:
             known = {e.dataset for e in entries}
-            entries = [e for e in entries if same_name(dataset, e.dataset) or dataset == e.key]
+            entries = _meant(dataset, entries)
             if not entries:
                 raise UnknownNameError("cached data set", dataset, known, "See `featcache ls`.")
         if backbone:
@@ -55,25 +81,49 @@ class FeatureCache:
             entries = [e for e in entries if _is_backbone(backbone, e)]
             if not entries:
                 raise UnknownNameError("cached backbone", backbone, known, "See `featcache ls`.")
-        return entries[-1]
+        return _newest(dataset, entries) if dataset else entries[-1]
 
     def get(self, key: str) -> Entry:
         """The entry of a key (`dataset/backbone/id`), or of an unambiguous part of one.
 
-        Raises `UnknownNameError`, or `CacheError` where several match.
+        The short id of its data will do. Raises `UnknownNameError`, or `CacheError` where several
+        match.
         """
         entries, broken = self.look()
         _raise_if_broken(key, entries, broken)
         exact = [e for e in entries if e.key == key]
-        found = exact or [e for e in entries if key in e.key]
+        found = exact or [e for e in entries if key in e.key or key == data_id(e)]
         if not found:
             raise UnknownNameError(
                 "cache key", key, [e.key for e in entries], "See `featcache ls`."
             )
         if len(found) > 1:
-            listed = ", ".join(e.key for e in found[:6])
+            listed = ", ".join(e.key for e in found[:LISTED])
             raise CacheError(f"{key!r} could be any of {listed}; give more of the key.")
         return found[0]
+
+
+def _meant(asked: str, entries: list[Entry]) -> list[Entry]:
+    """The entries that a user's word for a data set may mean; the closest spelling counts."""
+    ways = (
+        [e for e in entries if asked in (e.dataset, e.key)],
+        [e for e in entries if same_name(asked, e.dataset)],
+        [e for e in entries if "/" in asked and asked in e.key],
+        [e for e in entries if asked in (data_id(e), f"{e.dataset} ({data_id(e)})")],
+    )
+    return next((found for found in ways if found), [])
+
+
+def _newest(asked: str, entries: list[Entry]) -> Entry:
+    """The newest that holds anything. Raises `CacheError` where they are of different data sets."""
+    begun = [e for e in entries if any(map(e.encoded, e.splits))] or entries
+    if differ(begun):
+        listed = ", ".join(f"{e.key} ({data_id(e)})" for e in begun[: -LISTED - 1 : -1])
+        raise CacheError(
+            f"{asked!r} could be any of several data sets, {listed}; give one of these keys in its "
+            "place."
+        )
+    return begun[-1]
 
 
 def _raise_if_broken(asked: str, entries: list[Entry], broken: dict[str, str]) -> None:
@@ -88,10 +138,19 @@ def _raise_if_broken(asked: str, entries: list[Entry], broken: dict[str, str]) -
 def default_root() -> Path:
     """`$FEATCACHE_HOME`, or the platform's cache folder."""
     if home := os.environ.get("FEATCACHE_HOME"):
-        return Path(home).expanduser()
+        return _expanded(home)
     from platformdirs import user_cache_path
 
     return user_cache_path("featcache")
+
+
+def _expanded(root: Path | str) -> Path:
+    try:
+        return Path(root).expanduser()
+    except RuntimeError:
+        raise CacheError(
+            f"the cache {root} lies in the home of a user who has none here; give its whole path."
+        ) from None
 
 
 def same_name(asked: str, name: str) -> bool:

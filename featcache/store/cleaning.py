@@ -14,7 +14,7 @@ from featcache.store import manifest
 from featcache.store.cache import FeatureCache
 
 DRAFT = re.compile(r"\..+\.(\d+)\.tmp(\.\w+)?")  # see `featcache.files.beside`
-KINDS = re.compile(r"(images|views|text|pre-projection|patches|projection)\b.*\.h5")
+KINDS = re.compile(r"(images|pictures|views|text|pre-projection|patches|projection)\b.*\.h5")
 IDENTITY = re.compile(r"[0-9a-f]{12}")
 
 
@@ -67,7 +67,7 @@ def rubbish(cache: FeatureCache, seconds: float) -> list[Path]:
     """
     before = time.time() - seconds
     found = []
-    for folder in sorted(path for path in cache.root.glob("*/*/*") if path.is_dir()):
+    for folder in cache.folders():
         found += [path for path in _unlisted(folder) if path.stat().st_mtime <= before]
     return found
 
@@ -75,7 +75,8 @@ def rubbish(cache: FeatureCache, seconds: float) -> list[Path]:
 def _unlisted(folder: Path) -> Iterator[Path]:
     has_manifest = (folder / manifest.FILE).is_file()
     try:
-        listed = manifest.load(folder)["shards"] if has_manifest else {}
+        found = manifest.load(folder) if has_manifest else {"shards": {}}
+        listed = {**found["shards"], **found.get("older", {})}
     except CacheError:
         return
     for path in sorted(folder.iterdir()):

@@ -143,7 +143,7 @@ class Entry:
     @property
     def complete(self) -> bool:
         """Whether every row of every split asked for so far is there, and a text bank."""
-        return bool(self.banks) and not any(self._lacking())
+        return bool(self.banks) and not self.lacking()
 
     @property
     def updated(self) -> float:
@@ -154,6 +154,10 @@ class Entry:
     def bytes(self) -> int:
         """Size of all shards."""
         return sum(int(record["bytes"]) for record in self.manifest["shards"].values())
+
+    def shards(self, kind: str, split: str) -> dict[str, dict[str, Any]]:
+        """What is listed of the shards of a kind and split, by file name, in the order of rows."""
+        return self._records(kind, split)
 
     def images(self, split: str) -> ImageFeatures:
         """The features of a split.
@@ -303,13 +307,16 @@ class Entry:
                 self._read(name)
             except FeatcacheError as error:
                 found.append(str(error))
-        found += self._lacking()
+        found += self.lacking()
         if not self.banks:
             found.append("no prompts are encoded; run the same `featcache encode` again.")
         return found
 
+    def lacking(self) -> list[str]:
+        """A sentence for each split, extra feature or bank that is not all there."""
+        return list(self._lacking())
+
     def _lacking(self) -> Iterator[str]:
-        """A sentence for each split whose rows or extra features are not all there."""
         asked = [(split, None) for split in self.manifest["asked"]]
         for extra, splits in self.manifest.get("extras", {}).items():
             asked += [(split, extra) for split in splits]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -28,11 +29,17 @@ def _sha256_of(path: Path, *state: int) -> str:
     return sha256(path)
 
 
-def of_the_system(error: OSError) -> bool:
+def of_the_system(error: Exception) -> bool:
     """Whether the system refused to give a file, rather than HDF5 to make sense of its bytes."""
-    told = re.search(r"errno = (\d+)", str(error))  # HDF5 says it in words
-    number = error.errno or (int(told[1]) if told else 0)
-    return number not in (0, errno.EINVAL)
+    return _number(error) not in (0, errno.EINVAL)
+
+
+def _number(error: Exception) -> int:
+    """The system's number of an error, which HDF5 says in words only; 0 where there is none."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    told = re.search(r"errno = (\d+)", str(error))
+    return int(told[1]) if told else 0
 
 
 def damaged(path: Path, why: str) -> str:
@@ -45,9 +52,10 @@ def missing(path: Path) -> str:
     return f"{path} is listed in the manifest but missing; {ANEW}"
 
 
-def unreadable(path: Path, error: OSError) -> str:
+def unreadable(path: Path, error: Exception) -> str:
     """A sentence for a file that the system does not give; nothing says that it is damaged."""
-    reason = error.strerror or str(error).splitlines()[0][:120]
+    number = _number(error)
+    reason = os.strerror(number) if number else (str(error).splitlines() or ["?"])[0][:120]
     return (
         f"{path} cannot be read now ({reason}); see to the disk, the mount or the process that "
         "holds it, and run this again."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featcache.errors import CacheError, DamagedShardError
-from featcache.files import replace
+from featcache.files import locked, replace
 from featcache.store import files
 from featcache.store.shape import misshapen
 
@@ -78,11 +78,9 @@ def amend(folder: Path, begun: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
     `begun` is taken where there is none yet. A lock beside it keeps writers of the same entry, on
     this or another machine, from losing each other's lines. An error in the block changes nothing.
+    Raises `CacheError` where the disk refuses.
     """
-    from filelock import FileLock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with locked(folder / ".lock"):
         manifest = load_or(folder, begun)
         yield manifest
         manifest["shards"] = dict(sorted(manifest["shards"].items()))
@@ -97,10 +95,11 @@ def amend(folder: Path, begun: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def listed(
     manifest: Mapping[str, Any], kind: str, split: str, view_set: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The records of the shards of a kind and split, and of a view set, in the order of names."""
+    """The records of the shards of a kind and split, and of a view set, in the order of rows."""
     wanted = (kind, split, view_set)
-    return {
-        name: record
-        for name, record in sorted(manifest["shards"].items())
+    found = [
+        (record.get("start", 0), name, record)
+        for name, record in manifest["shards"].items()
         if (record["kind"], record.get("split"), record.get("set")) == wanted
-    }
+    ]
+    return {name: record for _, name, record in sorted(found, key=lambda each: each[:2])}

@@ -17,15 +17,26 @@ RECORD = {
     "bank?": str,
     "bad?": int,
     "sums?": {str: str},
+    "generation?": int,
 }
 MANIFEST = {
     "asked": [str],
     "shards": {str: RECORD},
+    "older?": {str: RECORD},
+    "notes?": [str],
+    "generation?": int,
     "view_sets": {str: {str: dict}},
     "texts": {str: str},
     "extras?": {str: [str]},
     "shard_rows?": int,
-    "dataset": {"name": str, "classnames": [str], "class_ids?": [str], "splits": {str: int}},
+    "dataset": {
+        "name": str,
+        "classnames": [str],
+        "class_ids?": [str],
+        "splits": {str: int},
+        "contents?": {str: str},
+        "problems?": int,
+    },
     "backbone": {"name": str, "logit_scale": float},
 }
 
@@ -34,7 +45,7 @@ def misshapen(manifest: Mapping[str, Any]) -> str:
     """The first place where a manifest is not what it must be, in words; empty if it is."""
     if found := _misfit(manifest, MANIFEST, ""):
         return found
-    for name in manifest["shards"]:
+    for name in (*manifest["shards"], *manifest.get("older", ())):
         # Shards are opened and deleted by these names, and lie nowhere else.
         if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
             return f"shards: {name!r} is no file name"

@@ -1,7 +1,7 @@
 """The file format: one immutable HDF5 shard, written so that a crash can only leave rubbish.
 
-A shard is written beside its name, closed, synced, opened again and compared, renamed, and its
-folder synced. Whoever calls lists it in the manifest only then. Arrays are chunked at about one
+A shard is made in memory, written beside its name, synced, opened again and compared, renamed, and
+its folder synced. Whoever calls lists it in the manifest only then. Arrays are chunked at about one
 MiB with Fletcher-32 sums and no compression, as embeddings hardly compress. What is read is checked
 against what the manifest lists: sums of blocks, or where there are none yet SHA-256 of the file.
 """
@@ -47,13 +47,8 @@ def write(path: Path, arrays: Arrays) -> Written:
     Strings are given as fixed-width bytes (`numpy.bytes_`, UTF-8), so that sums cover them too.
     Raises `CacheError` where the disk refuses (full, read-only).
     """
-    import h5py
-
     with beside(path) as draft:
-        # The file is written on open, so equal content gives equal bytes: no times are tracked.
-        with h5py.File(draft, "w", libver="latest", track_order=False) as file:
-            for name, array in arrays.items():
-                _put(file, name, array)
+        draft.write_bytes(_made(arrays))
         sync(draft)
         sums = {}
         for name, array in read(draft).items():
@@ -100,7 +95,7 @@ def read(
     except FileNotFoundError:
         raise MissingShardError(files.missing(path)) from None
     except NONSENSE as error:
-        if isinstance(error, OSError) and files.of_the_system(error):
+        if files.of_the_system(error):
             raise CacheError(files.unreadable(path, error)) from None
         raise DamagedShardError(files.damaged(path, str(error))) from None
 
@@ -115,6 +110,21 @@ def strings(values: Sequence[str]) -> NDArray[np.bytes_]:
 def texts(array: NDArray[np.bytes_]) -> tuple[str, ...]:
     """The other way round of `strings`."""
     return tuple(value.decode() for value in array.tolist())
+
+
+def _made(arrays: Arrays) -> bytes:
+    """The bytes of a shard of these arrays; equal ones give equal bytes, as no times are tracked.
+
+    Made in memory: where a disk refuses, HDF5 itself loses arrays in silence, or the process.
+    """
+    import h5py
+
+    how = {"driver": "core", "backing_store": False, "libver": "latest", "track_order": False}
+    with h5py.File("shard", "w", **how) as file:
+        for name, array in arrays.items():
+            _put(file, name, array)
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def _plain(
@@ -154,7 +164,10 @@ class _Blocks:
 
         if self.held.chunks is None:  # nothing in it
             return np.asarray(self.held[()])
-        _, content = self.held.id.read_direct_chunk((start, *(0 for _ in self.shape[1:])))
+        try:
+            _, content = self.held.id.read_direct_chunk((start, *(0 for _ in self.shape[1:])))
+        except MemoryError:  # a block has about a MiB, if its size is what was written
+            raise ValueError(f"{self.name} lacks a block, near row {start}") from None
         chunk = (self.rows, *self.shape[1:])
         block = np.frombuffer(content, self.dtype, math.prod(chunk)).reshape(chunk)
         return block[: self.shape[0] - start]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,11 +41,18 @@ def write(entry: Entry, shards: Iterable[NewShard]) -> dict[str, dict[str, Any]]
 def put(entry: Entry, shards: Iterable[NewShard]) -> None:
     """Write shards, and list them when all are on disk.
 
-    Raises `CacheError` where the disk refuses; then none of them is listed.
+    A place has one shard: one of another name that was listed there no longer is. Raises
+    `CacheError` where the disk refuses; then none of them is listed.
     """
     records = write(entry, shards)
-    with amend(entry) as listed:
-        listed["shards"] |= records
+    with amend(entry) as manifest:
+        places = {_place(record) for record in records.values()}
+        held = manifest["shards"].items()
+        manifest["shards"] = {n: r for n, r in held if _place(r) not in places} | records
+
+
+def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(record.get(key) for key in ("kind", "split", "start", "set"))
 
 
 def put_text(

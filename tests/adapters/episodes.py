@@ -33,6 +33,12 @@ def queries(rows: int = 7, width: int = 16) -> Tensor:
     return 4 * torch.randn(rows, width, generator=torch.Generator().manual_seed(9)) + 1
 
 
+def alike(labels: torch.Tensor) -> torch.Tensor:
+    """What each picture counts so that all classes that are there count alike, the mean being 1."""
+    _, place, counts = labels.unique(return_inverse=True, return_counts=True)
+    return (len(labels) / len(counts)) / counts[place].float()
+
+
 def unit(x: Tensor) -> Tensor:
     """Rows of norm 1."""
     return normalize(x, dim=-1)

@@ -24,7 +24,18 @@ def row(**changes: Any) -> dict[str, Any]:
         "status": "done",
     } | changes  # fmt: skip
     found = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in found.items()}
-    asked = ("entry", "task", "shots", "seed", "method", "settings", "policy", "code")
+    asked = (
+        "entry",
+        "dataset",
+        "features",
+        "task",
+        "shots",
+        "seed",
+        "method",
+        "settings",
+        "policy",
+        "code",
+    )
     return {"run": " ".join(str(found[name]) for name in asked), **found}
 
 

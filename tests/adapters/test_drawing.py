@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters import drawing
-from adapters.drawing import classes_of, draw, of_task, pictures_of, pool_indices, text_of
+from adapters.drawing import (
+    classes_of,
+    draw,
+    of_task,
+    pictures_of,
+    pool_indices,
+    short_classes,
+    text_of,
+)
 from adapters.episode import Episode
 from featcache.errors import CacheError, EpisodeError, UnknownNameError
 from featcache.store.entry import Entry, reload
@@ -104,8 +112,8 @@ def test_pictures_that_could_not_be_read_are_never_drawn(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("shots", "words"),
     [
-        (0, "shots must be at least 1, got 0"),
-        (11, "class 'cat' of animals has 10 training pictures, fewer than the 11 shots asked for"),
+        (0, "shots must be at least 1, or all, got 0"),
+        (11, "the largest class of animals has 10 training pictures, fewer than the 11 shots"),
     ],
 )
 def test_impossible_shots_are_refused(tmp_path: Path, shots: int, words: str) -> None:
@@ -113,11 +121,84 @@ def test_impossible_shots_are_refused(tmp_path: Path, shots: int, words: str) ->
         draw(make_entry(tmp_path), shots=shots, seed=1)
 
 
-def test_the_class_that_is_short_is_named(tmp_path: Path) -> None:
+def test_a_class_that_is_short_gives_all_it_has_and_is_counted(tmp_path: Path) -> None:
     entry = make_entry(tmp_path, bad={"train": [1]})
-    assert draw(entry, shots=9, seed=1).episode.shots == 9
-    with pytest.raises(EpisodeError, match="class 'dog' of animals has 9 training"):
-        draw(entry, shots=10, seed=1)
+    nine, ten = (draw(entry, shots, 1).episode for shots in (9, 10))
+    assert (nine.shots, ten.shots) == (9, 10)
+    assert torch.bincount(ten.support.labels).tolist() == [10, 9, 10]
+    assert (short_classes(nine, 9), short_classes(ten, 10)) == (0, 1)
+
+
+def test_all_is_every_training_picture(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, bad={"train": [1]})
+    every = draw(entry, "all", 1)
+    assert sorted(every.episode.support.ids) == [f"train/{r:06d}" for r in range(30) if r != 1]
+    assert every.episode.shots == 10
+    assert every.few_shot_val is not None
+    assert torch.bincount(every.few_shot_val.labels).tolist() == [4, 4, 4]
+    assert draw(entry, "all", 1, kind="natural").episode.support.ids == every.episode.support.ids
+    assert short_classes(every.episode, "all") == 0
+
+
+def test_all_without_a_val_list_leaves_none(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, splits={"train": 30, "test": 9})
+    assert draw(entry, "all", 1).few_shot_val is None
+    assert draw(entry, "all", 1, kind="natural").few_shot_val is None
+
+
+@pytest.mark.parametrize("splits", [{"train": 30, "val": 15, "test": 9}, {"train": 30, "test": 9}])
+def test_a_natural_draw_is_a_sample_of_the_whole_list(
+    tmp_path: Path, splits: dict[str, int]
+) -> None:
+    entry = make_entry(tmp_path, splits=splits)
+    drawn = draw(entry, 2, 7, kind="natural")
+    rng = random.Random(7)
+    rows = rng.sample(range(30), 6)
+    assert drawn.episode.support.ids == tuple(f"train/{row:06d}" for row in rows)
+    assert drawn.episode.shots == 2
+    held = rng.sample(range(15 if "val" in splits else 24), 6)
+    left = [f"train/{row:06d}" for row in range(30) if row not in rows]
+    names = [f"val/{row:06d}" for row in range(15)] if "val" in splits else left
+    assert drawn.few_shot_val is not None
+    assert drawn.few_shot_val.ids == tuple(names[row] for row in held)
+    counts = torch.bincount(drawn.episode.support.labels, minlength=3)
+    assert short_classes(drawn.episode, 2, "natural") == int((counts == 0).sum())
+
+
+def test_a_natural_draw_of_more_than_there_is_names_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(EpisodeError, match=r"fewer than 11 shots x 3 classes; .* --shots all"):
+        draw(make_entry(tmp_path), 11, 1, kind="natural")
+    with pytest.raises(UnknownNameError, match="natrual"):
+        draw(make_entry(tmp_path), 1, 1, kind="natrual")
+
+
+def test_a_pool_gives_what_it_keeps_to_train(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path, splits={"pool": 90})
+    train, val, _ = pool_indices(entry.images("pool").label, 3)
+    every, some = draw(entry, "all", 3), draw(entry, 2, 3, kind="natural")
+    names = {f"pool/{row:06d}" for row in train.ravel()}
+    assert {*every.episode.support.ids} == names
+    assert {*some.episode.support.ids} < names
+    assert len(some.episode.support.ids) == 6
+    assert some.few_shot_val is not None
+    assert {*some.few_shot_val.ids} < {f"pool/{row:06d}" for row in val.ravel()}
+    assert {*some.test.ids} == {*draw(entry, 2, 3).test.ids}
+
+
+def test_pictures_without_views_are_drawn_without_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(*_: object) -> None:
+        raise CacheError("encode with --views-for all")
+
+    entry = enriched(make_entry(tmp_path))
+    assert len(draw(entry, "all", 1).episode.support.views) == 1 + VIEWS
+    monkeypatch.setattr(Entry, "views", few)
+    assert len(draw(entry, "all", 1).episode.support.views) == 1
+    with pytest.raises(CacheError, match="--views-for all"):
+        draw(entry, "all", 1, views=2)
+    with pytest.raises(CacheError, match="--views-for all"):
+        draw(entry, 10, 1)
 
 
 def test_one_shot_is_enough_and_all_can_be_drawn(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as some
 
 from adapters import episode
 from adapters.episode import Draw, Episode, Labelled, Projection, Query, Support, Target, Text
@@ -24,6 +28,30 @@ def test_support_keys_are_the_normalised_mean_of_raw_views() -> None:
     views = torch.tensor([[[3.0, 0.0]], [[0.0, 1.0]]])  # [v, n, d]
     support = Support(views, torch.tensor([0]), ("a",))
     torch.testing.assert_close(support.keys(), torch.tensor([[3.0, 1.0]]) / 10**0.5)
+
+
+@pytest.mark.parametrize("counts", [(1,), (3, 3), (2, 0, 2), (), (5, 5, 5, 5)])
+def test_classes_as_large_as_each_other_have_no_weights(counts: tuple[int, ...]) -> None:
+    """Not even weights of 1: then nothing is multiplied, and bits stay."""
+    assert sized(counts).weights is None
+
+
+@given(some.lists(some.integers(0, 9), min_size=2, max_size=6))
+def test_weights_make_classes_count_alike(counts: list[int]) -> None:
+    support = sized(counts)
+    if len({*counts} - {0}) < 2:
+        assert support.weights is None
+        return
+    assert support.weights is not None
+    of_class = torch.zeros(len(counts)).index_add(0, support.labels, support.weights)
+    there = [count > 0 for count in counts]
+    share = len(support.labels) / sum(there)
+    torch.testing.assert_close(of_class, torch.tensor(there).float() * share)
+
+
+def sized(counts: Sequence[int]) -> Support:
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.long))
+    return Support(torch.ones(1, len(labels), 2), labels, tuple(map(str, labels)))
 
 
 def test_support_labels_as_columns() -> None:

@@ -22,10 +22,12 @@ from adapters.experiment import Experiment
 from adapters.fitting import ADDED_BY, draw_for, fit, run
 from adapters.registry import names
 from adapters.results import COLUMNS
-from adapters.run_identity import code_version, run_id
+from adapters.run_identity import code_version, run_id, told
 from adapters.scoring import score
 from featcache.errors import CacheError, ConfigError, EpisodeError, MethodError, UnknownNameError
-from featcache.store.entry import Entry
+from featcache.store.entry import Entry, reload
+from featcache.store.sameness import data_id
+from featcache.store.writing import NewShard, amend, image_arrays, put
 from tests import frozen
 from tests.enriched import enriched
 from tests.entries import make_entry
@@ -64,15 +66,17 @@ def test_a_row_says_all_that_a_number_depends_on(entry: Entry) -> None:
     outcome = run(entry, words)
     row = outcome.row
     assert {*row} - {"run"} <= {*COLUMNS}
-    told = {
+    said = {
         "run": run_id(entry, words), "dataset": "animals", "target": "animals", "shots": 4,
         "seed": 2, "task": "few-shot", "method": "tip-adapter", "policy": "few-shot-val",
         "backbone": entry.backbone, "entry": entry.key, "bank": "imported", "views": 0,
         "fingerprint": entry.manifest["backbone"]["fingerprint"], "settings": {"beta": 2.0},
         "config": asdict(outcome.adapter.config), "transductive": False, "n_test": 21,
         "code": code_version("tip-adapter", "few-shot"), "transfer": None, "extras": [],
+        "data": data_id(entry), "images": told(entry, words)["images"],
+        "features": told(entry, words)["features"],
     }  # fmt: skip
-    assert {key: row[key] for key in told} == told
+    assert {key: row[key] for key in said} == said
     assert row["config"]["beta"] == 2.0
     assert row["tried"] > 1
     assert row["fit_seconds"] > 0
@@ -88,7 +92,7 @@ def test_the_adapter_knows_where_it_comes_from(entry: Entry) -> None:
     about = outcome.adapter.about
     assert about["support"] == list(draw(entry, 3, 1).episode.support.ids)
     assert (about["width"], about["logit_scale"]) == (8, entry.logit_scale)
-    beside = {"data", "support", "width", "logit_scale"}
+    beside = {"support", "width", "logit_scale", "weights"}
     assert {key: outcome.row[key] for key in about if key not in beside} == {
         key: value for key, value in about.items() if key not in beside
     }
@@ -230,21 +234,54 @@ def test_scores_that_are_not_finite_are_no_accuracy(entry: Entry, value: float) 
 
 def test_an_adapter_is_scored_on_what_it_was_fitted_on_alone(entry: Entry) -> None:
     fitted = run(entry, Experiment("gda", 3, 2)).adapter
-    assert fitted.about["data"] == entry.manifest["dataset"]["fingerprint"]
+    assert fitted.about["data"] == data_id(entry)
     changes = {
         "the classes cat, dog, gnu, and .* has cat, dog, emu;": replace(
             fitted, classnames=("cat", "dog", "gnu")
         ),
         "weights with the fingerprint abc, and .* has unknown": _about(fitted, fingerprint="abc"),
-        "data with the fingerprint abc, and ": _about(fitted, data="abc"),
         "the pictures x, and .*train/": _about(fitted, support=["x"]),
         "does not say its seed": replace(
             fitted, about={k: v for k, v in fitted.about.items() if k != "seed"}
         ),
     }
-    for told, changed in changes.items():
-        with pytest.raises(CacheError, match=told):
+    for says, changed in changes.items():
+        with pytest.raises(CacheError, match=says):
             score(changed, entry)
+
+
+def test_an_adapter_of_before_knows_its_weights_by_a_hash_of_them_alone(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    fitted = _about(run(entry, Experiment("gda", 3, 2)).adapter, fingerprint="aaaa")
+    with amend(entry) as manifest:
+        manifest["backbone"] |= {"fingerprint": "bbbb", "weights": "aaaa"}
+    assert score(fitted, reload(entry))[0].n_test == 21
+    for of in ("cccc", "unknown"):
+        with pytest.raises(CacheError, match="has bbbb"):
+            score(_about(fitted, fingerprint=of), reload(entry))
+
+
+def test_an_adapter_is_scored_on_data_brought_up_to_date_beside_its_support(
+    tmp_path: Path,
+) -> None:
+    """Pictures that were edited, added or taken away under an adapter, but not those it learned."""
+    entry = make_entry(tmp_path)
+    fitted = run(entry, Experiment("gda", 3, 2)).adapter
+    before = score(fitted, entry)[0]
+    data = entry.manifest["dataset"]
+    test = entry.images("test")
+    arrays = image_arrays(
+        -test.embedding[:9].astype("float16"), test.label[:9], test.id[:9], test.valid[:9], [""] * 9
+    )
+    record = {"kind": "images", "split": "test", "start": 0, "stop": 9}
+    put(entry, [NewShard("images-test-00000.h5", record, arrays)])
+    with amend(entry) as manifest:
+        changed = {"fingerprint": "other", "splits": {**data["splits"], "test": 9}}
+        manifest["dataset"] |= changed | {"contents": {"test": "aa"}}
+    after = score(fitted, reload(entry))[0]
+    assert (before.n_test, after.n_test) == (21, 9)
+    assert after.accuracy < before.accuracy
+    assert data_id(reload(entry)) != fitted.about["data"]
 
 
 def _about(adapter: adapters.Adapter, **changes: Any) -> adapters.Adapter:

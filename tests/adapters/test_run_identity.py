@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,18 @@ from adapters.run_identity import (
     features,
     run_id,
     target_features,
+    told,
 )
+from featcache.store import manifest
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, reload
+from featcache.store.sameness import data_id
 from featcache.store.writing import put_text
 from tests.enriched import enriched
 from tests.entries import CLASSES, WIDTH, make_entry
 
 BASE = Experiment("tip-adapter", shots=2, seed=1)
+Keys = set[tuple[str, str | None, str | None]]  # kind, split and view set of shards
 
 
 @pytest.fixture(scope="module")
@@ -177,75 +182,191 @@ def test_an_id_is_sixteen_digits_of_a_hash(entry: Entry) -> None:
     assert re.fullmatch("[0-9a-f]{16}", run_id(entry, BASE))
 
 
-def test_the_features_of_a_run_by_name(entry: Entry, rich: Entry) -> None:
-    text = entry.manifest["texts"][entry.banks[-1]]
-    assert features(entry, BASE) == [entry.key, text, None, 0]
-    assert features(entry, replace(BASE, bank="nowhere")) == [entry.key, None, None, 0]
-    bank = rich.manifest["texts"][rich.banks[-1]]
-    assert features(rich, BASE) == [rich.key, bank, "made", None]
-    negative = rich.manifest["texts"]["negative"]
+def test_what_the_features_of_a_run_are(entry: Entry, rich: Entry) -> None:
+    """Of every shard that it reads, and of no other, what would be other numbers is another run."""
+    common: Keys = {("images", each, None) for each in entry.splits} | {("text", None, None)}
+    plain: Keys = {("views", "train", "made")}
+    pre: Keys = {("pre-projection", each, None) for each in rich.splits}
+    pre |= {("pre-projection", "train", "made"), ("projection", None, None)}
+    patches: Keys = {("patches", each, None) for each in rich.splits}
     reads = {
-        "prolip": ["pre-projection"],
-        "attn-adapter": ["patches"],
-        "hegraph-adapter": [negative],
-        "sum:prolip+attn-adapter": ["patches", "pre-projection"],
+        "gda": plain,
+        "prolip": plain | pre,
+        "attn-adapter": plain | patches,
+        "hegraph-adapter": plain | {("negative", None, None)},
+        "sum:prolip+attn-adapter": plain | pre | patches,
     }
-    for method, more in reads.items():
-        assert features(rich, replace(BASE, method=method))[4:] == more
-        assert features(entry, replace(BASE, method=method))[4:] == []
+    for method, own in reads.items():
+        words = replace(BASE, method=method)
+        assert _matters(rich, words) == common | own
+        assert _matters(entry, words) == common
+    centre = replace(BASE, method="prolip", views=0)
+    assert _matters(rich, centre) == common | {key for key in pre if key[2] is None}
+    assert _matters(rich, replace(BASE, bank="negative")) == common - {("text", None, None)} | {
+        *plain, ("negative", None, None),
+    }  # fmt: skip
+
+
+def _matters(entry: Entry, experiment: Experiment) -> Keys:
+    """Kind, split and view set of the shards whose bytes make another run."""
+    found: Keys = set()
+    listed = entry.manifest["shards"]
+    for name, record in listed.items():
+        touched = _with(entry, shards={**listed, name: {**record, "sha256": "other"}})
+        kind = "negative" if record.get("bank") == "negative" else record["kind"]
+        if features(touched, experiment) != features(entry, experiment):
+            assert run_id(touched, experiment) != run_id(entry, experiment)
+            found.add((kind, record.get("split"), record.get("set")))
+    return found
+
+
+def _with(entry: Entry, **changes: Any) -> Entry:
+    return Entry(entry.folder, {**entry.manifest, **changes})
+
+
+def _listing(entry: Entry, **shards: dict[str, Any]) -> dict[str, Any]:
+    """The entry's records and more of them."""
+    more = {f"{name}.h5": {"bytes": 1, "sha256": name, **each} for name, each in shards.items()}
+    return {**entry.manifest["shards"], **more}
+
+
+def test_where_an_entry_lies_and_what_else_it_says_is_no_matter(
+    tmp_path: Path, rich: Entry
+) -> None:
+    moved = tmp_path / "elsewhere" / "animals" / "made" / "fedc"
+    shutil.copytree(rich.folder, moved)
+    there = Entry(moved, manifest.load(moved))
+    pictures = {"kind": "pictures", "split": "train", "start": 0, "stop": 30}
+    more = _with(
+        rich,
+        shards=_listing(rich, **{"pictures-train-00000": pictures}),
+        dataset={**rich.manifest["dataset"], "contents": {"train": "aa"}, "fingerprint": "f"},
+        versions={},
+    )
+    for method in ("gda", "sum:prolip+attn-adapter", "hegraph-adapter"):
+        words = replace(BASE, method=method)
+        assert run_id(there, words) == run_id(more, words) == run_id(rich, words)
+
+
+def test_scale_and_classes_are_features(entry: Entry) -> None:
+    found = [
+        features(_with(entry, **{part: {**entry.manifest[part], **change}}), BASE)
+        for part, change in (
+            ("backbone", {}),
+            ("backbone", {"logit_scale": 7.0}),
+            ("dataset", {"classnames": ["dog", "cat", "emu"]}),
+        )
+    ]
+    assert found[0] == features(entry, BASE)
+    assert found[1] != found[0] != found[2]
+
+
+def test_what_is_named_in_a_row_is_another_run(entry: Entry) -> None:
+    """The same features under another name: whoever asks for that name finds its rows."""
+    named = _with(entry, dataset={**entry.manifest["dataset"], "name": "other"})
+    assert features(named, BASE) == features(entry, BASE)
+    assert run_id(named, BASE) != run_id(entry, BASE)
+
+
+def test_shards_count_in_their_order_and_only_those_that_are_there(entry: Entry) -> None:
+    name = "images-train-00000.h5"
+    second = {"kind": "images", "split": "train", "start": 30, "stop": 60}
+    grown = _with(entry, shards=_listing(entry, **{"images-train-00001": second}))
+    lost = _with(entry, shards={n: r for n, r in entry.manifest["shards"].items() if n != name})
+    found = [features(each, BASE) for each in (entry, grown, lost)]
+    assert len({*map(str, found)}) == 3
+    turned = dict(reversed([*grown.manifest["shards"].items()]))
+    assert features(_with(entry, shards=turned), BASE) == found[1]
 
 
 def _with_texts(entry: Entry, texts: dict[str, str]) -> Entry:
     """The entry with other banks, whose shards are listed too."""
-    record = {"kind": "text", "bytes": 1, "sha256": ""}
-    shards = {**entry.manifest["shards"], **dict.fromkeys(texts.values(), record)}
-    return Entry(entry.folder, {**entry.manifest, "texts": texts, "shards": shards})
+    shards = {name: {"kind": "text", "bytes": 1, "sha256": name} for name in texts.values()}
+    return _with(entry, texts=texts, shards={**entry.manifest["shards"], **shards})
 
 
 def test_the_newest_prompts_count(entry: Entry) -> None:
-    texts = {"old": "old.h5", "new": "new.h5", "negative": "no.h5"}
-    two = _with_texts(entry, texts)
-    assert features(two, BASE)[1] == "new.h5"
-    assert features(two, replace(BASE, bank="old"))[1] == "old.h5"
+    two = _with_texts(entry, {"old": "old.h5", "new": "new.h5", "negative": "no.h5"})
+    one = _with_texts(entry, {"new": "new.h5"})
+    assert features(two, BASE) == features(one, BASE)
+    assert features(two, replace(BASE, bank="old")) != features(one, BASE)
+    assert "new.h5" in features(two, BASE)
+    assert "old.h5" in features(two, replace(BASE, bank="old"))
 
 
 def test_an_entry_without_prompts_still_has_features(entry: Entry) -> None:
-    bare = Entry(entry.folder, {**entry.manifest, "texts": {}})
-    assert features(bare, BASE) == [entry.key, None, None, 0]
-
-
-@pytest.mark.parametrize(("views", "used"), [(None, None), (3, None), (9, None), (2, 2), (1, 1)])
-def test_as_many_views_as_there_are_is_all_of_them(
-    rich: Entry, views: int | None, used: int | None
-) -> None:
-    assert features(rich, replace(BASE, views=views))[2:] == ["made", used]
+    bare = _with(entry, texts={})
+    assert features(bare, BASE) == features(bare, replace(BASE, bank="nowhere"))
+    assert features(bare, BASE) != features(entry, BASE)
 
 
 def test_views_that_are_not_used_are_no_matter(rich: Entry) -> None:
-    assert features(rich, replace(BASE, views=0))[2:] == [None, 0]
-    found = {run_id(rich, replace(BASE, views=views)) for views in (None, 0, 1, 2, 3, 4)}
-    assert len(found) == 4
+    """As many views as there are is all of them."""
+    found = [run_id(rich, replace(BASE, views=views)) for views in (None, 3, 9, 0, 1, 2)]
+    assert found[0] == found[1] == found[2]
+    assert len({*found}) == 4
+    bare = _with(rich, view_sets={})
+    assert features(rich, replace(BASE, views=0)) == features(bare, replace(BASE, views=None))
 
 
-def test_the_newest_views_count(rich: Entry) -> None:
-    sets = {"train": {"made": {"count": 3}, "more": {"count": 5}}, "test": {"no": {"count": 9}}}
-    entry = Entry(rich.folder, {**rich.manifest, "view_sets": sets})
-    assert features(entry, replace(BASE, views=4))[2:] == ["more", 4]
-    assert features(entry, replace(BASE, views=5))[2:] == ["more", None]
+def test_views_that_are_announced_alone_are_none(entry: Entry) -> None:
+    begun = _with(entry, view_sets={"train": {"made": {"count": 3}}})
+    for views in (None, 0, 2):
+        assert features(begun, replace(BASE, views=views)) == features(entry, BASE)
+
+
+def test_every_view_set_that_a_draw_may_fall_back_on_counts(rich: Entry) -> None:
+    more = {"kind": "views", "split": "train", "set": "more", "start": 0, "stop": 30}
+    sets = {"made": {"count": 5}, "more": {"count": 3}}
+    two = _with(rich, view_sets={"train": sets}, shards=_listing(rich, more=more))
+    made = ("views", "train", "made")
+    assert _matters(two, replace(BASE, views=4)) >= {made, ("views", "train", "more")}
+    # Rows that the newest lacks come from the older, which has five.
+    four, five = (features(two, replace(BASE, views=views)) for views in (4, 5))
+    assert four != five == features(two, BASE)
+    turned = _with(two, view_sets={"train": dict(reversed([*sets.items()]))})
+    assert features(turned, BASE) != features(two, BASE)
 
 
 def test_the_newest_negative_prompts_count(rich: Entry) -> None:
-    texts = {**rich.manifest["texts"], "negative-mine": "mine.h5"}
-    entry = _with_texts(rich, texts)
-    assert features(entry, replace(BASE, method="hegraph-adapter"))[4:] == ["mine.h5"]
+    entry = _with_texts(rich, {**rich.manifest["texts"], "negative-mine": "mine.h5"})
+    assert "mine.h5" in features(entry, replace(BASE, method="hegraph-adapter"))
+    assert "mine.h5" not in features(entry, BASE)
 
 
 def test_a_pool_has_no_views(tmp_path: Path) -> None:
     entry = make_entry(tmp_path, splits={"pool": 90})
+    record = {"kind": "views", "split": "train", "set": "made", "start": 0, "stop": 90}
     sets = {"train": {"made": {"count": 3}}}
-    assert features(Entry(entry.folder, {**entry.manifest, "view_sets": sets}), BASE)[2:] == [
-        None, 0,
-    ]  # fmt: skip
+    viewed = _with(entry, view_sets=sets, shards=_listing(entry, made=record))
+    assert features(viewed, BASE) == features(entry, BASE)
+
+
+def test_a_sweep_looks_through_the_shards_of_an_entry_once(
+    entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = _with(entry)
+    before = run_identity._digests.cache_info().misses
+    for seed in range(5):
+        run_id(fresh, replace(BASE, seed=seed))
+    assert run_identity._digests.cache_info().misses == before + 1
+    assert features(_with(entry, shards={}), BASE) != features(fresh, BASE)
+
+
+def test_what_a_row_says_of_its_features(entry: Entry, rich: Entry) -> None:
+    row = told(rich, BASE)
+    assert {*row} == {"data", "images", "features"}
+    assert all(re.fullmatch("[0-9a-f]{6}", each) for each in row.values())
+    assert row["data"] == data_id(rich) == told(entry, BASE)["data"]
+    reads = told(rich, replace(BASE, method="prolip"))
+    assert reads["images"] == row["images"] == told(entry, BASE)["images"]
+    assert reads["features"] != row["features"]
+    moved = replace(BASE, policy="transfer", transfer=entry)
+    assert told(rich, moved)["features"] != row["features"]
+    other = _with(entry, shards={**entry.manifest["shards"], "images-val-00000.h5": {
+        **entry.manifest["shards"]["images-val-00000.h5"], "sha256": "x"}})  # fmt: skip
+    assert told(other, BASE)["images"] != row["images"]
+    assert told(other, BASE)["data"] == row["data"]
 
 
 def test_settings_count_whatever_their_order(entry: Entry) -> None:
@@ -317,12 +438,34 @@ def test_prompts_of_other_sets_count_where_their_classes_are_known_by_name(tmp_p
     assert after[1] == before[1]
     imported = target_features(other, [], True, "imported")
     assert imported != target_features(other, [], True, None)
-    assert imported[0] == other.key
+
+
+def test_other_sets_count_by_their_name_and_test_pictures_wherever_they_lie(tmp_path: Path) -> None:
+    source, other, copy, renamed = (
+        make_entry(tmp_path / n, name=name)
+        for n, name in zip("abcd", ("animals", "beasts", "beasts", "pests"), strict=True)
+    )
+    words = Experiment("gda", 2, 1, task="domain-generalization", on=(other,))
+    run = run_id(source, words)
+    assert run_id(source, replace(words, on=(copy,))) == run
+    assert run_id(source, replace(words, on=(renamed,))) != run
+    for split, same in (("train", True), ("test", False)):
+        with manifest.amend(copy.folder, copy.manifest) as changed:
+            for record in changed["shards"].values():
+                if record["kind"] == "images" and record["split"] == split:
+                    record["sha256"] = "0" * 64
+        assert (run_id(source, replace(words, on=(reload(copy),))) == run) == same
+    read = [target_features(other, [], False, None, split) for split in ("test", "val")]
+    assert read[0] != read[1]
 
 
 def test_extras_of_other_sets_count_where_the_method_reads_them(tmp_path: Path) -> None:
     source, other = (enriched(make_entry(tmp_path / n, name=n)) for n in ("animals", "beasts"))
-    assert target_features(other, {"patches"}, False, None)[2] == ["patches"]
-    [told] = beside(Experiment("gda", 2, 1, task="domain-generalization", on=(other,)))
-    assert told == [other.key, "", []]
-    assert source.key != other.key
+    plain, rich = (target_features(other, read, False, None) for read in ([], {"patches"}))
+    assert rich[:-1] == plain
+    assert rich[-1].startswith("patches ")
+    words = Experiment("gda", 2, 1, task="domain-generalization", on=(other,))
+    assert beside(words) == [["beasts", *plain]]
+    lacking = make_entry(tmp_path / "plain", name="beasts")
+    assert target_features(lacking, {"patches"}, False, None) == plain
+    assert run_id(source, words) == run_id(source, replace(words, on=(lacking,)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,33 @@ def test_a_set_with_some_of_its_classes_has_the_number_of_the_task(
     assert {key: row[key] for key in same} == {key: told[key] for key in same}
     assert row["run"] != told["run"]
     assert {*row} <= {"run", *COLUMNS}
+
+
+@pytest.mark.parametrize(("shots", "way"), [(2, "natural"), ("all", "balanced")])
+def test_an_adapter_of_another_draw_is_asked_of_its_own_and_of_other_sets(
+    birds: Entry, few: Entry, tmp_path: Path, shots: Any, way: str
+) -> None:
+    words = Experiment("gda", shots, 1, "none", task="domain-generalization", draw=way, on=(few,))
+    told = run(birds, words).rows
+    outcome = fit(birds, "gda", shots=shots, policy="none", draw=way)
+    fitted = adapters.load(outcome.adapter.save(tmp_path / "adapter"))
+    assert score(fitted, birds)[0].accuracy == outcome.row["accuracy"] == told[0]["accuracy"]
+    found, row = score_on(fitted, few)
+    assert found.accuracy == told[1]["accuracy"]
+    same = ("shots", "draw", "short_classes", "data", "images", "features")
+    assert {key: row[key] for key in same} == {key: told[1][key] for key in same}
+    assert row["shots"] == shots
+
+
+def test_rows_of_an_adapter_of_before_say_no_other_hash_of_its_data(
+    birds: Entry, few: Entry
+) -> None:
+    fitted = fit(birds, "gda", shots=2).adapter
+    lacking = ("images", "features", "draw", "short_classes")
+    about = {k: v for k, v in fitted.about.items() if k not in lacking} | {"data": "0" * 64}
+    row = score_on(replace(fitted, about=about), few)[1]
+    assert "data" not in row
+    assert row["shots"] == 2
 
 
 def test_a_set_with_other_classes_has_a_number_or_a_reason(birds: Entry, fish: Entry) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.drawing import draw as own_draw
 from adapters.drawing import pool_indices
-from adapters.targets import check_weights, draw, find, has
+from adapters.targets import check_weights, draw, find, has, same_weights
 from featcache.errors import CacheError, ConfigError, EpisodeError
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
@@ -106,6 +106,29 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
         check_weights(source, third)
     check_weights(source, meadow(tmp_path, "same", BIRDS, TEST, weights="aaaa"))
     check_weights(source, meadow(tmp_path, "brought", BIRDS, TEST))  # whose weights nobody knows
+
+
+def test_weights_of_before_are_known_by_a_hash_of_them_alone() -> None:
+    """Two of now that share weights and differ in configuration or tokeniser are not the same."""
+    now, other = ({"fingerprint": f, "weights": "w"} for f in ("aaaa", "bbbb"))
+    before, unknown = {"fingerprint": "w"}, {"fingerprint": "unknown"}
+    for one, two, same in (
+        (now, now, True), (now, before, True), (before, before, True), (now, other, False),
+        (now, {"fingerprint": "v"}, False), (before, {"fingerprint": "v"}, False),
+        (now, unknown, True), (before, unknown, True), (now, {}, True),
+    ):  # fmt: skip
+        assert same_weights(one, two) == same_weights(two, one) == same
+
+
+def test_the_way_of_the_draw_is_that_of_the_source_alone(tmp_path: Path) -> None:
+    source, other = meadow(tmp_path), meadow(tmp_path, "few", BIRDS[:2], TEST)
+    for shots, way in ((2, {"kind": "natural"}), ("all", {})):
+        drawn, alone = (
+            draw(GENERALIZE, source, shots, 1, on=[other], **way),
+            own_draw(source, shots, 1, **way),
+        )
+        assert drawn.episode.support.ids == alone.episode.support.ids
+        assert len(drawn.targets[1].pictures.labels) == 12
 
 
 def test_of_a_pool_the_test_pictures_are_those_of_its_own_draw(tmp_path: Path) -> None:

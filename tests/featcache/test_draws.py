@@ -60,6 +60,12 @@ def test_a_class_that_just_suffices_is_shuffled_and_a_smaller_one_is_not() -> No
     assert draw_rows([0] * 4, 5, random.Random(1)) == [0, 1, 2, 3]
 
 
+def test_a_natural_draw_is_a_sample_and_all_where_there_are_not_more() -> None:
+    assert draws.natural_rows(9, 4, random.Random(3)) == random.Random(3).sample(range(9), 4)
+    assert draws.natural_rows(4, 4, random.Random(3)) == [0, 1, 2, 3]
+    assert draws.natural_rows(0, 4, random.Random(3)) == []
+
+
 def test_one_generator_goes_through_all_lists() -> None:
     """The train list is drawn before the val list, from one stream of random numbers."""
     rng = random.Random(1)

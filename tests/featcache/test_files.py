@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas
 import pytest
+from filelock import FileLock, Timeout
 
 from adapters.report.listing import write as listing
 from adapters.report.parts import Table
@@ -157,3 +158,16 @@ def test_sync_closes_what_it_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         files.sync(tmp_path)
     assert len(opened) == 1
     assert closed == opened
+
+
+def test_a_lock_keeps_others_out_and_makes_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / ".lock"
+    with files.locked(path), pytest.raises(Timeout):
+        FileLock(path, timeout=0).acquire()
+    FileLock(path, timeout=0).acquire()
+
+
+def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    with pytest.raises(CacheError, match="cannot lock"), files.locked(tmp_path / "a" / ".lock"):
+        raise AssertionError("it was had")

@@ -41,22 +41,20 @@ def test_only(
 
     `label` is that of each folder, `wnids` are the classes with their names, in label order.
     """
-    return classes_by_wnid(
-        root, wnids, {"test": read_classes(root, ".", label)}, name=name, templates=templates
-    )
+    splits = {"test": read_classes(root, ".", label)}
+    return checked(classes_by_wnid(wnids, splits, name=name, templates=templates), root)
 
 
 def classes_by_wnid(
-    root: Path,
     wnids: Mapping[str, str],
     splits: Mapping[str, tuple[Item, ...]],
     *,
     name: str,
     templates: Sequence[str],
 ) -> Dataset:
-    """A checked data set that tells its classes apart by wnid."""
+    """A data set that tells its classes apart by wnid."""
     names, ids = tuple(wnids.values()), tuple(wnids)
-    return checked(Dataset(name, names, splits, tuple(templates), class_ids=ids), root)
+    return Dataset(name, names, splits, tuple(templates), class_ids=ids)
 
 
 def read_classes(root: Path, part: str, label: Mapping[str, int]) -> tuple[Item, ...]:

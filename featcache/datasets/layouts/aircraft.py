@@ -18,6 +18,12 @@ def read(
 
     Raises DatasetError for a list that is missing or names a variant that is not in `split`.
     """
+    variants, rows = listed(folder, split)
+    return assemble(name, folder / images, variants, rows, folder / split, templates)
+
+
+def listed(folder: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Row]]]:
+    """The variants and the rows of each split, as `read` has them; no picture need be there."""
     variants = read_lines(folder / split)
     label = {variant: index for index, variant in enumerate(variants)}
     rows: dict[str, list[Row]] = {}
@@ -31,4 +37,4 @@ def read(
                 raise DatasetError(f"{path}: the variant of {line!r} is not in {split}; add it.")
             id_ = safe_id(f"{picture}.jpg", str(path))
             rows[part].append((id_, label[variant], variant))
-    return assemble(name, folder / images, tuple(variants), rows, folder / split, templates)
+    return tuple(variants), rows

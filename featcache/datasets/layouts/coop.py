@@ -32,12 +32,21 @@ def read(
     image folder, and for labels that are not 0 … c - 1 with one name each.
     """
     path = folder / split
+    names, rows = listed(folder, split)
+    return assemble(name, folder / images, names, rows, path, templates, follow_links)
+
+
+def listed(folder: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Row]]]:
+    """The class names and the rows of each split of a split file; no picture need be there.
+
+    Raises DatasetError for a file that is missing or malformed.
+    """
+    path = folder / split
     data = _read_json(path)
     if not isinstance(data, dict):
         raise DatasetError(f"{path} is not an object with train, val and test; see CoOp's splits.")
     rows = {part: _rows(data.get(part, []), f"{path}, {part}") for part in SPLITS}
-    names = _classnames(rows, path)
-    return assemble(name, folder / images, names, rows, path, templates, follow_links)
+    return _classnames(rows, path), rows
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -50,15 +59,22 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def find_images(folder: Path, split: str) -> str:
-    """The folder, `.` or one below, that holds the pictures of a split file of unknown origin."""
+    """The folder, `.` or one below, that holds the pictures of a split file of unknown origin.
+
+    It is the one with the first picture of most classes, for some classes may be missing.
+    """
     data = _read_json(folder / split)
     rows = data.get("train") if isinstance(data, dict) else None
-    first = safe_id(_rows(rows or [], f"{folder / split}, train")[0][0], split) if rows else ""
+    first: dict[int, str] = {}
+    for path, label, _ in _rows(rows or [], f"{folder / split}, train"):
+        first.setdefault(label, path)
     inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    for images in (".", *inner):
-        if first and exists(folder / images / as_spelt(folder / images, first)):
-            return images
-    return "."
+
+    def held(images: str) -> int:
+        root = folder / images
+        return sum(exists(root / as_spelt(root, path)) for path in first.values())
+
+    return max((".", *inner), key=held)
 
 
 def _read_json(path: Path) -> object:

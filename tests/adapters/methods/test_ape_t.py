@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from adapters.methods import ape, ape_t
-from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.episodes import alike, generator, make_episode, queries, unit
 from tests.adapters.methods import settings
 
 
@@ -43,7 +43,8 @@ def test_two_epochs_are_two_steps_of_adamw() -> None:
     start = ape.fit(episode, ape.Config(), generator())
     few, labels = start["channels"], episode.support.labels
     f, onto = unit(episode.support.x), torch.eye(16)[start["channels"]]
-    residual, weights = torch.zeros(4, len(few), requires_grad=True), torch.ones(14)
+    counted = alike(labels)
+    residual, weights = torch.zeros(4, len(few), requires_grad=True), counted.clone()
     weights.requires_grad_()
 
     def moved() -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,7 +59,8 @@ def test_two_epochs_are_two_steps_of_adamw() -> None:
         cache = near * each @ one_hot(labels, 4).float()
         adam.param_groups[0]["lr"] = rate
         adam.zero_grad()
-        cross_entropy(100 * f @ text.T + 1.5 * cache, labels).backward()
+        each = cross_entropy(100 * f @ text.T + 1.5 * cache, labels, reduction="none")
+        (counted * each).mean().backward()
         adam.step()
     state = ape_t.fit(episode, config, generator())
     text, keys = moved()

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from adapters import compose
 from adapters.methods import _cache_model as cache_model
 from tests.adapters import synthetic
-from tests.adapters.episodes import make_episode, queries, unit
+from tests.adapters.episodes import alike, make_episode, queries, unit
 
 CONFIG = cache_model.CacheConfig()
 
@@ -43,7 +43,8 @@ def test_its_parts_are_those_of_the_equation() -> None:
     np.testing.assert_allclose(near, keys @ f.T - 1, atol=1e-6)
     by_text = cache_model.from_text(state, unit(queries()))
     np.testing.assert_allclose(by_text, 100 * f @ text.T, rtol=1e-4, atol=1e-4)
-    cache = np.exp(-3 * (1 - f @ keys.T)) @ one_hot
+    counted = alike(episode.support.labels).numpy()[:, None]
+    cache = np.exp(-3 * (1 - f @ keys.T)) @ (counted * one_hot)
     np.testing.assert_allclose(cache_model.from_cache(state, near, 3.0), cache, rtol=1e-4)
     found = cache_model.blend(state, 0.7, 3.0, unit(queries()))
     np.testing.assert_allclose(found, 100 * f @ text.T + 0.7 * cache, rtol=1e-4, atol=1e-4)

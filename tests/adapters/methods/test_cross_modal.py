@@ -28,8 +28,8 @@ def test_half_of_a_batch_are_prompts_of_the_classes_they_are_labelled_with() -> 
     config = Config(steps=5, batch=8)
     batches = list(_batches(replace(EPISODE, text=text), config, Generator().manual_seed(0)))
     assert len(batches) == 5
-    for f, labels in batches:
-        for prompt, label in zip(f[4:], labels[4:], strict=True):
+    for f, rows in batches:
+        for prompt, label in zip(f[4:], EPISODE.support.labels[rows[4:]], strict=True):
             own = unit[label][mask[label]]
             assert (own - prompt).abs().amax(1).min() < 1e-6
 

@@ -7,7 +7,7 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 
 from adapters.methods import proker
-from tests.adapters.episodes import generator, make_episode, queries, unit
+from tests.adapters.episodes import alike, generator, make_episode, queries, unit
 from tests.adapters.methods import settings
 
 
@@ -23,7 +23,8 @@ def test_equals_kernel_ridge(views: int) -> None:
     text = episode.text.unit()
     wanted = torch.eye(4)[episode.support.labels].repeat(views, 1) - x @ text.T
     # exp(-beta (1 - x z)) is the Gaussian kernel exp(-beta/2 |x - z|^2) of unit vectors.
-    reference = KernelRidge(alpha=1 / 0.3, kernel="rbf", gamma=1.0).fit(x, wanted)
+    counted = alike(episode.support.labels).repeat(views).numpy()
+    reference = KernelRidge(alpha=1 / 0.3, kernel="rbf", gamma=1.0).fit(x, wanted, counted)
     f = unit(queries())
     expected = 100 * (f @ text.T + torch.from_numpy(reference.predict(f)).float())
     state = proker.fit(episode, config, generator())

@@ -189,9 +189,10 @@ def test_the_head_counts_runs_and_not_rows(parts_of: Parts) -> None:
     assert len({table.name for table in tables(parts)}) == len(list(tables(parts)))
     (table,) = parts[-1].tables
     assert table.heads == [
-        *("dataset", "backbone", "method", "shots", "seed", "settings", "policy", "reason"),
+        *("dataset", "backbone", "method", "shots", "draw", "seed", "settings", "policy"),
+        "reason",
     ]
-    assert table.rows == [["animals", "RN50:openai", "gda", "4", "9", "{}", "none", "broke"]]
+    assert table.rows == [["animals", "RN50:openai", "gda", "4", "", "9", "{}", "none", "broke"]]
     assert parts[-1].text == "1 run failed and counts nowhere above."
 
 

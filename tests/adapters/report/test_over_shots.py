@@ -32,7 +32,9 @@ def test_cells_hold_mean_and_sample_deviation(frame: pandas.DataFrame) -> None:
     assert str(cell) == "75.0 ± 1.0"
 
 
-@pytest.mark.parametrize("column", ["dataset", "policy", "backbone", "task", "target"])
+@pytest.mark.parametrize(
+    "column", ["dataset", "data", "policy", "backbone", "images", "task", "target"]
+)
 def test_rows_that_differ_share_no_table(frame: pandas.DataFrame, column: str) -> None:
     frame[column] = "one"
     frame.loc[0, column] = "other"

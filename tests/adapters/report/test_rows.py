@@ -248,3 +248,27 @@ def test_other_splits_and_other_sources_are_sections_apart() -> None:
     ]
     found = {(s.source, s.measure) for s in rows.runs(pandas.DataFrame(made)).sections()}
     assert found == {("birds", ""), ("fish", ""), ("birds", "val"), ("", "")}
+
+
+def test_rows_that_read_other_features_are_other_lines() -> None:
+    """Such as prompts that were encoded anew under their name; old rows do not say it."""
+    made = [
+        row(seed=1, features="aaaaaa"), row(seed=2, features="bbbbbb"), row(seed=3),
+        row(seed=1, features="cccccc", method="ncm"),
+        row(seed=1, features="dddddd", bank="cupl", method="ncm"),
+        row(seed=1, features="eeeeee", dataset="plants"),
+    ]  # fmt: skip
+    assert rows.runs(pandas.DataFrame(made)).done["line"].tolist() == [
+        "gda (aaaaaa)", "gda (bbbbbb)", "gda", "ncm, prompts imported", "ncm, prompts cupl", "gda",
+    ]  # fmt: skip
+
+
+def test_draws_of_one_source_are_sections_apart() -> None:
+    made = [*elsewhere(), *elsewhere(draw="natural"), *elsewhere(shots="all", draw="all")]
+    found = {(s.source, s.draw): s for s in rows.runs(pandas.DataFrame(made)).sections()}
+    assert {*found} == {("birds", "balanced"), ("birds", "natural"), ("birds", "all")}
+    natural = found["birds", "natural"]
+    assert natural.name == "rn50-openai-domain-generalization-birds-none-natural"
+    assert natural.title == (
+        "RN50:openai, domain-generalization from birds, classes as they occur, policy none"
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file, save_file
 
 from featcache.backbones import backbone as loading
@@ -32,10 +34,49 @@ def test_the_fingerprint_is_of_the_weights(
     same = load(f"local-dir:{copy}", device="cpu", precision="bf16")
     assert same.fingerprint == backbone.fingerprint
     assert same.precision == "bf16"
+    assert same.identity != backbone.identity
     weights = load_file(copy / "open_clip_model.safetensors")
     weights["visual.proj"][0, 0] += 1e-6
     save_file(weights, copy / "open_clip_model.safetensors")
-    assert load(f"local-dir:{copy}", device="cpu").fingerprint != backbone.fingerprint
+    changed = load(f"local-dir:{copy}", device="cpu")
+    assert changed.fingerprint != backbone.fingerprint
+    assert changed.weights != backbone.weights
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("vision_cfg", "head_width", 8),
+        ("vision_cfg", "pool_type", "avg"),
+        ("text_cfg", "heads", 1),
+        ("text_cfg", "no_causal_mask", True),
+    ],
+)
+def test_the_fingerprint_is_of_the_configuration(
+    quick_folder: Path, backbone: Backbone, tmp_path: Path, part: str, field: str, value: object
+) -> None:
+    """The same weights put together otherwise give other features."""
+    copy = shutil.copytree(quick_folder, tmp_path / "other")
+    config = json.loads((copy / "open_clip_config.json").read_text())
+    config["model_cfg"][part][field] = value
+    (copy / "open_clip_config.json").write_text(json.dumps(config))
+    other = load(f"local-dir:{copy}", device="cpu")
+    assert other.weights == backbone.weights
+    assert other.fingerprint != backbone.fingerprint
+    assert other.identity != backbone.identity
+
+
+def test_the_fingerprint_is_of_the_tokeniser() -> None:
+    """A word of the vocabulary that no probe has, and a rule that no vocabulary shows."""
+    plain = SimpleTokenizer(context_length=16)
+    told = loading._fingerprint("w", {}, plain)
+    assert loading._fingerprint("w", {}, SimpleTokenizer(context_length=16)) == told
+    others = [
+        SimpleTokenizer(context_length=17),
+        SimpleTokenizer(context_length=16, clean="whitespace"),
+        SimpleTokenizer(context_length=16, additional_special_tokens=["<rare>"]),
+    ]
+    assert len({told, *(loading._fingerprint("w", {}, other) for other in others)}) == 4
 
 
 def test_an_activation_that_is_not_the_weights_is_refused(

@@ -13,8 +13,8 @@ from featcache.commands.app import app
 from tests.typed import Type
 
 NAMES = [
-    *("encode", "ls", "info", "verify", "rm", "gc"),
-    *("datasets", "backbones", "import", "export"),
+    *("encode", "doctor", "ls", "info", "diff", "verify", "rm", "gc"),
+    *("datasets", "backbones", "import", "export", "merge"),
 ]
 
 

@@ -12,6 +12,7 @@ import pytest
 from featcache import terminal
 from featcache.backbones.backbone import DTYPES
 from featcache.commands import completion
+from tests.entries import make_entry
 from tests.featcache.store.made import made
 
 SCRIPT = """
@@ -80,6 +81,7 @@ def test_names_that_are_always_the_same() -> None:
     assert complete(completion.banks, "") == ["single", "dataset", "seven", "ensemble", "negative"]
     assert complete(completion.precisions, "") == ["auto", "fp32", "bf16", "fp16"]
     assert complete(completion.views_for, "a") == ["all"]
+    assert complete(completion.classes, "p") == ["present"]
     assert complete(completion.precisions, "fp32,b") == []
     assert set(completion.PRECISIONS) == {"auto", *DTYPES}
 
@@ -112,6 +114,13 @@ def test_what_is_cached_comes_from_the_cache_that_is_given(tmp_path: Path) -> No
     found = complete(completion.cached_backbones, "ViT", cache=tmp_path)
     assert found == ["ViT-B-16-quickgelu:openai"]
     assert complete(completion.keys, "", cache=tmp_path / "nowhere") == []
+
+
+def test_a_name_of_two_data_sets_is_offered_as_keys(tmp_path: Path) -> None:
+    keys = [make_entry(tmp_path, {"train": n, "test": 9}).key for n in (24, 30)]
+    make_entry(tmp_path, name="cars")
+    offered = complete(completion.cached_datasets, "", cache=tmp_path / "cache")
+    assert offered == sorted([*keys, "cars"])
 
 
 def test_whatever_goes_wrong_gives_no_names() -> None:

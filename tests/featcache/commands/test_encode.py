@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from featcache.commands.encode import MOST_BAD, MOST_REASONS, told_bad
 from featcache.datasets.dataset import PHOTO
 from featcache.pictures.limit import limit_pixels
 from tests.typed import Type
@@ -23,7 +27,17 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
     first = type_in(line, "--json")
     told = first.json
     assert list(told) == [
-        *("key", "encoded", "skipped", "crops", "prompts", "wall_seconds", "seconds", "complete"),
+        *(
+            "key",
+            "encoded",
+            "taken",
+            "skipped",
+            "crops",
+            "prompts",
+            "wall_seconds",
+            "seconds",
+            "complete",
+        ),
         *("bad", "damaged", "notes"),
     ]
     entry = type_in("featcache info mine --json").json
@@ -77,15 +91,17 @@ def test_bad_pictures_are_listed_until_they_are_mended_or_accepted(
     assert answer.status == 1
     assert answer.out.splitlines()[-2].startswith("bad picture red/0.png: the picture is no")
     assert answer.err == (
-        "error: 1 pictures could not be read (listed above); mend them and run with "
-        "--retry-bad, or accept them with --allow-bad 1.\n"
+        "error: 1 pictures could not be read (listed above); mend them and run this again (with "
+        "--retry-bad where the files themselves are as they should be), or accept them with "
+        "--allow-bad 1.\n"
     )
     accepted = type_in(line, "--views", "0", "--allow-bad", "1", "--json")
     assert accepted.status == 0
     assert [bad["id"] for bad in accepted.json["bad"]] == ["red/0.png"]
     spoilt.write_bytes(whole)
-    assert type_in(line, "--views", "0").status == 1
-    assert type_in(line, "--views", "0", "--retry-bad").status == 0
+    mended = type_in(line, "--views", "0", "--json")
+    assert mended.status == 0
+    assert (mended.json["encoded"], mended.json["taken"], mended.json["bad"]) == (1, 3, [])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +137,8 @@ def test_what_is_passed_over_is_said_and_can_be_taken(
     assert answer.err.splitlines()[0] == f"note: {answer.json['notes'][0]}"
     assert "1 pictures in inner folders ('red/more'" in answer.err
     whole = type_in(line, "--views", "0", "--json", "--recursive").json
-    assert (whole["encoded"], whole["notes"]) == (16, [])
+    assert (whole["encoded"], whole["taken"] + whole["skipped"]) == (1, 15)
+    assert whole["notes"] == [f"{whole['key']} was brought up to date; its older state is gone."]
 
 
 def test_links_are_followed_when_asked(type_in: Type, line: str, pictures: Path) -> None:
@@ -156,3 +173,50 @@ def test_a_folder_of_test_pictures_alone_is_encoded(
         (pictures / name).rename(pictures / "test" / name)
     assert type_in(line, "--json").json["crops"] == 16
     assert list(type_in("featcache info mine --json").json["encoded"]) == ["test"]
+
+
+def test_the_name_of_a_folder_is_that_of_its_entry(type_in: Type, line: str) -> None:
+    told = type_in(line, "--views", "0", "--name", "tints", "--json").json
+    assert told["key"].startswith("tints/")
+    assert type_in(line, "--name", "a/b").err.startswith("error: 'a/b' cannot be a data set's")
+
+
+def test_classes_that_are_there_are_encoded_when_asked(
+    type_in: Type, line: str, pictures: Path
+) -> None:
+    rows = [[f"{c}/{i}.png", n, c] for i in range(8) for n, c in enumerate(("red", "lost", "blue"))]
+    lists = {"train": rows[:12], "val": [], "test": rows[12:]}
+    (pictures / "split_zhou_Mine.json").write_text(json.dumps(lists))
+    answer = type_in(line, "--views", "0", "--classes", "present", "--json")
+    assert answer.status == 0
+    assert (answer.json["encoded"], answer.json["bad"]) == (16, [])
+    assert "2 of 3 classes are there and taken" in answer.err
+    assert type_in("featcache info mine --json").json["dataset"]["classnames"] == ["red", "blue"]
+    partly = type_in(line, "--views", "0")
+    assert partly.status == 1
+    assert "note: mine: 8 of 24 pictures are not there" in partly.err
+    assert type_in(line, "--classes", "some").err == (
+        "error: --classes takes all or present, got 'some'.\n"
+    )
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=40))
+def test_bad_pictures_are_few_lines_and_none_is_forgotten(bad: list[tuple[str, str]]) -> None:
+    lines = told_bad(bad)
+    assert len(lines) <= max(MOST_BAD, MOST_REASONS + 2)
+    if len(bad) > MOST_BAD:
+        assert lines[0].startswith(f"{len(bad)} bad pictures")
+        assert sum(int(line.split()[0].rstrip(":")) for line in lines[1:]) == len(bad)
+
+
+def test_many_bad_pictures_are_told_by_reason() -> None:
+    bad = [(f"a/{i}.jpg", f"is cut short or damaged (at byte {i}).") for i in range(9)]
+    bad += [(f"b/{i}.jpg", "No such file or directory") for i in range(4000)]
+    bad += [(f"c/{i}.jpg", f"has {i} x 9 pixels.") for i in (7, 8)]
+    assert told_bad(bad) == [
+        "4011 bad pictures (--json lists all):",
+        "  4000: No such file or directory; 'b/0.jpg', 'b/1.jpg', 'b/2.jpg', …",
+        "  9: is cut short or damaged (at byte 0); 'a/0.jpg', 'a/1.jpg', 'a/2.jpg', …",
+        "  2: has 7 x 9 pixels; 'c/7.jpg', 'c/8.jpg'",
+    ]
+    assert told_bad(bad[:1]) == ["bad picture a/0.jpg: is cut short or damaged (at byte 0)."]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from featcache import FeatureCache
 from tests.entries import NARROW, arrays
 from tests.typed import Type
 
@@ -69,3 +70,42 @@ def test_what_is_refused_is_one_sentence_and_leaves_nothing(type_in: Type, file:
     assert answer.status == 1
     assert answer.err == "error: out.csv: give a name that ends in .npz or .safetensors.\n"
     assert not Path("out.csv").exists()
+
+
+def test_parts_of_several_machines_become_one(
+    type_in: Type, pictures: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    line = f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} --views 0"
+    whole = type_in(line, "--json").json["key"]
+    for i in (1, 2, 3):
+        type_in(f"{line} --shard {i}/3 --cache part{i}")
+    first = type_in("featcache merge part2 --cache all")
+    assert first.status == 0
+    assert first.out.splitlines()[-1] == f"{whole} is not complete yet; see `featcache verify`."
+    told = type_in("featcache merge part1 part2 part3 --cache all --json").json
+    assert [(each["held"] > 0, each["complete"]) for each in told][1:] == [
+        (True, False),
+        (False, True),
+    ]
+    # File times, which shards of the kind `pictures` hold, are those of when it was looked.
+    both = [FeatureCache(root).get(whole) for root in ("cache", "all")]
+    one, other = (
+        {n: r for n, r in entry.manifest["shards"].items() if r["kind"] != "pictures"}
+        for entry in both
+    )
+    assert one == other
+    assert both[0].manifest["dataset"] == both[1].manifest["dataset"]
+    assert set(both[0].manifest["dataset"]["contents"]) == set(both[0].splits)
+    assert type_in("featcache verify --cache all").status == 0
+
+
+def test_parts_that_cannot_be_taken_are_told(type_in: Type, file: Path, tmp_path: Path) -> None:
+    line = f"featcache import {file} --dataset pets --backbone {NARROW} --cache part"
+    type_in(line)
+    (shard,) = (tmp_path / "part").rglob("images-test*.h5")
+    shard.unlink()
+    answer = type_in(f"featcache merge {tmp_path / 'part'}")
+    assert answer.status == 1
+    assert f"  {shard} is listed in the manifest but missing" in answer.out
+    assert answer.err.startswith(f"error: 1 parts were not taken, the first: {shard}")
+    assert "holds no entries" in type_in("featcache merge nowhere").err

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featcache.commands.look import describe
 from featcache.store.entry import reload
+from featcache.store.sameness import data_id
 from featcache.store.writing import amend
 from tests.entries import make_entry
 from tests.featcache.store.made import made
@@ -52,12 +53,24 @@ def test_the_table_has_extras_negative_prompts_and_what_is_incomplete(
     ]
 
 
+def test_two_data_sets_of_one_name_are_told_apart(type_in: Type, tmp_path: Path) -> None:
+    one, other = make_entry(tmp_path), make_entry(tmp_path, {"train": 24, "test": 9})
+    cars = make_entry(tmp_path, name="cars")
+    heads, _, *rows = type_in("featcache ls").out.splitlines()
+    assert heads.split()[:3] == ["key", "data", "rows"]
+    assert {tuple(row.split()[:2]) for row in rows} == {
+        (one.key, data_id(one)), (other.key, data_id(other)), (cars.key, "train:30"),
+    }  # fmt: skip
+    assert [row["data"] for row in type_in("featcache ls --json").json if row["key"] == cars.key]
+    assert type_in("featcache", "info", data_id(other), "--json").json["key"] == other.key
+
+
 def test_an_entry_is_described_by_its_manifest_without_shards(tmp_path: Path) -> None:
     entry = make_entry(tmp_path, bad={"test": [2, 5]})
     with amend(entry) as manifest:
         manifest["shards"]["images-test-00000.h5"]["bad"] = 2
     found = describe(reload(entry))
-    assert list(found)[:5] == ["key", "complete", "encoded", "bytes", "bad"]
+    assert list(found)[:6] == ["key", "data", "complete", "encoded", "bytes", "bad"]
     assert found["bad"] == 2
     rest = {name: value for name, value in found.items() if name in entry.manifest}
     assert rest == {n: v for n, v in entry.manifest.items() if n not in ("shards", "format")}
@@ -67,6 +80,7 @@ def test_info_shows_text_as_it_is_and_the_rest_as_json(type_in: Type, tmp_path: 
     entry = make_entry(tmp_path, name="tïere")
     told = type_in("featcache", "info", entry.key).out.splitlines()
     assert f"key  {entry.key}" in told  # no \u escapes
+    assert f"data  {data_id(entry)}" in told
     assert "complete  true" in told
     assert 'encoded  {"train": 30, "val": 15, "test": 21}' in told
     assert "source  imported" in told

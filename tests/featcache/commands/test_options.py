@@ -38,3 +38,12 @@ def test_the_root_is_an_option_or_of_the_environment(
     assert answer.status == 1
     assert "nowhere" in answer.err
     assert "eurosat" not in answer.err
+
+
+@pytest.mark.parametrize("command", ["encode", "verify", "doctor"])
+def test_folders_are_walked_by_the_same_options(type_in: Type, command: str) -> None:
+    told = type_in(f"featcache {command} -h").out
+    for option in ("--recursive", "--follow-links", "--root"):
+        assert option in told
+    for option in (options.Recursive, options.FollowLinks, options.MaxPixels):
+        assert _about(option).help in told or command == "doctor"

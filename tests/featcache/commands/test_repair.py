@@ -127,3 +127,27 @@ def test_what_crashes_left_is_listed_and_deleted_on_demand(type_in: Type, tmp_pa
     assert type_in("featcache gc --yes --older-than 0 --json").json["deleted"] is True
     assert not left.exists()
     assert type_in("featcache verify animals").status == 0
+
+
+def test_rows_encoded_anew_are_compared(type_in: Type, pictures: Path, tiny_folder: Path) -> None:
+    type_in(f"featcache encode --dataset {pictures} --backbone local-dir:{tiny_folder} --views 0")
+    line = "featcache verify mine --reencode 99"
+    assert "say with --dataset which one it is now" in type_in(line).err
+    line = f"{line} --dataset {pictures}"
+    answer = type_in(line)
+    assert answer.status == 0
+    assert ": 16 rows encoded anew; least cosine " in answer.out
+    assert "tolerance 0.002 of an embedding's length." in answer.out
+    assert type_in(line, "--json").json["beyond"] == []
+    spoilt, other = pictures / "red" / "0.png", pictures / "blue" / "1.png"
+    spoilt.write_text("no picture")
+    other.write_bytes((pictures / "red" / "1.png").read_bytes())
+    answer = type_in(line)
+    assert answer.status == 1
+    assert " red/0.png: the picture is no picture" in answer.out
+    assert " blue/1.png: " in answer.out
+    assert answer.err.endswith("error: 2 of 16 rows are not what was encoded.\n")
+    beyond = {row["id"]: row for row in type_in(line, "--json").json["beyond"]}
+    assert beyond["red/0.png"]["cosine"] is None
+    assert beyond["blue/1.png"]["difference"] > 0.002
+    assert type_in("featcache verify --reencode 3").err.startswith("error: --reencode takes one")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featcache.datasets.checks import checked, safe_id
+from featcache.datasets.checks import LONGEST_NAME, checked, no_name, safe_id
 from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.layouts import coop
 from featcache.datasets.layouts._lists import read_lines
@@ -181,3 +181,20 @@ def test_composed_and_decomposed_names_are_one(
     assert item.id == path
     assert isinstance(item.source, Path)
     assert item.source.is_file()
+
+
+@given(st.text(max_size=120))
+def test_a_name_is_one_folder(name: str) -> None:
+    """What is accepted is one visible part of a path, spelt as it will be listed."""
+    if no_name(name):
+        return
+    assert Path(name).parts == (name,)
+    assert name == name.strip() != ""
+    assert not name.startswith(".")
+    assert len(name.encode()) <= LONGEST_NAME
+
+
+def test_ordinary_names_are_accepted() -> None:
+    for name in ("birds", "birds-2", "Meine Vögel", "a.b", "x" * LONGEST_NAME):
+        assert no_name(name) == ""
+    assert "at most 100 of them" in no_name("ö" * 51)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from featcache.datasets.dataset import Dataset
 from featcache.datasets.registry import load
 from featcache.datasets.table import names
 from featcache.errors import DatasetError, UnknownNameError
-from tests.featcache.datasets.ponds import ids, pond, touch
+from tests.featcache.datasets.ponds import POND, ids, imagenet, pond, touch
 
 
 @pytest.mark.parametrize("root", [".", "oxford_pets"])
@@ -146,3 +148,49 @@ def test_links_in_a_named_set_are_followed_when_asked(tmp_path: Path) -> None:
         assert len(load(name, root, follow_links=True).splits["train"]) == 2
         with pytest.raises(DatasetError, match="without --recursive; leave it out"):
             load(name, root, recursive=True)
+
+
+def test_classes_that_are_there_are_taken_when_asked(tmp_path: Path) -> None:
+    """Of a list, of ImageNet's folders, and of a list of one's own."""
+    toad = [["toad/1.jpg", 0, "toad"], ["toad/2.jpg", 0, "toad"]]
+    later = {s: [[p, label + 1, n] for p, label, n in rows] for s, rows in POND.items()}
+    lists = {s: [*toad[i : i + 1], *rows] for i, (s, rows) in enumerate(later.items())}
+    pond(tmp_path / "oxford_pets", "images", "split_zhou_OxfordPets.json", **lists)
+    for rows in lists.values():
+        touch(tmp_path / "oxford_pets/images", *(str(path) for path, _, _ in rows))
+    shutil.rmtree(tmp_path / "oxford_pets/images/toad")
+    whole = load("oxford-pets", tmp_path)
+    assert whole.classnames == ("toad", "frog", "crested_newt")
+    assert "of 1 of 3 classes none" in whole.notes[0]
+    for found in (
+        load("oxford-pets", tmp_path, classes="present"),
+        load(str(tmp_path / "oxford_pets"), classes="present"),
+    ):
+        assert found.classnames == ("frog", "crested_newt")
+        assert [item.label for item in found.splits["train"]] == [1, 0]
+        assert "2 of 3 classes are there" in found.notes[0]
+    own = tmp_path / "oxford_pets"
+    (own / "split_zhou_OxfordPets.json").rename(own / "split_zhou_Own.json")
+    assert "of 1 of 3 classes none" in load(str(own)).notes[0]
+    assert load(str(own), classes="present").classnames == ("frog", "crested_newt")
+    some = [f"images/{part}/n0000000{w}/a.JPEG" for part in ("train", "val") for w in (1, 3)]
+    folder = imagenet(tmp_path / "imagenet", *some)
+    with pytest.raises(DatasetError, match="no training pictures of 'missile'"):
+        load("imagenet", folder)
+    found = load("imagenet", folder, classes="present")
+    assert found.classnames == ("tench", "missile")
+    assert [item.label for item in found.splits["test"]] == [0, 1]
+    assert load("digits", classes="present") == load("digits")
+    with pytest.raises(DatasetError, match="classes are all or present, not 'some'"):
+        load("digits", classes="some")
+
+
+def test_a_folder_can_be_named(tmp_path: Path) -> None:
+    touch(tmp_path / "images", *(f"{c}/{i}.jpg" for c in ("cat", "dog") for i in range(9)))
+    assert load(str(tmp_path / "images")).name == "images"
+    named = load(str(tmp_path / "images"), name="My pets")
+    assert named == replace(load(str(tmp_path / "images")), name="My pets")
+    with pytest.raises(DatasetError, match=r"'\.\./x' cannot be a data set's name"):
+        load(str(tmp_path / "images"), name="../x")
+    with pytest.raises(DatasetError, match="digits has its name already; leave out --name pets"):
+        load("digits", name="pets")

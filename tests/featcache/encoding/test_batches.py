@@ -73,9 +73,9 @@ def test_a_unit_has_its_rows_and_its_views(tiny: Backbone, tmp_path: object) -> 
         ]
     )
     report = Report(Entry.__new__(Entry), crops=100)
-    told: list[tuple[int, int]] = []
+    told: list[int] = []
     encoder = UnitEncoder(tiny, feature_shapes(tiny, ()), 2, 4)
-    found = encoder.features(unit, given, report, 500, lambda *n: told.append(n))
+    found = encoder.features(unit, given, report, told.append)
     assert found.reasons == ["", "is empty.", ""]
     wanted = encode_pictures(tiny, pictures)
     centre, views = found.centre["embedding"], found.views["embedding"]
@@ -85,9 +85,10 @@ def test_a_unit_has_its_rows_and_its_views(tiny: Backbone, tmp_path: object) -> 
     np.testing.assert_allclose(views.reshape(4, 32), wanted[[1, 2, 4, 5]], atol=1e-5)
     assert (report.seconds["read"], report.seconds["decode"]) == (3.0, 6.0)
     assert report.seconds["forward"] > 0
-    assert report.crops == 100 + 3 + 4
-    assert told[-1] == (107, 500)
+    assert report.crops == 100 + 2 + 4
     assert told == sorted(told)
+    assert told[-1] <= 6
+    assert found.digests == ["", "", ""]
 
 
 def test_patches_are_half_floats_from_the_start(tiny: Backbone) -> None:
@@ -95,7 +96,7 @@ def test_patches_are_half_floats_from_the_start(tiny: Backbone) -> None:
     encoder = UnitEncoder(tiny, feature_shapes(tiny, ["patches"]), 0, 4)
     report = Report(Entry.__new__(Entry))
     crops = iter([Crops(squares(1)[0], [], "", 0.0, 0.0)])
-    found = encoder.features(unit, crops, report, 1, lambda *n: None)
+    found = encoder.features(unit, crops, report, lambda _: None)
     assert found.centre["patches"].dtype == np.float16
     assert found.centre["patches"].shape == (1, 16, 32)
     assert found.centre["embedding"].dtype == np.float32

@@ -89,13 +89,14 @@ def test_pictures_are_those_of_the_units() -> None:
         Unit("train", 5, 9, (), ("embedding",), (6, 8)),
         Unit("test", 0, 1, ("patches",), (), ()),
     ]
-    found = [(w.item.id, w.centre, w.views) for w in wanted_of(units, data)]
+    digests = {"train": {3: "ab", 5: "cd"}, "val": {0: "ef"}}
+    found = [(w.item.id, w.centre, w.views, w.digest) for w in wanted_of(units, data, digests)]
     assert found == [
-        ("train/2", True, False),
-        ("train/3", True, True),
-        ("train/6", False, True),
-        ("train/8", False, True),
-        ("test/0", True, False),
+        ("train/2", True, False, ""),
+        ("train/3", True, True, "ab"),
+        ("train/6", False, True, ""),
+        ("train/8", False, True, ""),
+        ("test/0", True, False, ""),
     ]
 
 

@@ -65,7 +65,8 @@ def test_damage_alone_is_written_anew(
         write = shard.write
         patch.setattr(shard, "write", lambda p, a: written.add(p.name) or write(p, a))
         report = encode_dataset(data, tiny, cache, views=VIEWS, extras=extras)
-    assert written == {path.name}
+    beside = {f"pictures-{path.name[7:]}"} if pattern.startswith("images") else set()
+    assert written == {path.name} | beside
     assert len(report.damaged) == 1
     assert str(path) in report.damaged[0]
     assert files(cache) == before
@@ -153,10 +154,10 @@ def test_a_bad_picture_keeps_its_row(tmp_path: Path, tiny: Backbone) -> None:
 
     Image.fromarray(Noise(40).pixels()).save(path.with_suffix(".png"))
     path.with_suffix(".png").rename(path)
-    mended = encode_dataset(data, tiny, cache, views=VIEWS, retry_bad=True)
+    mended = encode_dataset(data, tiny, cache, views=VIEWS)
+    assert (mended.encoded, mended.taken, mended.skipped) == (1, 31, 100)
     assert mended.bad == []
     clean = encode_dataset(noise(), tiny, FeatureCache(tmp_path / "clean"), views=VIEWS)
-    assert files(cache).keys() == files(FeatureCache(tmp_path / "clean")).keys()
     np.testing.assert_array_equal(
         mended.entry.images("train").embedding, clean.entry.images("train").embedding
     )

@@ -11,13 +11,13 @@ from featcache import FeatureCache, ViewRecipe, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.draws import drawable
 from featcache.encoding import plan
+from featcache.encoding.identity import find_entry
 from featcache.encoding.plan import (
     NO_VIEWS,
     Unit,
     ViewSet,
     announce,
     choose_views,
-    find_entry,
     shard_name,
     units_of,
 )
@@ -28,7 +28,7 @@ from tests.featcache.encoding.noise import VIEWS, noise
 
 @pytest.fixture
 def entry(tmp_path: Path, tiny: Backbone) -> Entry:
-    return find_entry(noise(), tiny, FeatureCache(tmp_path))
+    return find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
 
 
 @pytest.mark.parametrize(
@@ -125,21 +125,6 @@ def test_what_is_asked_is_announced_in_order(entry: Entry) -> None:
     assert entry.manifest["view_sets"] == {}
 
 
-def test_the_key_follows_all_that_changes_a_number(tmp_path: Path, tiny: Backbone) -> None:
-    cache = FeatureCache(tmp_path)
-    others = [
-        replace(tiny, fingerprint="other"),
-        replace(tiny, activation="other"),
-        replace(tiny, precision="bf16"),
-        replace(tiny, preprocess=replace(tiny.preprocess, size=33)),
-    ]
-    keys = {find_entry(noise(), b, cache).key for b in (tiny, *others)}
-    keys.add(find_entry(noise(train=91), tiny, cache).key)
-    assert len(keys) == 6
-    same = replace(tiny, name="another name", device=tiny.device)
-    assert find_entry(noise(), same, cache).key in keys
-
-
 def test_a_full_disk_is_noticed_before_work_starts(
     tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,18 +143,3 @@ def test_room_is_two_bytes_a_number_and_some(entry: Entry, monkeypatch: pytest.M
     usage.free = needed - 1
     with pytest.raises(CacheError, match="needs 0 MB"):
         plan.check_space(entry, [unit], 0, {"embedding": (32,)})
-
-
-def test_an_entry_without_class_ids_gets_them_from_the_next_request(
-    tmp_path: Path, tiny: Backbone
-) -> None:
-    """They change no row, so that what an earlier version encoded stays what it is."""
-    cache = FeatureCache(tmp_path)
-    before = encode_dataset(noise(), tiny, cache, splits=["test"]).entry
-    assert before.class_ids == ()
-    assert "class_ids" not in before.manifest["dataset"]
-    ids = ("n1", "n2", "n3")
-    report = encode_dataset(replace(noise(), class_ids=ids), tiny, cache, splits=["test"])
-    assert (report.encoded, report.entry.key) == (0, before.key)
-    assert report.entry.class_ids == ids
-    assert find_entry(noise(), tiny, cache).class_ids == ids

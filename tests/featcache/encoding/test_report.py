@@ -24,6 +24,7 @@ def test_a_report_begins_at_nothing(entry: Entry) -> None:
     assert asdict(Report(entry)) == {
         "entry": {"folder": entry.folder, "manifest": {}},
         "encoded": 0,
+        "taken": 0,
         "skipped": 0,
         "crops": 0,
         "prompts": 0,
@@ -31,6 +32,7 @@ def test_a_report_begins_at_nothing(entry: Entry) -> None:
         "seconds": {"read": 0.0, "decode": 0.0, "forward": 0.0, "write": 0.0},
         "bad": [],
         "damaged": [],
+        "notes": [],
     }
 
 

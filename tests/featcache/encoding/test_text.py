@@ -12,7 +12,8 @@ from featcache import FeatureCache
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_prompts
 from featcache.encoding import text
-from featcache.encoding.plan import NO_VIEWS, announce, find_entry
+from featcache.encoding.identity import find_entry
+from featcache.encoding.plan import NO_VIEWS, announce
 from featcache.encoding.text import encode_text
 from featcache.errors import FeatcacheError
 from featcache.prompts import PromptBank
@@ -23,7 +24,7 @@ BANK = PromptBank("mine", (("a cat", "cats"), ("a dog",), ("an emu",)))
 
 
 def test_a_bank_is_encoded_once(tmp_path: Path, tiny: Backbone) -> None:
-    entry = find_entry(noise(), tiny, FeatureCache(tmp_path))
+    entry = find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
     entry = announce(entry, [], NO_VIEWS, [], retry_bad=False)
     assert encode_text(entry, tiny, BANK) == 4
     entry = reload(entry)
@@ -39,7 +40,7 @@ def test_a_bank_is_encoded_once(tmp_path: Path, tiny: Backbone) -> None:
 def test_embeddings_that_are_not_finite_are_refused(
     tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = find_entry(noise(), tiny, FeatureCache(tmp_path))
+    entry = find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
     monkeypatch.setattr(text, "encode_prompts", lambda *_: np.full((4, 32), np.nan))
     with pytest.raises(FeatcacheError, match="gave text embeddings that are not finite"):
         encode_text(entry, tiny, BANK)

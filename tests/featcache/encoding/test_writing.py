@@ -10,9 +10,11 @@ import pytest
 from featcache import FeatureCache
 from featcache.backbones.backbone import Backbone
 from featcache.encoding.batches import Features
-from featcache.encoding.plan import NO_VIEWS, Unit, announce, find_entry
+from featcache.encoding.identity import find_entry
+from featcache.encoding.plan import NO_VIEWS, Unit, announce
 from featcache.encoding.writing import UnitWriter, write_projection
 from featcache.errors import BackboneError, CacheError
+from featcache.pictures.digest import UNKNOWN
 from featcache.store.entry import reload
 from tests.featcache.encoding.noise import noise
 
@@ -21,13 +23,14 @@ HUGE = 1e9
 
 @pytest.fixture
 def writer(tmp_path: Path, tiny: Backbone) -> UnitWriter:
-    entry = find_entry(noise(), tiny, FeatureCache(tmp_path))
+    entry = find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
     entry = announce(entry, ["test"], NO_VIEWS, [], retry_bad=False)
     return UnitWriter(entry, noise(), "net", "set", frozenset({"test/1"}))
 
 
 def features(**arrays: np.ndarray) -> Features:
-    return Features({n.replace("_", "-"): a for n, a in arrays.items()}, {}, [""] * 21)
+    centre = {n.replace("_", "-"): a for n, a in arrays.items()}
+    return Features(centre, {}, [""] * 21, ["ab"] * 21, [UNKNOWN] * 21)
 
 
 def test_an_embedding_that_is_not_finite_is_a_bad_picture(writer: UnitWriter) -> None:
@@ -83,7 +86,9 @@ def test_a_picture_lost_since_is_named(writer: UnitWriter) -> None:
 def test_views_of_bad_pictures_are_left_out(writer: UnitWriter) -> None:
     unit = Unit("train", 0, 32, (), ("embedding",), (1, 4, 7))
     stack = np.arange(3 * 2 * 32, dtype=np.float32).reshape(3, 2, 32)
-    writer.write(unit, Features({}, {"embedding": stack}, ["", "is empty.", ""]))
+    writer.write(
+        unit, Features({}, {"embedding": stack}, ["", "is empty.", ""], [""] * 3, [UNKNOWN] * 3)
+    )
     record = reload(writer.entry).manifest["shards"]["views-train-set-00000.h5"]
     assert list(record) == ["kind", "split", "start", "stop", "set", "bytes", "sha256", "sums"]
     from featcache.store import shard

@@ -14,6 +14,7 @@ from featcache import FeatureCache, export_features, import_features
 from featcache.errors import ImportRefusedError
 from featcache.interchange import importing
 from featcache.store import shard
+from featcache.store.originals import content_hash
 from tests.entries import NARROW, arrays
 
 
@@ -79,6 +80,10 @@ def _write(path: Path, **arrays: Any) -> Path:
     return path
 
 
+def _ids(split: str, rows: int) -> list[str]:
+    return [f"{split}/{row:06d}" for row in range(rows)]
+
+
 def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.npz", **arrays({"train": 3, "test": 6}))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -97,6 +102,10 @@ def test_the_manifest_says_what_is_known_and_what_is_not(tmp_path: Path) -> None
             "fingerprint": once[:16],
             "classnames": ["cat", "dog", "emu"],
             "splits": {"train": 3, "test": 6},
+            "contents": {
+                "train": content_hash(_ids("train", 3), [0, 1, 2]),
+                "test": content_hash(_ids("test", 6), [0, 1, 2, 0, 1, 2]),
+            },
             "flip": "unknown",
         },
         "backbone": {

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache.errors import PictureError
-from featcache.pictures.decode import cropped, decode
+from featcache.pictures.decode import cropped, decode, unopened
 from featcache.pictures.limit import MAX_PIXELS, limit_pixels
 from tests.featcache.pictures.samples import by_pillow, kinds, smooth, stored
 
@@ -171,3 +171,22 @@ def test_a_box_is_of_the_picture_as_it_lies_in_the_file(tmp_path: Path) -> None:
     image.save(tmp_path / "turned.png", exif=exif)
     found = cropped(decode(tmp_path / "turned.png"), (5, 2, 30, 8))
     np.testing.assert_array_equal(found, np.asarray(image)[2:8, 5:30])
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_heads_of_pictures_are_opened(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "picture.jpg"
+    file.write_bytes(kinds()[kind])
+    assert unopened(file) == ""
+
+
+def test_heads_that_are_none_say_why(tmp_path: Path) -> None:
+    file = tmp_path / "picture.jpg"
+    assert unopened(file) == "does not exist or is no file"
+    for content, why in (
+        (b"", "is no picture of a known kind"),
+        (b"<html>", "is no picture of a known kind"),
+        (bomb(60_000, 60_000), "has more pixels than"),
+    ):
+        file.write_bytes(content)
+        assert unopened(file).startswith(why)

@@ -20,6 +20,10 @@ def test_what_the_system_does_not_give_is_one_sentence(tmp_path: Path) -> None:
     assert told == f"{tmp_path / 'x'} cannot be read now (Input/output error){ending}"
     told = files.unreadable(tmp_path / "x", OSError("first\nsecond"))
     assert told == f"{tmp_path / 'x'} cannot be read now (first){ending}"
+    hdf5 = RuntimeError("read failed: time = now\n, errno = 5, error message = 'x', offset = 8)")
+    told = files.unreadable(tmp_path / "x", hdf5)
+    assert told == f"{tmp_path / 'x'} cannot be read now (Input/output error){ending}"
+    assert files.of_the_system(hdf5)
 
 
 def test_the_system_is_told_from_hdf5() -> None:

@@ -117,6 +117,26 @@ def test_what_is_written_is_told(tmp_path: Path) -> None:
         written.bytes = 0  # type: ignore[misc]
 
 
+def test_what_is_made_in_memory_is_what_hdf5_puts_on_a_disk(tmp_path: Path) -> None:
+    """So that shards of versions that had it write keep their bytes."""
+    shard.write(tmp_path / "a.h5", ARRAYS)
+    with h5py.File(tmp_path / "b.h5", "w", libver="latest", track_order=False) as file:
+        for name, array in ARRAYS.items():
+            shard._put(file, name, array)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_block_that_was_never_written_is_damage(tmp_path: Path) -> None:
+    """HDF5 takes zeros for it."""
+    path, zeros = tmp_path / "a.h5", {"x": np.zeros(8)}
+    record = asdict(shard.write(path, zeros))
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("x", (8,), "f8", chunks=(8,), fletcher32=True)
+    assert shard.read(path)["x"].tolist() == zeros["x"].tolist()
+    with pytest.raises(DamagedShardError, match="lacks a block, near row 0"):
+        shard.read(path, record=record)
+
+
 def test_arrays_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     shard.write(path, ARRAYS)

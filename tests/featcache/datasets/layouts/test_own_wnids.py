@@ -33,10 +33,13 @@ def test_two_classes_of_one_name_stay_two(tmp_path: Path) -> None:
     assert dataset.templates == ("{}!",)
 
 
-def test_files_beside_the_folders_are_passed_over(tmp_path: Path) -> None:
-    imagenet(tmp_path / "imagenet-adversarial", "imagenet-a/n00000003/a.jpg")
-    touch(tmp_path / "imagenet-adversarial/imagenet-a", "README.txt")
-    own = load("imagenet-a", tmp_path)
+@pytest.mark.parametrize(("letter", "folder"), [("a", "adversarial"), ("r", "rendition")])
+def test_files_beside_the_folders_are_passed_over(tmp_path: Path, letter: str, folder: str) -> None:
+    root = tmp_path / f"imagenet-{folder}"
+    imagenet(root, f"imagenet-{letter}/n00000003/a.jpg")
+    touch(root / f"imagenet-{letter}", "README.txt")
+    own = load(f"imagenet-{letter}", tmp_path)
+    assert list(own.splits) == ["test"]
     assert own.classnames == ("missile",)
     assert [item.label for item in own.splits["test"]] == [0]
 

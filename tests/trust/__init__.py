@@ -1,0 +1,1 @@
+"""What is promised of disks that fail, bits that flip and processes that are killed."""
