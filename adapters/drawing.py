@@ -105,6 +105,11 @@ def draw(
         raise EpisodeError(f"shots must be at least 1, or {ALL}, got {shots}.")
     if kind not in draws.KINDS:
         raise UnknownNameError("draw", kind, draws.KINDS)
+    if entry.side:
+        raise EpisodeError(
+            f"{entry.dataset} is a set of problems, each with a support of its own; take --task "
+            "bongard-hoi."
+        )
     how = _How(shots, seed, kind, views, len(entry.classnames))
     text = text_of(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None

@@ -23,7 +23,8 @@ class Experiment:
     `shots` may be `all`; `draw` says whether K a class are drawn, `balanced`, or as many in all as
     classes occur, `natural`. `views` limits the cached views a picture (None: all). `transfer` is
     the entry whose validation chooses under policy `transfer`. `on` are the entries of other sets
-    to be scored on, for tasks that take them.
+    to be scored on, for tasks that take them. `text` is which text is shown where a task shows none
+    unless it is asked for.
     """
 
     method: str = "fma"
@@ -37,6 +38,7 @@ class Experiment:
     task: str = "few-shot"
     draw: str = BALANCED
     on: tuple[Entry, ...] = ()
+    text: str | None = None
 
     @property
     def drawn(self) -> str:

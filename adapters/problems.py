@@ -50,6 +50,10 @@ class Problems:
     def __len__(self) -> int:
         return len(self.support)
 
+    def to(self, device: str) -> Problems:
+        """The same on a device."""
+        return Problems(*(each.to(device) for each in (self.support, self.query, self.concept)))
+
     def portions(self, most: int) -> Iterator[Problems]:
         """The same problems, so many at a time."""
         for first in range(0, len(self), most):
@@ -62,7 +66,9 @@ class Problems:
         That is the mean of each class's unit pictures, or zeros, which add nothing to a score.
         """
         if concepts is not None:
-            return concepts.prompts[self.concept], concepts.mask[self.concept]
+            rows = self.concept.cpu()
+            there = self.support.device
+            return concepts.prompts[rows].to(there), concepts.mask[rows].to(there)
         means = normalize(self.support, dim=-1).mean(2, keepdim=True)
         prompts = means if without == MEANS else torch.zeros_like(means)
         return prompts, torch.ones_like(prompts[..., 0], dtype=torch.bool)
@@ -92,7 +98,7 @@ def read(entry: Entry, split: str) -> Listed:
             f"{entry.dataset} is no set of problems; encode one, such as relations or bongard-hoi."
         )
     images = entry.images(split)
-    x = torch.from_numpy(images.embedding).unflatten(0, (-1, 2, side))
+    x = torch.from_numpy(images.embedding.reshape(-1, 2, side, images.embedding.shape[-1]))
     whole = torch.from_numpy(images.valid.reshape(-1, 2 * side).all(1))
     if not whole.any():
         raise EpisodeError(
@@ -124,9 +130,7 @@ def concepts(entry: Entry, bank: str | None = None) -> Concepts:
         pad(torch.from_numpy(side.embedding), (0, 0, 0, n))
         for side, n in zip(sides, more, strict=True)
     ]
-    masks = [
-        pad(torch.from_numpy(side.mask), (0, n)) for side, n in zip(sides, more, strict=True)
-    ]
+    masks = [pad(torch.from_numpy(side.mask), (0, n)) for side, n in zip(sides, more, strict=True)]
     return Concepts(torch.stack(prompts, 1), torch.stack(masks, 1))
 
 

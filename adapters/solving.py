@@ -29,6 +29,24 @@ TRAINED = 64  # and whose trainings are
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked of a task that solves: a method with its config, and what the fits share.
+
+    `fixed` are the fields that no policy chooses; `text` says which text is shown, of that `bank`.
+    """
+
+    name: str
+    method: Method
+    config: Any
+    fixed: Set[str]
+    policy: str
+    seed: int
+    text: str | None = None
+    bank: str | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
 class Solver:
     """A method with what its fits share: logit scale, seed, and the texts that it is shown."""
 
@@ -37,6 +55,7 @@ class Solver:
     scale: float
     seed: int
     concepts: Concepts | None = None
+    device: str = "cpu"
 
     def episodes(self, problems: Problems) -> Iterator[Episode]:
         """What the fit of each problem sees."""
@@ -79,7 +98,9 @@ def settle(solver: Solver, config: Any, fixed: Set[str], held: Sequence[Listed])
     """
     method = solver.method
     space = method.space(config)
-    fits, reads = ({k: v for k, v in axes.items() if k not in fixed} for axes in (space.fit, space.logits))
+    fits, reads = (
+        {k: v for k, v in axes.items() if k not in fixed} for axes in (space.fit, space.logits)
+    )
     if not held or not (fits or reads):
         return Settled(config, None, 0)
     best = Settled(config, None, 0)
@@ -152,10 +173,12 @@ def answers(solver: Solver, config: Any, problems: Problems, axes: Axes) -> Iter
     if method.batched:
         one = partial(_answer, solver, config, axes)
         for some in problems.portions(AT_ONCE):
+            some = some.to(solver.device)
             texts = some.texts(solver.concepts, method.without_text)
             yield torch.vmap(one)(some.support, some.query, *texts).cpu()
         return
     for some in problems.portions(TRAINED):
+        some = some.to(solver.device)
         states = _states(solver, config, [*solver.episodes(some)])
         pairs = zip(states, some.query, strict=True)
         yield torch.stack([_logits(method, state, config, x, axes) for state, x in pairs]).cpu()
