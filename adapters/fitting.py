@@ -186,6 +186,7 @@ def _solve(entry: Entry, known: Configured, task: Task, device: str) -> Outcome:
             "accuracy": each.accuracy,
             "standard_error": None if math.isnan(each.standard_error) else each.standard_error,
             "n_test": each.queries,
+            "target_entry": entry.key,
         }
         for each in lists
     ]

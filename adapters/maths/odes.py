@@ -108,7 +108,12 @@ def velocity(
 
 
 def moved(
-    net: Mapping[str, Tensor], start: Tensor, support: Tensor, heads: int, steps: int, solver: Solver
+    net: Mapping[str, Tensor],
+    start: Tensor,
+    support: Tensor,
+    heads: int,
+    steps: int,
+    solver: Solver,
 ) -> Tensor:
     """The prototypes `[steps + 1, ..., c, d]` that `velocity` moves from `start [..., c, d]`.
 
