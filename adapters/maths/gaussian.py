@@ -19,6 +19,7 @@ from torch import Tensor
 
 # Spread within classes below this share of the squared lengths is rounding.
 ROUNDING = 1e-6
+FEW = 64  # twice the samples that are few whatever the dimensions
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def discriminant(blocks: Sequence[Block], classes: int) -> tuple[Tensor, Tensor]
     """Class weights W `[c, d]` and biases b `[c]`."""
     means = class_means(blocks, classes)
     n = torch.stack([block.weight.sum() for block in blocks]).sum()
-    few = 2 * sum(len(block.x) for block in blocks) < means.shape[1]
+    few = 2 * sum(len(block.x) for block in blocks) < max(means.shape[1], FEW)
     weights = (_by_samples if few else _by_dimensions)(blocks, means, n)
     return weights, -math.log(classes) - (weights * means).sum(1) / 2
 
