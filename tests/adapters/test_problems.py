@@ -39,7 +39,8 @@ def test_a_problem_with_a_bad_picture_is_left_out_and_counted(tmp_path: Path) ->
 def test_means_stand_where_texts_would(tmp_path: Path) -> None:
     problems = read(problem_entry(tmp_path), "test-seen-seen").problems
     prompts, mask = problems.texts(None, "means")
-    assert mask.all() and prompts.shape == (5, 2, 1, 16)
+    assert mask.all()
+    assert prompts.shape == (5, 2, 1, 16)
     torch.testing.assert_close(prompts[3, 1, 0], normalize(problems.support[3, 1], dim=-1).mean(0))
 
 

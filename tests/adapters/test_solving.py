@@ -88,7 +88,8 @@ def test_settings_have_the_best_mean_over_lists() -> None:
     assert found.tried == len(betas)
     tried = [replace(config, beta=beta) for beta in betas]
     scores = [np.mean([solve(one, each, a).accuracy for a in held]) for each in tried[::20]]
-    assert found.score is not None and found.score >= max(scores) - 1e-9
+    assert found.score is not None
+    assert found.score >= max(scores) - 1e-9
     again = np.mean([solve(one, found.config, a).accuracy for a in held])
     assert again == pytest.approx(found.score)
 
