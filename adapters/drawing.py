@@ -117,6 +117,11 @@ def draw(
         shots, how = ALL, _How(ALL, seed, "", views, len(entry.classnames), listed)
     else:
         how = _How(shots, seed, str(kind), views, len(entry.classnames))
+    if entry.side:
+        raise EpisodeError(
+            f"{entry.dataset} is a set of problems, each with a support of its own; take --task "
+            "bongard-hoi."
+        )
     text = text_of(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
     whole = frozenset(

@@ -26,7 +26,7 @@ class Experiment:
     classes occur, `natural`; or it is a file that lists pictures, of which `shots` are `all`.
     `views` limits the cached views a picture (None: all). `transfer` is the entry whose validation
     chooses under policy `transfer`. `on` are the entries of other sets to be scored on, for tasks
-    that take them.
+    that take them. `text` is which text is shown where a task shows none unless it is asked for.
     """
 
     method: str = "fma"
@@ -40,6 +40,7 @@ class Experiment:
     task: str = "few-shot"
     draw: str = BALANCED
     on: tuple[Entry, ...] = ()
+    text: str | None = None
 
     @property
     def drawn(self) -> str:

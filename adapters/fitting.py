@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Sequence
@@ -12,16 +13,19 @@ from importlib.metadata import version
 from typing import Any
 
 from adapters import registry, targets
+from adapters.ability import check, usual
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.drawing import short_classes
 from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, spelt_out
-from adapters.method import Fit, refuse_new_classes
+from adapters.method import Fit
+from adapters.problems.solving import Asked
 from adapters.run_identity import code_version, id_of, told
 from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
 from adapters.targets import has
+from adapters.task import Task
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
@@ -36,17 +40,30 @@ ADDED_BY = {
 }
 
 
+ORACLE = "oracle"  # rows that were shown the answer
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A fitted adapter and the rows that say how it did, one a target of the task.
 
     `told` is what every row says of the experiment; it is all there is where the data has no test
-    split and no other set was named, so that there are no rows.
+    split and no other set was named, so that there are no rows. Of problems no adapter is `kept`.
     """
 
-    adapter: Adapter
+    kept: Adapter | None
     rows: tuple[Row, ...]
     told: Row
+
+    @property
+    def adapter(self) -> Adapter:
+        """The fitted adapter. Raises `MethodError` where thousands were fitted and none is kept."""
+        if self.kept is None:
+            raise MethodError(
+                f"{self.told['task']} fits an adapter for each problem and keeps none; its rows "
+                "say how they did."
+            )
+        return self.kept
 
     @property
     def row(self) -> Row:
@@ -68,44 +85,54 @@ def fit(
     entry: Entry,
     method: str = "fma",
     *,
-    shots: Shots = 16,
+    shots: Shots | None = None,
     seed: int = 1,
-    policy: str = "few-shot-val",
+    policy: str | None = None,
     bank: str | None = None,
     views: int | None = None,
     transfer: Entry | None = None,
     task: str = "few-shot",
     draw: str = BALANCED,
     on: Sequence[Entry] = (),
+    text: str | None = None,
     **settings: Any,
 ) -> Outcome:
     """Fit a method on a draw of a cache entry; settings are the method's config fields.
 
-    `on` are entries of other sets to be scored on, for tasks that take them.
+    `on` are entries of other sets to be scored on, for tasks that take them. Shots and policy that
+    are left open are the task's usual ones, 16 and `few-shot-val` for most.
 
     Raises what `run` raises.
     """
+    shots, policy = usual(task, shots, policy)
+    others = tuple(on)
     words = Experiment(
-        method, shots, seed, policy, settings, bank, views, transfer, task, draw, tuple(on)
+        method, shots, seed, policy, settings, bank, views, transfer, task, draw, others, text
     )
     return run(entry, words)
 
 
 def run(
-    entry: Entry, experiment: Experiment, drawn: Draw | None = None, fit: Fit | None = None
+    entry: Entry,
+    experiment: Experiment,
+    drawn: Draw | None = None,
+    fit: Fit | None = None,
+    device: str = "cpu",
 ) -> Outcome:
     """Draw, choose by the policy, fit, and score on every target of the task.
 
     `drawn` may be given where several experiments share a draw; it is drawn again for a method that
     reads cached features which it does not have. `fit` may be given where another function than the
-    method's own knows the states. Raises `MethodError` before fitting where the method cannot take
-    the task's new classes, and the errors of the rooms it passes through.
+    method's own knows the states; `device` is where problems are solved. Raises `MethodError` or
+    `ConfigError` before fitting where the task does not take the method or another word, and the
+    errors of the rooms it passes through.
     """
     # A wrong name or setting is told before anything is read.
     known = configured(experiment)
     task = registry.task(experiment.task)
-    if task.new_classes and known.method.with_text is None:
-        raise refuse_new_classes(known.experiment.method)
+    check(known.experiment)
+    if task.solve is not None:
+        return _solve(entry, known, task, device)
     if drawn is None or _lacks(drawn, known, entry):
         drawn = draw_for(entry, known.experiment)
     check_needs(known.experiment.method, drawn, (entry, *known.experiment.on))
@@ -118,7 +145,7 @@ def run(
     adapter = Adapter(known.experiment.method, chosen.config, chosen.state, names, about)
     shared = {
         "run": id_of(entry, known),
-        **_words(entry, known, chosen, about),
+        **_words(known, chosen.config, chosen.score, chosen.tried, about),
         "fit_seconds": seconds,
     }
     scored = _scored(adapter, drawn, (entry, *known.experiment.on))
@@ -127,6 +154,44 @@ def run(
         added = {name: value for name, value in added.items() if name != entry.dataset}
     every = shared | (task.summary(added) if added else {})
     return Outcome(adapter, tuple(every | each for each in scored), every)
+
+
+def _solve(entry: Entry, known: Configured, task: Task, device: str) -> Outcome:
+    """Thousands of fits, of which rows are kept: one for each list of problems."""
+    words = known.experiment
+    asked = Asked(
+        words.method, known.method, known.config, known.fixed, words.policy, words.seed,
+        words.text, words.bank, device,
+    )  # fmt: skip
+    began = time.perf_counter()
+    assert task.solve is not None
+    settled, lists = task.solve(entry, asked)
+    seconds = time.perf_counter() - began
+    about = {
+        **_of_entry(entry, known),
+        "bank": (words.bank or entry.banks[-1]) if words.text else None,
+        "text": f"{ORACLE}-text" if words.text else None,
+        "views": 0,
+        "extras": [],
+        "short_classes": 0,
+    }
+    told = {
+        "run": id_of(entry, known),
+        **_words(known, settled.config, settled.score, settled.tried, about),
+        "fit_seconds": seconds,
+        **task.summary({each.name: each.accuracy for each in lists}),
+    }
+    rows = [
+        {
+            "target": each.name,
+            "accuracy": each.accuracy,
+            "standard_error": None if math.isnan(each.standard_error) else each.standard_error,
+            "n_test": each.queries,
+            "target_entry": entry.key,
+        }
+        for each in lists
+    ]
+    return Outcome(None, tuple(told | row for row in rows), told)
 
 
 def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row]:
@@ -153,8 +218,24 @@ def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row
 def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
     """Where an adapter comes from."""
     experiment, method, support = known.experiment, known.method, drawn.episode.support
-    held = entry.manifest["backbone"]
     ids = entry.class_ids if drawn.episode.classes == len(entry.classnames) else ()
+    return {
+        **_of_entry(entry, known),
+        "bank": experiment.bank or entry.banks[-1],
+        "shots": drawn.episode.shots,
+        "short_classes": short_classes(drawn.episode, experiment.shots, experiment.draw),
+        "views": support.views.shape[0] - 1,
+        "extras": sorted((method.reads | method.needs) & drawn.episode.holds - {VIEWS}),
+        "width": support.views.shape[-1],
+        "logit_scale": entry.logit_scale,
+        "support": list(support.ids),
+        **({"class_ids": list(ids)} if ids else {}),
+    }
+
+
+def _of_entry(entry: Entry, known: Configured) -> dict[str, Any]:
+    """What is said of an experiment on an entry before anything is drawn."""
+    held, experiment = entry.manifest["backbone"], known.experiment
     return {
         "dataset": entry.dataset,
         "backbone": entry.backbone,
@@ -162,25 +243,18 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
         "fingerprint": held["fingerprint"],
         "weights": held.get("weights", held["fingerprint"]),
         **told(entry, experiment),
-        "bank": experiment.bank or entry.banks[-1],
         "task": experiment.task,
-        "shots": drawn.episode.shots,
         "draw": experiment.drawn,
-        "short_classes": short_classes(drawn.episode, experiment.shots, experiment.draw),
         "seed": experiment.seed,
-        "views": support.views.shape[0] - 1,
-        "extras": sorted((method.reads | method.needs) & drawn.episode.holds - {VIEWS}),
         "policy": experiment.policy,
         "versions": _versions(),
-        "width": support.views.shape[-1],
-        "logit_scale": entry.logit_scale,
-        "support": list(support.ids),
         "settings": dict(experiment.settings),
-        **({"class_ids": list(ids)} if ids else {}),
     }
 
 
-def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any]) -> Row:
+def _words(
+    known: Configured, config: Any, score: float | None, tried: int, about: dict[str, Any]
+) -> Row:
     """What a row says of the experiment, whatever the target."""
     experiment = known.experiment
     return {
@@ -188,9 +262,9 @@ def _words(entry: Entry, known: Configured, chosen: Chosen, about: dict[str, Any
         "shots": experiment.shots,
         "method": experiment.method,
         "transductive": known.method.transductive,
-        "config": asdict(chosen.config),
-        "val_score": chosen.score,
-        "tried": chosen.tried,
+        "config": asdict(config),
+        "val_score": score,
+        "tried": tried,
         "code": code_version(experiment.method, experiment.task),
         "transfer": experiment.transfer and experiment.transfer.key,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

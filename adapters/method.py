@@ -79,6 +79,11 @@ class Method:
     `pre-projection`, `patches`, `negative prompts`. `presets` are named overrides of the config's
     defaults. `transductive` methods look at the query set as a whole. A method made
     of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
+
+    `without_text` says how it does where the names of classes would give the answer away: its terms
+    of text are `absent` (the texts are zeros, which add nothing), or the `means` of each class's
+    pictures stand where texts would; empty, it cannot. `batched` methods are algebra that
+    `torch.vmap` can do for many small episodes at once, fit and logits.
     """
 
     config: type[Any]
@@ -99,6 +104,8 @@ class Method:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     transductive: bool = False
     support_free: bool = False
+    without_text: Literal["", "absent", "means"] = ""
+    batched: bool = False
     source: str = ""
     status: str = "as published"
     new_classes: str = ""

@@ -56,6 +56,8 @@ def id_of(entry: Entry, known: Configured) -> str:
         "policy": experiment.policy,
         "code": code_version(experiment.method, experiment.task),
     }
+    if experiment.text:
+        identity["text"] = experiment.text
     if experiment.on:  # in any order
         identity["on"] = sorted(beside(experiment))
     text = json.dumps(identity, sort_keys=True)
@@ -96,8 +98,9 @@ def features(entry: Entry, experiment: Experiment) -> list[Any]:
     entry lies is none of it, and nothing is read but its manifest.
     """
     known, method = _digests(_Held(entry)), get(experiment.method)
-    prompts = [_prompts(entry, experiment.bank)]
-    if NEGATIVE_PROMPTS in method.reads | method.needs:
+    shown = experiment.text or not task(experiment.task).texts
+    prompts = [_prompts(entry, experiment.bank)] if shown else []
+    if experiment.text or (shown and NEGATIVE_PROMPTS in method.reads | method.needs):
         prompts += [_prompts(entry, bank) for bank in entry.negative_banks[-1:]]
     sets, views = _views(entry, experiment, known)
     keys: list[Key] = [("views", "train", name) for name in sets]

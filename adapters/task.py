@@ -7,6 +7,9 @@ A task is one file in `adapters/tasks/` whose name is the task's name with `_` f
                                                   validation beside them, and the targets: test sets
                                                   with the classes that each is scored among
     summary(accuracies) -> dict                   what the accuracies of all targets say together
+    solve(entry, asked) -> (Settled, Solved …)    for a task of many small fits, in place of all the
+                                                  rest: settings chosen once, and every list of
+                                                  problems fitted and scored
     others(source, other, pictures, bank) -> Target   another set's test pictures as a target, for
                                                   a task that is scored on sets beside its own
 
@@ -68,10 +71,17 @@ class Task:
     of the experiment. With `new_classes` a method needs `with_text`. A task with `others` has its
     own data set as first target, then the sets that it was asked for (`--on`), and `summary` takes
     these alone; `custom` is the kind of `featcache.targets` that names them where nobody does.
+
+    A task that solves has `shots` of its own, the `policies` that it knows, its usual one first,
+    and the `texts` that may be shown where it shows none unless it is asked for.
     """
 
     draw: DrawTask
     summary: Callable[[Mapping[str, float]], dict[str, float]] = _no_summary
     new_classes: bool = False
+    solve: Callable[..., Any] | None = None
+    shots: int | None = None
+    policies: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     others: Others | None = None
     custom: str = ""

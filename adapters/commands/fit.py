@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, On, Transfer
+from adapters.commands.options import RESULTS, On, Text, Transfer
 from featcache import drawn, terminal
 from featcache.draws import ALL, KINDS, Shots
 from featcache.errors import CacheError, ConfigError
@@ -40,16 +40,20 @@ def fit(
         str | None,
         typer.Option(help="Backbone of the cache entry.", autocompletion=completion.backbone),
     ] = None,
-    shots: Annotated[str, typer.Option(help="Training pictures a class; or all.")] = "16",
+    shots: Annotated[
+        str | None, typer.Option(help="Training pictures a class; or all (16).")
+    ] = None,
     kind: Annotated[
         str,
         typer.Option("--draw", help="balanced: K a class; natural: as classes occur; or a file."),
     ] = "balanced",
     seed: Annotated[int, typer.Option(help="Seed of the draw and the fit.")] = 1,
     policy: Annotated[
-        str,
-        typer.Option(help="Who may choose hyper-parameters.", autocompletion=completion.policy),
-    ] = "few-shot-val",
+        str | None,
+        typer.Option(
+            help="Who may choose hyper-parameters (few-shot-val).", autocompletion=completion.policy
+        ),
+    ] = None,
     task: Annotated[
         str, typer.Option(help="few-shot, cross-dataset …", autocompletion=completion.task)
     ] = "few-shot",
@@ -68,6 +72,7 @@ def fit(
             "--prompts", help="Prompt bank (the newest).", autocompletion=completion.banks
         ),
     ] = None,
+    text: Text = None,
     views: Annotated[int | None, typer.Option(min=0, help="Cached views to use (all).")] = None,
     transfer: Transfer = None,
     cache: Cache = None,
@@ -94,6 +99,7 @@ def fit(
     chosen = parse(settings or [])
     entry = store.find(dataset, backbone)
 
+    from adapters.ability import usual
     from adapters.experiment import Experiment
     from adapters.fitting import run
     from adapters.results import Results
@@ -102,13 +108,16 @@ def fit(
 
     kind = drawn.way(kind)
     # Of a file all that it lists.
-    counts: list[Shots] = some_shots(typed(shots)) if kind in KINDS else [ALL]
+    counts: list[Shots | None] = [ALL]
+    if kind in KINDS:
+        counts = [*some_shots(typed(shots))] if shots else [None]
     if len(counts) != 1:
         raise ConfigError(f"--shots takes one number here, got {shots}; sweep takes several.")
+    count, by = usual(task, counts[0], policy)
     source = store.find(transfer, entry.backbone) if transfer else None
     others = find(store, entry, task, [str(name) for name in typed(on)] if on else None)
     words = Experiment(
-        method, counts[0], seed, policy, chosen, bank, views, source, task, kind, others
+        method, count, seed, by, chosen, bank, views, source, task, kind, others, text
     )
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
@@ -116,20 +125,29 @@ def fit(
     run_id = rows.add(*outcome.rows) if outcome.rows else outcome.run
     people = terminal.people(as_json)
     _say(people, method, outcome)
-    name = f"{entry.dataset}-{method}-{counts[0]}shot-seed{seed}-{run_id}"
+    if outcome.kept is None:
+        people.print(f"an adapter a problem, none of them kept; rows in {rows.path}", markup=False)
+        terminal.document(as_json, {**outcome.row, **_more(outcome)})
+        return
+    name = f"{entry.dataset}-{method}-{count}shot-seed{seed}-{run_id}"
     try:
         folder = outcome.adapter.save(out / name)
     except CacheError as error:
         kept = f" The row of run {run_id} is kept in {rows.path}." if outcome.rows else ""
         raise CacheError(f"{error}{kept}") from error
     people.print(f"saved in {folder}", markup=False)
-    more: dict[str, Any] = {"hyperparameters": outcome.told["config"], "adapter": str(folder)}
+    first = outcome.rows[0] if outcome.rows else outcome.told
+    terminal.document(as_json, {**first, **_more(outcome), "adapter": str(folder)})
+
+
+def _more(outcome: Outcome) -> dict[str, Any]:
+    """What a document says beside the first row."""
+    more: dict[str, Any] = {"hyperparameters": outcome.told["config"]}
     if len(outcome.rows) > 1:
         more["targets"] = {each["target"]: each["accuracy"] for each in outcome.rows}
-    if any(each["strict_accuracy"] is not None for each in outcome.rows):
+    if any(each.get("strict_accuracy") is not None for each in outcome.rows):
         more["strict"] = {each["target"]: each["strict_accuracy"] for each in outcome.rows}
-    first = outcome.rows[0] if outcome.rows else outcome.told
-    terminal.document(as_json, {**first, **more})
+    return more
 
 
 def _fell_short(row: Mapping[str, Any]) -> str:
@@ -145,7 +163,7 @@ def _say(people: Console, method: str, outcome: Outcome) -> None:
     fitted = f", fitted in {told['fit_seconds']:.2f} s"
     for place, each in enumerate(outcome.rows):
         people.print(
-            f"[bold]{each['accuracy']:.2f} %[/] of {each['n_test']} test pictures"
+            f"[bold]{each['accuracy']:.2f} %[/]{_error(each)} of {each['n_test']} test pictures"
             f"{_of(each)}{'' if place else fitted}"
         )
     if not outcome.rows:
@@ -166,10 +184,18 @@ def _say(people: Console, method: str, outcome: Outcome) -> None:
     people.print(json.dumps(told["config"]), markup=False)
 
 
+def _error(row: Row) -> str:
+    """The standard error over problems, where there are any."""
+    error = row.get("standard_error")
+    return "" if error is None else f" ± {error:.2f}"
+
+
 def _of(row: Row) -> str:
     """Of which target, where that is not the data set itself among all its classes."""
     if row["target"] == row["dataset"]:
         return ""
+    if "standard_error" in row:
+        return f" of {row['target']}"
     if row["target_entry"] is None:
         return f" of the {row['target']} classes"
     strict = row["strict_accuracy"]

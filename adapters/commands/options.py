@@ -26,6 +26,10 @@ On = Annotated[
         autocompletion=completion.datasets,
     ),
 ]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", help="concept: show bongard-hoi's answers, as rows then say."),
+]
 Transfer = Annotated[
     str | None,
     typer.Option(help="Data set for policy transfer.", autocompletion=completion.dataset),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, On, Transfer
+from adapters.commands.options import RESULTS, On, Text, Transfer
 from featcache import terminal
 from featcache.errors import SweepError
 from featcache.terminal import Cache, Json
@@ -59,6 +59,7 @@ def sweep(
         str | None,
         typer.Option(help="Prompt banks (the newest).", autocompletion=completion.banks),
     ] = None,
+    text: Text = None,
     views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
     transfer: Transfer = None,
     search: Annotated[
@@ -89,6 +90,7 @@ def sweep(
     """
     part = terminal.part(shard)
 
+    from adapters.ability import why_not
     from adapters.configure import parse
     from adapters.results import Results
     from adapters.sweeping import engine as engines
@@ -103,8 +105,8 @@ def sweep(
     terminal.one_of("--stack", stack, STACKS)
     given = {
         "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
-        "policy": policy, "draw": kind, "task": task, "on": on, "prompts": prompts, "views": views,
-        "transfer": transfer,
+        "policy": policy, "draw": kind, "task": task, "on": on, "prompts": prompts, "text": text,
+        "views": views, "transfer": transfer,
     }  # fmt: skip
     words: dict[str, Any] = {word: typed(text) for word, text in given.items() if text is not None}
     words["settings"] = axes(settings or [])
@@ -118,8 +120,7 @@ def sweep(
     )
     for missed, out in planned.left_out.items():
         terminal.people(as_json).print(
-            f"{missed} leaves out {', '.join(out)}: their parameters belong to the classes that "
-            "they were fitted on, and its targets have others.",
+            f"{missed} leaves out {', '.join(out)}: {why_not(missed)}.",
             markup=False,
         )
     if dry_run:

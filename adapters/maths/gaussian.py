@@ -19,6 +19,7 @@ from torch import Tensor
 
 # Spread within classes below this share of the squared lengths is rounding.
 ROUNDING = 1e-6
+FEW = 64  # twice the samples that are few whatever the dimensions
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,38 @@ def unweighted(x: Tensor, labels: Tensor) -> Block:
 def discriminant(blocks: Sequence[Block], classes: int) -> tuple[Tensor, Tensor]:
     """Class weights W `[c, d]` and biases b `[c]`."""
     means = class_means(blocks, classes)
-    n = sum(float(block.weight.sum()) for block in blocks)
-    scatter = sum((_scatter(block, means) for block in blocks), torch.zeros(()).to(means))
-    if float(scatter.trace()) < ROUNDING * n:
-        scatter = max(n - 1, 1) * _isotropic(means)
-    weights = means @ _precision(scatter, n)
+    n = torch.stack([block.weight.sum() for block in blocks]).sum()
+    few = 2 * sum(len(block.x) for block in blocks) < max(means.shape[1], FEW)
+    weights = (_by_samples if few else _by_dimensions)(blocks, means, n)
     return weights, -math.log(classes) - (weights * means).sum(1) / 2
+
+
+def _by_dimensions(blocks: Sequence[Block], means: Tensor, n: Tensor) -> Tensor:
+    """W = mu P `[c, d]` with a matrix `[d, d]` to be inverted."""
+    scatter = sum((_scatter(block, means) for block in blocks), torch.zeros(()).to(means))
+    if float(scatter.trace()) < ROUNDING * float(n):
+        scatter = _freedom(n) * _isotropic(means) * torch.eye(len(scatter)).to(means)
+    return means @ _precision(scatter, n)
+
+
+def _by_samples(blocks: Sequence[Block], means: Tensor, n: Tensor) -> Tensor:
+    """The same where samples are fewer than dimensions, with a matrix `[m, m]` to be solved.
+
+    (A^T A + t I)^-1 = (I - A^T (A A^T + t I)^-1 A) / t   (Woodbury), A the centred samples. Nothing
+    is asked of a value, so that `torch.vmap` can do many supports as one.
+    """
+    away = torch.cat([(b.x - means[b.labels]) * b.weight.sqrt()[:, None] for b in blocks])
+    gram = away @ away.T  # [m, m]
+    spread, d = gram.diagonal().sum(), means.shape[1]
+    flat = spread < ROUNDING * n
+    shrink = torch.where(flat, 1.0, spread / _freedom(n))
+    within = torch.linalg.solve(gram + shrink * torch.eye(len(gram)).to(gram), away @ means.T)
+    weights = (means - within.T @ away) / shrink
+    return d * torch.where(flat, means / ((_freedom(n) + d) * _isotropic(means)), weights)
+
+
+def _freedom(n: Tensor) -> Tensor:
+    return (n - 1).clamp(min=1)
 
 
 def class_means(blocks: Sequence[Block], classes: int) -> Tensor:
@@ -63,13 +90,14 @@ def _scatter(block: Block, means: Tensor) -> Tensor:
 
 
 def _isotropic(means: Tensor) -> Tensor:
+    """The variance between class means, averaged over dimensions."""
     classes, d = means.shape
     between = (means - means.mean(0)).square().sum() / max(classes - 1, 1) / d
-    return between.clamp(min=ROUNDING) * torch.eye(d).to(means)
+    return between.clamp(min=ROUNDING)
 
 
-def _precision(scatter: Tensor, n: float) -> Tensor:
+def _precision(scatter: Tensor, n: Tensor) -> Tensor:
     """P `[d, d]`; the trace keeps the matrix regular, so that its inverse is the pseudo-inverse."""
     d = len(scatter)
-    shrunk = scatter + scatter.trace() / max(n - 1, 1) * torch.eye(d).to(scatter)
+    shrunk = scatter + scatter.trace() / _freedom(n) * torch.eye(d).to(scatter)
     return d * torch.cholesky_inverse(torch.linalg.cholesky(shrunk))

@@ -103,16 +103,50 @@ def velocity(
 
     Permuting the classes permutes the result. Without attention each class moves alone.
     """
+    h = training.apply(net, "prototype", p) + support
+    return training.apply(net, "out", _hidden(net, h, t, heads))
+
+
+def moved(
+    net: Mapping[str, Tensor],
+    start: Tensor,
+    support: Tensor,
+    heads: int,
+    steps: int,
+    solver: Solver,
+) -> Tensor:
+    """The prototypes `[steps + 1, ..., c, d]` that `velocity` moves from `start [..., c, d]`.
+
+    They are moved by o z + b and seen through a matrix P, both linear, so that what is integrated
+    is z, as wide as the network: P o is one small matrix for all steps. The same up to rounding.
+    """
+    if solver == ADAPTIVE:
+        raise ValueError("dopri5 looks at the error of the prototypes themselves")
+    inward, out, bias = net["prototype.weight"], net["out.weight"], net["out.bias"]
+    within, drift = inward @ out, inward @ bias  # [w, w], [w]
+    first = training.apply(net, "prototype", start) + support  # [..., c, w]
+
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return _hidden(net, first + y @ within.T + t * drift, t, heads)
+
+    found = integrate(field, torch.zeros_like(first), steps, solver)
+    times = torch.linspace(0, 1, steps + 1, dtype=start.dtype, device=start.device)
+    gone = times.reshape(-1, *[1] * start.ndim) * bias
+    return start + found @ out.T + gone
+
+
+def _hidden(net: Mapping[str, Tensor], h: Tensor, t: Tensor, heads: int) -> Tensor:
+    """What the last layer of `velocity` takes, of the sum `h [..., c, w]` of its first ones."""
     layer = partial(training.apply, net)
     time = layer("time.1", gelu(layer("time.0", t.reshape(1))))  # [w]
-    h = _norm(layer("prototype", p) + support) + time  # [..., c, w]
+    h = _norm(h) + time
     if "attention.in.weight" in net:
         split = (*h.shape[:-1], 3, heads, h.shape[-1] // heads)
         q, k, v = layer("attention.in", _norm(h)).reshape(split).movedim(-3, 0).transpose(-2, -3)
         mixed = scaled_dot_product_attention(q, k, v)  # [..., heads, c, w / heads]
         h = h + layer("attention.out", mixed.transpose(-2, -3).flatten(-2))
     h = h + layer("mlp.1", gelu(layer("mlp.0", _norm(h))))
-    return layer("out", _norm(h))
+    return _norm(h)
 
 
 def _norm(x: Tensor) -> Tensor:

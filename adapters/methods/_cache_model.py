@@ -84,14 +84,16 @@ def _spread(scale: float, steps: int) -> tuple[float, ...]:
     return tuple(0.1 + i * (scale - 0.1) / steps for i in range(steps))
 
 
-def logits_over(state: State, config: CacheConfig, x: Tensor, axes: Axes) -> ChoiceLogits:
+def logits_over(
+    state: State, config: CacheConfig, x: Tensor, axes: Axes, trained: bool = True
+) -> ChoiceLogits:
     """Logits of every beta and alpha, beta outermost; an axis left out keeps the config's value."""
     f = normalize(x, dim=-1)
     text, near = from_text(state, f), nearness(state, f)
     betas = axes.get("beta", [config.beta])
     function = partial(from_cache, state, near)
     # Trained keys are no unit vectors any more; far beyond cosines the interpolation does not hold.
-    smooth = bool(near.max() < MOST)
+    smooth = not trained or bool(near.max() < MOST)
     caches = chebyshev.values(function, betas) if smooth else map(function, betas)
     for beta, cache in zip(betas, caches, strict=True):
         for alpha in axes.get("alpha", [config.alpha]):

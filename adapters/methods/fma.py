@@ -246,6 +246,7 @@ method = Method(
     trajectory=trajectory,
     criterion="cross-entropy",
     presets=PRESETS,
+    without_text="means",
     source="arXiv 2510.14543",
     status=(
         "fast recipe by default; `preset=code` and `preset=paper` keep the 200-epoch recipes; the"

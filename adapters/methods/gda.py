@@ -78,6 +78,8 @@ method = Method(
     logits=logits,
     space=space,
     logits_over=logits_over,
+    without_text="absent",
+    batched=True,
     source="Wang et al., ICLR 2024",
     status="as published; at one shot and one view an isotropic covariance of ours",
 )

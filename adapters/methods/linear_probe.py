@@ -71,6 +71,7 @@ method = Method(
     fit=fit,
     logits=logits,
     space=space,
+    without_text="absent",
     source="Radford et al. 2021; CoOp's `lpclip`",
     status="scikit-learn; C among the decades instead of a bisection",
 )

@@ -73,6 +73,8 @@ method = Method(
     space=space,
     class_vectors=class_vectors,
     presets=PRESETS,
+    without_text="absent",
+    batched=True,
     source="Mensink et al. 2013; cosine as in arXiv 1703.05175",
     status="as published; `preset=mixed` adds the text",
 )

@@ -216,6 +216,8 @@ def _mix(parameters: Parameters, seen: Tensor, config: Config) -> Tensor:
 def _flow(parameters: Parameters, start: Tensor, seen: Tensor, config: Config) -> Tensor:
     """The prototypes `[steps + 1, ..., c, d]` from p(0) on."""
     support = training.apply(parameters, "support", seen)
+    if config.solver != odes.ADAPTIVE and not config.adjoint:
+        return odes.moved(parameters, start, support, config.heads, config.steps, config.solver)
 
     def field(t: Tensor, p: Tensor) -> Tensor:
         return odes.velocity(parameters, p, support, t, config.heads)
@@ -288,5 +290,6 @@ method = Method(
         "**reconstruction**: the sources leave the network, solver and recipe open; every such "
         "choice is a setting"
     ),
+    without_text="means",
     new_classes="from their text alone",
 )

@@ -114,6 +114,7 @@ method = Method(
     space=space,
     logits_over=logits_over,
     presets=PRESETS,
+    without_text="absent",
     source="CVPR 2025",
     status=(
         "from third parties' copies of the code; one grid of ours, the published ones are "

@@ -50,6 +50,7 @@ method = Method(
     logits=logits,
     space=prototypes.space,
     logits_over=logits_over,
+    without_text="absent",
     source="arXiv 2307.03073",
     status="as published; settings chosen by policy",
 )

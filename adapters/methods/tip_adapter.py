@@ -13,6 +13,8 @@ has ten, one will do), text.
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic.dataclasses import dataclass
 from torch import Generator
 
@@ -36,7 +38,9 @@ method = Method(
     fit=fit,
     logits=cache_model.logits,
     space=cache_model.space,
-    logits_over=cache_model.logits_over,
+    logits_over=partial(cache_model.logits_over, trained=False),
+    without_text="absent",
+    batched=True,
     source="Zhang et al. 2022, arXiv 2207.09519",
     status="as published; settings chosen by policy, never on test",
 )

@@ -68,6 +68,7 @@ method = Method(
     logits=cache_model.logits,
     space=cache_model.space,
     logits_over=cache_model.logits_over,
+    without_text="absent",
     source="Zhang et al. 2022, arXiv 2207.09519",
     status="last epoch instead of the best test epoch; cached views instead of live ones",
 )

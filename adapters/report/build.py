@@ -90,7 +90,8 @@ def _baseline(runs: Runs, asked: str | None) -> str:
 def _section(
     section: Section, swept: Section, ranked: list[str], shown: list[str], base: str, style: Looks
 ) -> Part:
-    there = base if base in ranked else None
+    # Seeds of problems differ in the chance of the fits alone, of which tests would make too much.
+    there = base if base in ranked and not section.problems else None
     rows = with_average(section.rows)
     places = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
     if section.source:  # ten targets and more, each with its figure, would be no report
@@ -98,7 +99,7 @@ def _section(
     left_out = len(ranked) - len(shown)
     text = (
         f"{several(section.rows['run'].nunique(), 'run')} of {_lines(section, ranked)} "
-        f"{_where(section)}. Bars: 95 % t-intervals over seeds."
+        f"{_where(section)}. Bars: {_bars(section)}."
     )
     if left_out:
         text += (
@@ -110,7 +111,7 @@ def _section(
             f" Methods run in more than {SWEPT} settings stand here with their defaults, or with "
             "what did best on validation; their sweeps are below."
         )
-    if there is None:
+    if base not in ranked:
         text += f" The baseline {base} has no run here."
     if section.policy == "none" and any(n != m for n, m in _named(section)):
         text += (
@@ -126,6 +127,8 @@ def _section(
             for place in places
         ]
     )
+    if section.problems:
+        figures = []  # there is one number of shots
     last = rows[rows["dataset"] == places[-1]]
     if last["fit_seconds"].notna().any():  # nothing was fitted where saved adapters were asked
         figures.append(_seconds(section, places[-1], last.dropna(subset="fit_seconds"), style))
@@ -136,12 +139,18 @@ def _section(
         pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
         held = [table for table in pair if isinstance(table, Table)]
         tables.append(Part(f"{of_shots(k)}, all methods", tables=held, folded=len(tables) > 1))
-    tables += [over] if section.source else []
+    tables += [over] if section.source and not section.problems else []
     return Part(section.title, text, figures, parts=[*tables, *_sweeps(swept)])
+
+
+def _bars(section: Section) -> str:
+    return "standard errors over problems" if section.problems else "95 % t-intervals over seeds"
 
 
 def _where(section: Section) -> str:
     """On what the runs of a section are scored."""
+    if section.problems:
+        return f"on {several(len(section.datasets), 'list')} of problems of {section.source}"
     if not section.source:
         return f"on {several(len(section.datasets), 'data set')}"
     others = targets(section.rows)["dataset"].nunique()

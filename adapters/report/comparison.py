@@ -32,6 +32,9 @@ def averages(rows: pandas.DataFrame) -> pandas.DataFrame:
     datasets = rows["dataset"].nunique()
     groups = rows.groupby(["line", "shots", "seed"], sort=False)
     found = groups[["accuracy", "fit_seconds"]].mean()
+    if "standard_error" in rows:  # of lists of problems, each with its own problems
+        variance = groups["standard_error"].agg(lambda errors: (errors.astype(float) ** 2).sum())
+        found = found.assign(standard_error=variance**0.5 / datasets)
     return found[groups["dataset"].nunique() == datasets].reset_index()
 
 
@@ -40,6 +43,7 @@ def with_average(rows: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     columns = ["dataset", "line", "shots", "seed", "accuracy", "fit_seconds"]
+    columns += ["standard_error"] if "standard_error" in rows else []
     if targets(rows)["dataset"].nunique() < 2:
         return rows[columns]
     name = TARGETS if (rows["source"] != "").any() else AVERAGE
@@ -85,7 +89,12 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
     }
     others = beside(section.backbone, section.datasets, shots) if _usual(section) else []
     notes = [f"[{i}] {row.source}: {row.protocol}." for i, (row, _) in enumerate(others, start=1)]
-    told = [_legend(baseline), *_strictly(section, every), *_PUBLISHED[: len(others)], *notes]
+    told = [
+        _OVER_PROBLEMS if section.problems else _legend(baseline),
+        *_strictly(section, every),
+        *_PUBLISHED[: len(others)],
+        *notes,
+    ]
     for i, (row, numbers) in enumerate(others, start=1):
         theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
         table.append(
@@ -115,7 +124,7 @@ def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
         f"Accuracy over shots, {dataset}, {section.title}",
         ["method", *(of_shots(k) for k in section.shots), "seconds a fit"],
         [[n, *(cells.get((n, c), NONE) for c in columns), _seconds(seconds[n])] for n in shown],
-        _legend(None),
+        _OVER_PROBLEMS if section.problems else _legend(None),
         {(i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best},
     )
 
@@ -250,4 +259,8 @@ def _legend(baseline: str | None) -> str:
     )
 
 
+_OVER_PROBLEMS = (
+    "Per cent of queries, mean over seeds, ± the standard error over problems (of the mean: lists "
+    "taken as independent). Best in bold. Chance is 50."
+)
 _PUBLISHED = ["Published numbers were made by others under other protocols; they are not ours."]

@@ -49,10 +49,16 @@ class Section:
     source: str = ""
 
     @property
+    def problems(self) -> bool:
+        """Whether they are of lists of problems, with a standard error over these."""
+        return "standard_error" in self.rows and bool(self.rows["standard_error"].notna().any())
+
+    @property
     def title(self) -> str:
         """Such as `RN50:openai, policy full-val`."""
         task = "" if self.task == "few-shot" else f", {self.task}"
-        task += f" from {self.source}" if self.source else ""
+        source = f" on {self.source}" if self.problems else f" from {self.source}"
+        task += source if self.source else ""
         task += f" ({self.measure})" if self.measure else ""
         kind = ", transductive methods" if self.transductive else ""
         draw = "" if self.draw == BALANCED else f", {DRAWN.get(self.draw, self.draw)}"
@@ -130,6 +136,9 @@ def runs(frame: pandas.DataFrame) -> Runs:
     done = done.assign(shots=done["shots"].mask(every, EVERY), draw=_draws(done))
     done = done.astype({"shots": int, "seed": int, "accuracy": float})
     done = done.assign(transductive=done["transductive"].astype(float).fillna(0).astype(bool))
+    if "text" in done:  # what was shown the answer stands apart from what was not
+        shown = done["text"].fillna("").astype(str)
+        done = done.assign(task=done["task"] + shown.where(shown == "", ", " + shown))
     done = _measured(done)
     done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")

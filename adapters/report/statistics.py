@@ -34,10 +34,17 @@ def half_width(std: Any, n: Any) -> Any:
 
 
 def summary(rows: pandas.DataFrame, by: Sequence[str], value: str = "accuracy") -> pandas.DataFrame:
-    """Mean, half 95 % interval and number `n` of `value`, by the columns `by`, in order met."""
+    """Mean, half 95 % interval and number `n` of `value`, by the columns `by`, in order met.
+
+    Of lists of problems half is their standard error: seeds are the chance of the fits alone, and
+    every one of them has the same problems.
+    """
     groups = rows.groupby(list(by), sort=False)[value]
     found: Any = groups.agg(mean="mean", std="std", n="count")
     half = half_width(found["std"], found["n"])
+    if value == "accuracy" and "standard_error" in rows and rows["standard_error"].notna().any():
+        errors = rows.astype({"standard_error": float}).groupby(list(by), sort=False)
+        half = errors["standard_error"].mean()
     table: pandas.DataFrame = found.assign(half=half).drop(columns="std").reset_index()
     return table
 

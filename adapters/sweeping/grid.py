@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters import registry, targets
-from adapters.compose import get
+from adapters.ability import check, refusal, usual
 from adapters.experiment import Experiment
-from adapters.method import refuse_new_classes
 from adapters.run_identity import run_id
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine, every, spread
 from adapters.sweeping.words import Values, listed, named, names, numbers, read, some_shots
 from featcache import drawn
 from featcache.draws import ALL as EVERY
-from featcache.draws import BALANCED, KINDS, Shots
+from featcache.draws import BALANCED, KINDS
 from featcache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,13 +39,14 @@ class Grid:
     method: Values = "fma"
     dataset: Values = None
     backbone: Values = None
-    shots: Values = 16
+    shots: Values = None
     draw: Values = BALANCED
     seed: Values = 1
-    policy: Values = "few-shot-val"
+    policy: Values = None
     task: Values = "few-shot"
     on: Values = None
     prompts: Values = None
+    text: Values = None
     views: Values = None
     transfer: Values = None
     settings: Mapping[str, Values] = field(default_factory=dict)
@@ -61,12 +61,13 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
     asked = Grid(**words)
     axes = {key: listed(values) for key, values in asked.settings.items()}
     tasks = [named("task", each, registry.task_names()) for each in listed(asked.task)]
-    policies = [named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
-    counts = [some_shots(asked.shots), numbers("seed", asked.seed, 0)]
+    policies = [each and named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
+    counts = [some_shots(asked.shots) if asked.shots else [None], numbers("seed", asked.seed, 0)]
+    texts = names("text", asked.text)
     kinds = [drawn.way(str(each)) for each in listed(asked.draw)]
     banks = names("prompts", asked.prompts)
     views_used = numbers("views", asked.views, 0, usual=True)
-    wanted = [*spread(_methods(listed(asked.method), tasks), axes, combine)]
+    wanted = [*spread(_methods(listed(asked.method), tasks, texts), axes, combine)]
     every_able = ALL in listed(asked.method)
     on = _on(asked.on, tasks)
     found: dict[str, Run] = {}
@@ -76,28 +77,32 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
         entry = cache.find(data, backbone)
         source = _source(cache, asked.transfer, entry)
         others = {task: targets.find(cache, entry, task, on[task]) for task in tasks}
-        for task, bank, views, policy, kind, shots, seed, (name, settings) in itertools.product(
-            tasks, banks, views_used, policies, kinds, *counts, wanted
-        ):
-            if every_able and not able(name, task):
+        for task, bank, text, views, asked_policy, kind, count, seed, (
+            name,
+            settings,
+        ) in itertools.product(tasks, banks, texts, views_used, policies, kinds, *counts, wanted):
+            if every_able and not able(name, task, text):
                 continue
+            # Of a file all that it lists.
+            shots, policy = usual(task, count if kind in KINDS else EVERY, asked_policy)
             if policy == "transfer" and source is None:
                 raise ConfigError(
                     "policy transfer needs the data set to take settings from (--transfer)."
                 )
             other = source if policy == "transfer" else None
-            count: Shots = shots if kind in KINDS else EVERY  # that a file lists
             experiment = Experiment(
-                name, count, seed, policy, settings, bank, views, other, task, kind, others[task]
-            )
+                name, shots, seed, policy, settings, bank, views, other, task, kind, others[task],
+                text,
+            )  # fmt: skip
+            check(experiment)
             run = Run(run_id(entry, experiment), entry, experiment)
             found.setdefault(run.id, run)
     return [*found.values()]
 
 
-def able(method: str, task: str) -> bool:
-    """Whether a method can do a task: new classes need scores that come of their names."""
-    return not registry.task(task).new_classes or get(method).with_text is not None
+def able(method: str, task: str, text: str | None = None) -> bool:
+    """Whether a method can do a task."""
+    return refusal(method, task, text) is None
 
 
 def _on(asked: Values, tasks: Sequence[str]) -> dict[str, list[str] | None]:
@@ -113,7 +118,7 @@ def _on(asked: Values, tasks: Sequence[str]) -> dict[str, list[str] | None]:
 
 
 def left_out(path: Path | None, words: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The methods that `all` leaves out of a task with new classes, by task.
+    """The methods that `all` leaves out of a task, by task.
 
     Raises what `read` raises.
     """
@@ -122,9 +127,15 @@ def left_out(path: Path | None, words: Mapping[str, Any]) -> dict[str, list[str]
         asked = {**block, **words}
         for task in listed(asked.get("task", Grid.task)):
             if ALL in listed(asked.get("method", Grid.method)):
-                unable = [name for name in registry.names() if not able(name, str(task))]
+                texts = names("text", asked.get("text"))
+                unable = _unable(str(task), texts)
                 found |= {str(task): unable} if unable else {}
     return found
+
+
+def _unable(task: str, texts: Sequence[str | None]) -> list[str]:
+    every = registry.names()
+    return [name for name in every if not any(able(name, task, text) for text in texts)]
 
 
 def union(
@@ -152,14 +163,16 @@ def _source(cache: FeatureCache, transfer: Values, entry: Entry) -> Entry | None
     return cache.find(found[0], entry.backbone)
 
 
-def _methods(wanted: Sequence[Any], tasks: Sequence[str]) -> list[str]:
+def _methods(wanted: Sequence[Any], tasks: Sequence[str], texts: Sequence[str | None]) -> list[str]:
     """The methods by name; `all` is every one that can do one of the tasks.
 
-    Raises `MethodError` for a method asked for by name that cannot take a task's new classes.
+    Raises `MethodError` for a method asked for by name that cannot do one of them.
     """
-    every = [name for name in registry.names() if any(able(name, task) for task in tasks)]
-    for name in map(str, wanted):
-        if name != ALL and not all(able(name, task) for task in tasks):
-            raise refuse_new_classes(name)
+    pairs = [*itertools.product(tasks, texts)]
+    every = [name for name in registry.names() if any(able(name, *pair) for pair in pairs)]
+    for name in (str(each) for each in wanted if each != ALL):
+        for pair in pairs:
+            if refused := refusal(name, *pair):
+                raise refused
     found = [name for each in wanted for name in (every if each == ALL else [str(each)])]
     return [*dict.fromkeys(found)]

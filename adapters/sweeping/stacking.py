@@ -1,8 +1,7 @@
-"""Many trainings as one: `torch.vmap` over their losses, one optimiser over all their parameters.
+"""Which of many trainings are done as one (`adapters.maths.together`), and how many at once.
 
 Trainings stack where they share a loss with its settings and the shapes of all their tensors. They
-may differ in data, chance, learning rate, schedule and decay. Each keeps its own chance, so a
-stacked training is the training alone up to the rounding of batched matrix products.
+may differ in data, chance, learning rate, schedule and decay.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adapters.maths import training
+from adapters.maths.together import device_of, together
 from adapters.maths.training import Tensors, Training
 
 STACKS = ("auto", "on", "off")  # where it is faster, always, never
@@ -87,88 +86,6 @@ def _timed(part: Mapping[Name, _Begun]) -> dict[Name, Fitted]:
     return dict(zip(part, fitted, strict=True))
 
 
-def together(trainings: Sequence[Training]) -> list[dict[str, Tensor]]:
-    """The states of trainings of one kind, trained as one, in their order."""
-    paces: dict[Hashable, list[int]] = {}
-    for i, each in enumerate(trainings):
-        paces.setdefault(_pace(each), []).append(i)
-    order = [i for same in paces.values() for i in same]
-    runs = [trainings[i] for i in order]
-    device = _device(runs[0])
-    start = _batch([run.start for run in runs], device)
-    leaves = {name: p.detach().requires_grad_() for name, p in start.items()}
-    data, axes = _data(runs, device)
-    losses = torch.vmap(runs[0].loss, in_dims=(0, axes, 0))
-    optimiser = _Paced(runs, leaves)
-    for step, batches in enumerate(zip(*(run.batches for run in runs), strict=True)):
-        with sdpa_kernel(SDPBackend.MATH):  # vmap knows no rule for the others on a processor
-            total = losses(leaves, data, _batch(batches, device)).sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        optimiser.step(step)
-    ended = {i: _row(leaves, place) for place, i in enumerate(order)}
-    return [each.finish(ended[i]) for i, each in enumerate(trainings)]
-
-
-class _Paced:
-    """The runs' own optimiser over stacked parameters, a group for each pace of learning.
-
-    A group holds slices of the parameters: those of its runs. Optimisers act on each number apart,
-    so that every run is stepped as it would be alone.
-    """
-
-    def __init__(self, runs: Sequence[Training], leaves: Tensors) -> None:
-        self.leaves = leaves
-        self.groups: list[tuple[slice, Training, list[Tensor]]] = []
-        first = 0
-        for _, same in itertools.groupby(runs, _pace):
-            members = list(same)
-            place = slice(first, first + len(members))
-            parts = [p.detach()[place] for p in leaves.values()]
-            self.groups.append((place, members[0], parts))
-            first = place.stop
-        options = [{"params": ps, **run.optimiser.keywords} for _, run, ps in self.groups]
-        self.inner = runs[0].optimiser.func(options)
-
-    def step(self, number: int) -> None:
-        """One step along the gradients of the leaves, which are gone afterwards."""
-        for group, (place, run, parts) in zip(self.inner.param_groups, self.groups, strict=True):
-            group["lr"] = run.optimiser.keywords["lr"] * run.schedule[number]
-            for part, leaf in zip(parts, self.leaves.values(), strict=True):
-                part.grad = None if leaf.grad is None else leaf.grad[place]
-        self.inner.step()
-        for leaf in self.leaves.values():
-            leaf.grad = None
-
-
-def _pace(run: Training) -> tuple[Hashable, ...]:
-    """How it learns: the optimiser's settings and the schedule."""
-    return (*sorted(run.optimiser.keywords.items()), tuple(run.schedule))
-
-
-def _data(runs: Sequence[Training], device: torch.device) -> tuple[Tensors, dict[str, int | None]]:
-    """The data of all with the axis of the runs, None where they hold one and the same tensor."""
-    data: dict[str, Tensor] = {}
-    axes: dict[str, int | None] = {}
-    for name, one in runs[0].data.items():
-        each = [run.data[name] for run in runs]
-        shared = all(other is one for other in each)
-        data[name] = (one if shared else torch.stack(each)).to(device)
-        axes[name] = None if shared else 0
-    return data, axes
-
-
-def _batch(batches: Sequence[Tensors], device: torch.device) -> dict[str, Tensor]:
-    return {name: torch.stack([b[name] for b in batches]).to(device) for name in batches[0]}
-
-
-def _row(leaves: Tensors, place: int) -> dict[str, Tensor]:
-    return {name: p.detach()[place].clone() for name, p in leaves.items()}
-
-
-def _device(run: Training) -> torch.device:
-    return next(iter(run.start.values())).device
-
-
 @dataclass(frozen=True)
 class _Begun:
     """A training with its first batches drawn; it still holds them."""
@@ -201,7 +118,7 @@ def _shapes(tensors: Tensors) -> Hashable:
 
 
 def _worth_it(kind: Hashable, part: Sequence[_Begun], known: dict[Hashable, bool]) -> bool:
-    if _device(part[0].training).type != "cpu":
+    if device_of(part[0].training).type != "cpu":
         return True
     size = kind, min(len(part), TRIED)
     if size not in known:
@@ -236,7 +153,7 @@ def _parts(members: Mapping[Name, _Begun]) -> Iterator[dict[Name, _Begun]]:
 
 def _most(begun: _Begun) -> int:
     """How many trainings like this one a stack may hold."""
-    device = _device(begun.training)
+    device = device_of(begun.training)
     if device.type != "cuda":
         return at_once(device)
     torch.cuda.reset_peak_memory_stats(device)

@@ -1,6 +1,7 @@
 """A grid as people write it: words with one value or a list of them, on a command line or in YAML.
 
-method, dataset, backbone, shots, draw, seed, policy, task, on, prompts, views, transfer, set
+method, dataset, backbone, shots, draw, seed, policy, task, on, prompts, text, views, transfer,
+set
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from featcache.errors import ConfigError, UnknownNameError
 
 WORDS = (
     "method", "dataset", "backbone", "shots", "draw", "seed", "policy", "task", "on", "prompts",
-    "views",
-    "transfer", "set",
+    "text", "views", "transfer", "set",
 )  # fmt: skip
 
 Values = Any  # one value or a list of them

@@ -96,6 +96,11 @@ class Entry:
         return str(self.manifest["backbone"]["name"])
 
     @property
+    def side(self) -> int:
+        """In a set of problems, how many pictures each side of one has; 0 in any other."""
+        return int(self.manifest["dataset"].get("problems", 0))
+
+    @property
     def classnames(self) -> tuple[str, ...]:
         """Class names in label order."""
         return tuple(self.manifest["dataset"]["classnames"])

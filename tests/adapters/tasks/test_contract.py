@@ -17,7 +17,8 @@ from featcache.errors import UnknownNameError
 from featcache.store.entry import Entry
 from tests.entries import make_entry
 
-TASKS = registry.task_names()
+DRAWN = [name for name in registry.task_names() if registry.task(name).solve is None]
+TASKS = DRAWN  # problems are solved: see test_bongard_hoi
 
 
 @pytest.fixture(scope="module")

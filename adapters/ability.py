@@ -1,0 +1,93 @@
+"""What a task takes: which methods, shots, policies and texts, and why not the others."""
+
+from __future__ import annotations
+
+from adapters import registry
+from adapters.compose import get
+from adapters.experiment import Experiment, spelt_out
+from adapters.method import refuse_new_classes
+from adapters.problems.problem import CONCEPT
+from featcache.draws import BALANCED, Shots
+from featcache.errors import ConfigError, FeatcacheError, MethodError
+
+SHOTS, POLICY = 16, "few-shot-val"  # where neither words nor task say so
+
+
+def usual(task: str, shots: Shots | None, policy: str | None) -> tuple[Shots, str]:
+    """Shots and policy of a task where they were left open."""
+    known = registry.task(task)
+    return shots or known.shots or SHOTS, policy or (*known.policies, POLICY)[0]
+
+
+def refusal(method: str, task: str, text: str | None = None) -> MethodError | None:
+    """Why a method cannot do a task, or None where it can.
+
+    New classes need scores that come of their names; where no text is shown a method has to do
+    without.
+    """
+    known, asked = registry.task(task), get(method)
+    if known.new_classes and asked.with_text is None:
+        return refuse_new_classes(method)
+    if known.solve is None:
+        return None
+    if asked.choose is not None:
+        return MethodError(
+            f"{method} is made of methods that choose their settings one after the other, and "
+            f"{task} chooses once for all problems; take one of its methods by itself."
+        )
+    if asked.needs:
+        return MethodError(
+            f"{method} needs {' and '.join(sorted(asked.needs))}, which problems do not have; take "
+            "a method that does without (gda, ncm, …)."
+        )
+    if text is None and not asked.without_text:
+        return MethodError(
+            f"{method} needs texts of the classes, and in {task} the name of the concept is the "
+            f"answer; take a method that does without (gda, ncm, …), or show it by --text "
+            f"{CONCEPT}, as rows then say."
+        )
+    return None
+
+
+def why_not(task: str) -> str:
+    """Why a task leaves methods out, of all of them at once."""
+    if registry.task(task).solve is None:
+        return (
+            "their parameters belong to the classes that they were fitted on, and its targets have "
+            "others"
+        )
+    return f"they need texts or features that problems do not have (see --text {CONCEPT})"
+
+
+def check(experiment: Experiment) -> None:
+    """Raise `MethodError` or `ConfigError` where the task does not take the experiment's words."""
+    words = spelt_out(experiment)
+    if unable := refusal(words.method, words.task, words.text):
+        raise unable
+    if refused := _refused(words):
+        raise refused
+
+
+def _refused(words: Experiment) -> FeatcacheError | None:
+    name, task = words.task, registry.task(words.task)
+    if words.text not in (None, *task.texts):
+        known = f"take --text {' or '.join(task.texts)}" if task.texts else "leave --text out"
+        return ConfigError(f"{name} has no text {words.text!r} to show; {known}.")
+    if task.policies and words.policy not in task.policies:
+        return ConfigError(
+            f"{name} chooses settings on its lists of validation problems or not at all, and "
+            f"policy {words.policy} is neither; take --policy {' or '.join(task.policies)}."
+        )
+    if task.shots and words.shots != task.shots:
+        return ConfigError(
+            f"problems of {name} come with {task.shots} pictures a class, not {words.shots}; leave "
+            "--shots out."
+        )
+    if task.solve and words.draw != BALANCED:
+        return ConfigError(f"problems of {name} come with their pictures; leave --draw out.")
+    if task.solve and words.bank and not words.text:
+        return ConfigError(
+            f"{name} shows no text unless it is asked for; add --text {' or '.join(task.texts)}, "
+            "or leave --prompts out."
+        )
+    return None
