@@ -209,4 +209,10 @@ def _states(solver: Solver, config: Any, episodes: Sequence[Episode]) -> list[St
         return [method.fit(each, config, solver.chance()) for each in episodes]
     # Classes, counts and chance are the same in all of them, and so are their batches.
     batches = [*stacked[0].batches]
-    return together([replace(each, batches=batches) for each in stacked])
+    # Few pictures are soon told apart, and gradients too small for normal numbers take six times
+    # as long: as zeros they move no parameter less.
+    torch.set_flush_denormal(True)
+    try:
+        return together([replace(each, batches=batches) for each in stacked])
+    finally:
+        torch.set_flush_denormal(False)
