@@ -20,10 +20,10 @@ from adapters.drawing import short_classes
 from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit
+from adapters.problems.solving import Asked
 from adapters.run_identity import code_version, id_of, told
 from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
-from adapters.solving import Asked
 from adapters.targets import has
 from adapters.task import Task
 from featcache.draws import BALANCED, Shots

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from adapters.compose import get
-from adapters.problems import Listed, Problems
-from adapters.solving import Solver, solve
+from adapters.problems.reading import Listed, Problems
+from adapters.problems.solving import Solver, solve
 
 METHODS = ("ncm", "gda", "tip-adapter", "linear-probe", "node-adapter")
 OUT = Path(__file__).parent / "results" / "problems.json"

@@ -21,7 +21,7 @@ from adapters.episode import Episode
 from adapters.evaluate import mean
 from adapters.maths.together import together
 from adapters.method import Axes, Method, State, choices
-from adapters.problems import Concepts, Listed, Problems, episode
+from adapters.problems.reading import Concepts, Listed, Problems, episode
 from featcache.errors import MethodError
 
 AT_ONCE = 256  # problems whose algebra is done as one

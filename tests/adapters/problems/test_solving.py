@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import registry, solving
+from adapters import registry
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.maths import training
 from adapters.method import choices
-from adapters.problems import Listed, Problems, episode
-from adapters.solving import Solver, answers, right, settle, solve
+from adapters.problems import solving
+from adapters.problems.reading import Listed, Problems, episode
+from adapters.problems.solving import Solver, answers, right, settle, solve
 from featcache.errors import MethodError
 from tests.adapters.short import short
 
