@@ -6,7 +6,7 @@ from adapters import registry
 from adapters.compose import get
 from adapters.experiment import Experiment, spelt_out
 from adapters.method import refuse_new_classes
-from adapters.problems.problem import CONCEPT
+from adapters.problems.reading import CONCEPT
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, FeatcacheError, MethodError
 

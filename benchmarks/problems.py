@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from adapters.compose import get
-from adapters.problems.problem import Listed, Problems
+from adapters.problems.reading import Listed, Problems
 from adapters.problems.solving import Solver, solve
 
 METHODS = ("ncm", "gda", "tip-adapter", "linear-probe", "node-adapter")

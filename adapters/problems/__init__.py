@@ -1,1 +1,1 @@
-"""Tasks of thousands of small problems: what one is, and how all are solved."""
+"""Problems: many small tasks of two classes, read from an entry and solved."""

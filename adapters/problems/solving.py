@@ -21,7 +21,7 @@ from adapters.episode import Episode
 from adapters.evaluate import mean
 from adapters.maths.together import together
 from adapters.method import Axes, Method, State, choices
-from adapters.problems.problem import Concepts, Listed, Problems, episode
+from adapters.problems.reading import Concepts, Listed, Problems, episode
 from featcache.errors import MethodError
 
 AT_ONCE = 256  # problems whose algebra is done as one
@@ -209,4 +209,10 @@ def _states(solver: Solver, config: Any, episodes: Sequence[Episode]) -> list[St
         return [method.fit(each, config, solver.chance()) for each in episodes]
     # Classes, counts and chance are the same in all of them, and so are their batches.
     batches = [*stacked[0].batches]
-    return together([replace(each, batches=batches) for each in stacked])
+    # Few pictures are soon told apart, and gradients too small for normal numbers take six times
+    # as long: as zeros they move no parameter less.
+    torch.set_flush_denormal(True)
+    try:
+        return together([replace(each, batches=batches) for each in stacked])
+    finally:
+        torch.set_flush_denormal(False)

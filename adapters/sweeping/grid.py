@@ -62,7 +62,10 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
     axes = {key: listed(values) for key, values in asked.settings.items()}
     tasks = [named("task", each, registry.task_names()) for each in listed(asked.task)]
     policies = [each and named("policy", each, registry.POLICIES) for each in listed(asked.policy)]
-    counts = [some_shots(asked.shots) if asked.shots else [None], numbers("seed", asked.seed, 0)]
+    counts = [
+        [None] if asked.shots is None else some_shots(asked.shots),
+        numbers("seed", asked.seed, 0),
+    ]
     texts = names("text", asked.text)
     kinds = [drawn.way(str(each)) for each in listed(asked.draw)]
     banks = names("prompts", asked.prompts)

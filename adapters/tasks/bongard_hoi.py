@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.episode import Draw
 from adapters.evaluate import mean
-from adapters.problems.problem import CONCEPT, concepts, read
+from adapters.problems.reading import CONCEPT, concepts, read
 from adapters.problems.solving import Asked, Settled, Solved, Solver, settle, solve
 from adapters.task import Task
 from featcache.errors import EpisodeError

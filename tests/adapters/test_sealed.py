@@ -21,7 +21,7 @@ from tests.adapters.short import short
 from tests.enriched import enriched
 from tests.entries import make_entry
 
-# Problems are solved, which tests/adapters/test_solving.py has the same test for.
+# Problems are solved, which tests/adapters/problems/test_solving.py has the same test for.
 DRAWN = [name for name in registry.task_names() if registry.task(name).solve is None]
 PEEK = "a label of a target was looked at"
 

@@ -26,7 +26,7 @@ heavy = {"torch", "pandas", "numpy", "h5py", "sklearn"} & set(sys.modules)
 sys.exit(str(heavy) if heavy else 0)
 """
 ROOT = Path(__file__).parents[3]
-TASKS = ["base-to-new", "cross-dataset", "domain-generalization"]  # beside few-shot
+TASKS = ["base-to-new", "bongard-hoi", "cross-dataset", "domain-generalization"]
 
 
 def offered(line: str, cache: Path) -> list[str]:
@@ -61,7 +61,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("adapters fit --method tip", ["tip-adapter", "tip-adapter-f"]),
         ("adapters fit --method tip-adapter --set be", ["beta=", "beta_scale="]),
         ("adapters sweep --dataset animals,b", ["animals,beasts"]),
-        ("adapters sweep --task b", ["base-to-new"]),
+        ("adapters sweep --task b", ["base-to-new", "bongard-hoi"]),
         ("adapters results --where met", ["method="]),
         ("adapters eva", ["evaluate"]),
     ],

@@ -15,7 +15,7 @@ from adapters.configure import configure
 from adapters.maths import training
 from adapters.method import choices
 from adapters.problems import solving
-from adapters.problems.problem import Listed, Problems, episode
+from adapters.problems.reading import Listed, Problems, episode
 from adapters.problems.solving import Solver, answers, right, settle, solve
 from featcache.errors import MethodError
 from tests.adapters.short import short

@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from adapters.maths import training
 from adapters.maths.training import Tensors, Training
 from adapters.sweeping.stacking import fit_all
-
-rates = st.floats(1e-4, 1.0)
-factors = st.lists(st.floats(0, 1), min_size=4, max_size=4)
-adamw = st.builds(training.by_adamw, rates, st.floats(0, 0.5), st.sampled_from([1e-8, 1e-3]))
-sgd = st.builds(training.by_sgd, rates, st.sampled_from([0.5, 0.9]))
-paces = st.one_of(
-    st.lists(st.tuples(optimiser, factors), min_size=1, max_size=5) for optimiser in (adamw, sgd)
-)
 
 
 def valley(parameters: Tensors, data: Tensors, batch: Tensors, power: int = 2) -> Tensor:

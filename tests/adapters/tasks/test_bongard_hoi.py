@@ -17,7 +17,7 @@ from adapters.sweeping.sweep import sweep
 from featcache import FeatureCache
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import Entry
-from tests.adapters.made_problems import LISTS, problem_entry
+from tests.adapters.riddles import LISTS, problem_entry
 
 TASK = "bongard-hoi"
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from adapters.problems.problem import concepts, read
+from adapters.problems.reading import concepts, read
 from featcache.errors import EpisodeError
-from tests.adapters.made_problems import problem_entry
+from tests.adapters.riddles import problem_entry
 from tests.entries import make_entry
 
 
