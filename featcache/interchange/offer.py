@@ -43,7 +43,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Offer:
-    """What would be taken of which files; `unknown` has a sentence for whatever must be said yet.
+    """What would be taken of which files; `unknown` is what must be said yet, and how.
 
     `left` names files and arrays that are not taken.
     """
@@ -61,7 +61,8 @@ class Offer:
         """
         if self.unknown:
             raise ImportRefusedError(
-                f"these are feature files of the format {self.project}; {' '.join(self.unknown)}"
+                f"these are feature files of the format {self.project}, which do not say "
+                f"{', nor '.join(self.unknown)}."
             )
         found = check(self.taken.arrays, supports=bool(self.taken.supports))
         classes = len(found.classnames)
@@ -140,7 +141,7 @@ def _text(path: Path, classes: int, arrays: dict[str, Any]) -> dict[str, Any]:
 def _unknown(taken: Taken) -> list[str]:
     told = []
     if "classnames" not in taken.arrays:
-        told.append("they do not name the classes: give --classes FILE, one a line by label.")
+        told.append("what the classes are called (give --classes FILE, one a line by label)")
     if taken.seedless:
-        told.append("they do not say with which seed the support was drawn: give --seed.")
+        told.append("with which seed the support was drawn (give --seed)")
     return told

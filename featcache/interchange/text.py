@@ -57,7 +57,8 @@ def prompts_of(path: Path, arrays: Arrays) -> dict[str, NDArray[Any]]:
         raise ImportRefusedError(
             f"{path}: prompts are {list(x.shape)} and their classes {list(labels.shape)}."
         )
-    counts = np.bincount(labels) if labels.min() >= 0 else np.zeros(1, int)
+    fit = labels.min() >= 0 and labels.max() < len(labels)  # before anything is that long
+    counts = np.bincount(labels) if fit else np.zeros(1, int)
     if not counts.all() or counts.max() * len(counts) > 100 * len(labels):
         raise ImportRefusedError(
             f"{path}: some class has no prompt, or one has far more than others; mend the file."

@@ -76,11 +76,10 @@ def _of(held: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
 
 def _check_layer(path: Path) -> None:
     """Raise `ImportRefusedError` for what enters the last block instead of what leaves it."""
-    layers = [m[1] for part in path.resolve().parts if (m := re.fullmatch(r"[\w.-]+_(\d+)", part))]
-    inside = path.resolve().parts
-    if layers and layers[-1] != "0" and {"image", "text"} & set(inside):
+    layer = re.search(r"/(?:image|text)/[^/]*_(\d+)/", path.resolve().as_posix())
+    if layer and layer[1] != "0":
         raise ImportRefusedError(
-            f"{path} is of layer {layers[-1]}, which enters the last block and is no embedding; "
+            f"{path} is of layer {layer[1]}, which enters the last block and is no embedding; "
             "give the folder of layer 0."
         )
 

@@ -1,4 +1,4 @@
-"""Feature files as other projects lay them out, made of small worlds; each gives what lies in them."""
+"""Feature files as other projects lay them out, made of small worlds, and what lies in them."""
 
 from __future__ import annotations
 
