@@ -38,7 +38,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", pytest.param("docs/reports.md", marks=pytest.mark.slow)]
+    "page",
+    [
+        "README.md",
+        pytest.param("docs/reports.md", marks=pytest.mark.slow),
+        pytest.param("docs/bring-your-own.md", marks=pytest.mark.slow),
+    ],
 )
 def test_pages_run(page: str, tmp_path: Path) -> None:
     """Every console line and Python block of a page, in order, in an empty folder."""

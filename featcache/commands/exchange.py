@@ -68,8 +68,8 @@ def import_files(
     rows = ", ".join(f"{n} {s}" for s, n in entry.splits.items())
     sets = ", ".join(f"{k} shots with seed {s}" for k, s in entry.supports)
     what = " and ".join([f"{rows} rows"] * bool(rows) + [f"support of {sets}"] * bool(sets))
-    console.print(f"Format {offer.project}.", markup=False)
-    console.print(f"Imported {what} of {len(entry.classnames)} classes: {entry.key}", markup=False)
+    kind = f"{len(entry.classnames)} classes (format {offer.project})"
+    console.print(f"Imported {what} of {kind}: {entry.key}", markup=False)
     told = [*entry.manifest["remarks"], *[f"left: {name}" for name in offer.left]]
     told += [] if entry.banks else ["there is no text: --text FILE adds class vectors."]
     for line in told:

@@ -32,8 +32,9 @@ class Given:
     def named(self, pattern: str) -> Iterator[tuple[re.Match[str], Path]]:
         """The files whose path ends like the pattern, from the start of a name, with the match."""
         for path in self.files:
-            # The whole path: what a file is of often stands in the folders above it.
-            if match := re.search(rf"(?:^|/){pattern}$", path.resolve().as_posix()):
+            # The whole path: what a file is of often stands in the folders above it. Links are not
+            # followed, for where files are kept once by their sums they lead to other names.
+            if match := re.search(rf"(?:^|/){pattern}$", path.absolute().as_posix()):
                 yield match, path
 
     def has(self, *patterns: str) -> bool:
@@ -43,14 +44,17 @@ class Given:
     def load(self, path: Path) -> dict[str, NDArray[Any]]:
         """The arrays of a file. Raises `ImportRefusedError` where it cannot be read."""
         self.opened.add(path)
+        return self._read(path)
+
+    def _read(self, path: Path) -> dict[str, NDArray[Any]]:
         if path not in self._loaded:
             self._loaded[path] = load(path)
         return self._loaded[path]
 
     def keys(self, path: Path) -> set[str]:
-        """Names of the arrays in a file; none where it cannot be read, which is said elsewhere."""
+        """Names of the arrays in a file, which is not taken by that; none if it cannot be read."""
         try:
-            return set(self.load(path))
+            return set(self._read(path))
         except ImportRefusedError:
             return set()
 

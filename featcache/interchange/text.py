@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ Arrays = Mapping[str, NDArray[Any]]
 LISTED = {"features", "labels"}  # a row for each prompt, with the class that it is of
 
 
-def is_prompts(arrays: Arrays) -> bool:
-    """Whether these are prompts one by one, as Cross-Modal keeps them."""
-    return arrays.keys() >= {*LISTED, "prompts"} or arrays.keys() >= {*LISTED, "eot_indices"}
+def is_prompts(names: Set[str]) -> bool:
+    """Whether arrays of these names are prompts one by one, as Cross-Modal keeps them."""
+    return names >= {*LISTED, "prompts"} or names >= {*LISTED, "eot_indices"}
 
 
 def read_text(path: Path, arrays: Arrays, classes: int) -> dict[str, NDArray[Any]]:

@@ -54,8 +54,7 @@ def read(given: Given) -> Taken:
             put(arrays, f"test_{what}", _of(held, what, path), path)
         if ids := _ids(held.get("paths"), path):
             put(arrays, "test_ids", np.array(ids), path)
-    texts = [path for path in given.files if path.suffix == ".pth" and "text" in path.parts]
-    texts = [path for path in texts if is_prompts(given.load(path))]
+    texts = [path for _, path in given.named(r"[^/]*\.pth") if is_prompts(given.keys(path))]
     if len(texts) > 1:
         remarks.append(f"of {len(texts)} sets of prompts none is taken; name one with --text.")
     elif texts:
@@ -76,7 +75,7 @@ def _of(held: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
 
 def _check_layer(path: Path) -> None:
     """Raise `ImportRefusedError` for what enters the last block instead of what leaves it."""
-    layer = re.search(r"/(?:image|text)/[^/]*_(\d+)/", path.resolve().as_posix())
+    layer = re.search(r"/(?:image|text)/[^/]*_(\d+)/", path.absolute().as_posix())
     if layer and layer[1] != "0":
         raise ImportRefusedError(
             f"{path} is of layer {layer[1]}, which enters the last block and is no embedding; "

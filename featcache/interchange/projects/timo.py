@@ -36,7 +36,7 @@ def read(given: Given) -> Taken:
         labels = whole_labels(other, given.array(other))
         x, labels = view_after_view(path, given.array(path), labels, shots)
         check_views(path, x, labels)
-        drawn.append(Drawn(shots, _seed(path.resolve().as_posix()), x, labels))
+        drawn.append(Drawn(shots, _seed(path.absolute().as_posix()), x, labels))
     arrays = _common.splits(given, rf"(?P<split>val|test)_f{raw}\.pt", "{split}_l.pt")
     remarks = (f"the files ending in {RAW} are taken, as they keep lengths.",) if raw else ()
     every = Taken(arrays | _text(given), _common.unlike(drawn), STACKED, remarks=remarks)

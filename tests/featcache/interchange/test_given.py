@@ -49,6 +49,17 @@ def test_a_file_is_read_once_and_remembered_as_opened(folder: Path) -> None:
         given.beside(path, "values.npy")
 
 
+def test_to_look_at_the_keys_is_not_to_take_it(folder: Path) -> None:
+    given = Given([folder])
+    assert given.keys(folder / "a/keys.npy") == {"array"}
+    assert given.opened == set()
+
+
+def test_a_link_has_its_own_name(folder: Path) -> None:
+    (folder / "a/link.npy").symlink_to(folder / "b/keys.npy")
+    assert Given([folder]).has(r"a/link\.npy")
+
+
 def test_what_cannot_be_read_has_no_keys(folder: Path) -> None:
     (folder / "bad.pt").write_bytes(b"nothing")
     given = Given([folder])

@@ -156,6 +156,12 @@ def test_parts_that_lie_on_each_other(tmp_path: Path) -> None:
         load(path)
 
 
+def test_tensors_of_a_gpu_come_to_the_processor(tmp_path: Path) -> None:
+    here, there = b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"
+    path = _torch(tmp_path / "x.pt", torch.eye(3).half(), lambda held: held.replace(here, there))
+    np.testing.assert_array_equal(load(path)["array"], np.eye(3))
+
+
 def test_views_of_one_storage_are_as_large_as_it_is(tmp_path: Path) -> None:
     whole = torch.arange(12.0).reshape(3, 4)
     torch.save(

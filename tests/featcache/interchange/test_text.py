@@ -40,8 +40,8 @@ def test_classes_come_first(arrays: dict[str, np.ndarray], expected: np.ndarray)
 def test_prompts_one_by_one_are_put_together_by_class() -> None:
     order = np.array([1, 0, 4, 3, 2, 1, 0])
     arrays = {"features": cloud(order, 0)[0], "labels": order, "eot_indices": order}
-    assert is_prompts(arrays)
-    assert not is_prompts({"features": order, "labels": order})
+    assert is_prompts(arrays.keys())
+    assert not is_prompts({"features", "labels"})
     found = check({**POOL, **read_text(PATH, arrays, CLASSES)})
     for label in range(CLASSES):
         np.testing.assert_array_equal(found.text[label], arrays["features"][order == label])
