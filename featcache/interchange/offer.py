@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from featcache.errors import ImportRefusedError
+from featcache.errors import FeatcacheError, ImportRefusedError
 from featcache.interchange import class_list, supports
 from featcache.interchange.arrays import Checked, check
 from featcache.interchange.files import load
@@ -106,6 +106,19 @@ def look(files: Sequence[Path], dataset: str, backbone: str, said: Said) -> Offe
     Raises `ImportRefusedError` where they contradict the format, or cannot be read safely.
     """
     given = Given(files, dataset, backbone)
+    try:
+        return _look(given, said)
+    except FeatcacheError:
+        raise
+    except Exception as error:  # files of strangers: almost anything may be wrong with them
+        names = ", ".join(sorted(path.name for path in given.opened)[:3])
+        raise ImportRefusedError(
+            f"{names}: the arrays are not what their names promise ({error}); "
+            "`featcache import --dry-run --format plain` shows them."
+        ) from None
+
+
+def _look(given: Given, said: Said) -> Offer:
     name = said.format or recognise(given)
     given.opened.clear()
     taken = project(name).read(given).seeded(said.seed)

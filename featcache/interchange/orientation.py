@@ -53,7 +53,7 @@ def whole_labels(what: object, labels: NDArray[Any]) -> NDArray[Any]:
 
     Raises `ImportRefusedError` for rows with anything but one 1.
     """
-    if labels.ndim != 2 or labels.shape[1] == 1:
+    if labels.ndim != 2 or labels.shape[1] == 1 or not labels.size:
         return labels.reshape(-1)
     one = labels == 1
     if not ((labels == 0) | one).all() or not (one.sum(1) == 1).all():
@@ -92,6 +92,8 @@ def check_views(what: object, x: NDArray[Any], labels: NDArray[Any]) -> None:
 
     The class means of a view point where those of view 0 do, seen from the mean of all.
     """
+    if x.dtype.kind != "f" or 0 in x.shape:
+        raise ImportRefusedError(f"{what}: views are {x.dtype} {list(x.shape)}, not [v, n, d].")
     means = [_class_means(view.astype(np.float64), labels) for view in x]
     for number, mean in enumerate(means[1:], 1):
         cosine = (means[0] * mean).sum(1)

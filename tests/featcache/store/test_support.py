@@ -10,6 +10,7 @@ from featcache import Entry, FeatureCache, import_features
 from featcache.errors import CacheError, MissingShardError
 from featcache.store import support
 from featcache.store.entry import reload
+from featcache.store.merging import merge
 from featcache.store.repair import take_off
 from tests.entries import NARROW, make_entry
 from tests.featcache.interchange import layouts
@@ -63,3 +64,14 @@ def test_the_same_import_makes_it_whole_again(entry: Entry, tmp_path: Path) -> N
     assert again.key == entry.key
     assert again.complete
     assert (again.folder / name).read_bytes() == before
+
+
+def test_parts_of_several_machines_become_one(entry: Entry, tmp_path: Path) -> None:
+    merged = merge(entry, FeatureCache(tmp_path / "other"))
+    assert merged.problems == []
+    assert merged.entry.complete
+    assert merged.entry.supports == entry.supports
+    ours, theirs = merged.entry.support(2, 2), entry.support(2, 2)
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.embedding == theirs.embedding).all()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from featcache import FeatureCache
+from featcache.errors import FeatcacheError
+from featcache.interchange.offer import Said, look
 from featcache.interchange.recognition import names
 from tests.entries import NARROW
 from tests.featcache.interchange import layouts
@@ -76,3 +79,43 @@ def test_nothing_is_guessed(project: str, tmp_path: Path, type_in: Type) -> None
     answer = type_in(line)
     assert (answer.status != 0) is (project != "cross-modal")
     assert ("--seed" in answer.err) is (seed is not None)
+
+
+ODD: dict[str, Any] = {
+    "nothing": np.zeros((0, 0), np.float32),
+    "no numbers": np.zeros((0, 16), np.float32),
+    "one": np.array(3.0, np.float32),
+    "whole": np.arange(160).reshape(10, 16),
+    "negative": -np.arange(15),
+    "nan": np.full((10, 16), np.nan, np.float32),
+    "far": np.array([0, 2**60]),
+    "words": ["a", "b"],
+    "wordy": [["a", "b"], ["c", "d"]],
+    "deep": np.ones((2, 2, 2, 2), np.float32),
+    "dict": {"vecs": [["a", "b"]], "labels": np.zeros((0, 0)), "features": ["a"]},
+}
+
+
+@pytest.mark.parametrize("project", layouts.ALL)
+def test_whatever_lies_in_a_file_there_is_a_sentence(project: str, tmp_path: Path) -> None:
+    """Each file in turn holds something else: it is refused in words, or not needed."""
+    make, _ = layouts.ALL[project]
+    held = make(tmp_path / "theirs")
+    said = Said(classes=layouts.classes(tmp_path), seed=1)
+    refused = 0
+    for path in sorted(
+        each for each in held.folder.rglob("*") if each.suffix[:3] in (".pt", ".np")
+    ):
+        before = path.read_bytes()
+        for content in ODD.values():
+            if path.suffix == ".npz":
+                with np.load(path) as file:
+                    np.savez(path, **dict.fromkeys(file.files, np.asarray(content)[()]))
+            else:
+                layouts.save(path, content)
+            try:
+                look([held.folder], "pets", NARROW, said).checked()
+            except FeatcacheError:
+                refused += 1
+            path.write_bytes(before)
+    assert refused >= len(ODD)
