@@ -84,10 +84,7 @@ def _show(described: dict[str, Any], as_json: bool) -> None:
         parts = (
             [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else value
         )
-        if not isinstance(parts, list):
-            console.print(f"{name}: {value}", markup=False)
-            continue
-        for part in parts:
+        for part in parts if isinstance(parts, list) else [value] * (value is not None):
             console.print(f"{name}: {part}", markup=False)
 
 

@@ -34,12 +34,12 @@ class Embedded:
 
 
 def embedded(
-    drawn: Sequence[Drawn], backbone: BackboneName
+    drawn: Sequence[Drawn], backbone: BackboneName, width: int
 ) -> tuple[list[Embedded], ProjectionWeights | None]:
     """The sets as they are kept, and the backbone's projection where some need it.
 
     It is loaded then. Raises `BackboneError` where it cannot be, `ImportRefusedError` where its
-    projection is of another width.
+    projection is of another width, or embeddings are not all of `width`, if that is not 0.
     """
     projection = _projection(backbone) if any(each.pre for each in drawn) else None
     found = []
@@ -56,6 +56,12 @@ def embedded(
             )
         x = each.features.astype(np.float32) @ projection.weight + projection.bias
         found.append(Embedded(each, _compact(x), kept))
+    widths = {each.embedding.shape[-1] for each in found} | ({width} if width else set())
+    if len(widths) > 1:
+        raise ImportRefusedError(
+            f"embeddings are {' and '.join(map(str, sorted(widths)))} wide; support sets, splits "
+            "and text must come from the same backbone."
+        )
     return found, projection
 
 

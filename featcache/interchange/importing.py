@@ -80,7 +80,7 @@ def take(
     found, taken = offer.checked()
     name = parse(backbone, None)
     _check_width(name, found, taken.supports)
-    supports, projection = embedded(taken.supports, name)
+    supports, projection = embedded(taken.supports, name, found.width)
     digests = [(path, sha256(path)) for path in offer.files]
     digest = hashlib.sha256("".join(each for _, each in digests).encode()).hexdigest()
     if said.words:  # what they say is no part of the files, and an entry never changes
@@ -88,16 +88,17 @@ def take(
     wide = found.width or supports[0].embedding.shape[-1]
     kept = {split: compact(rows.features) for split, rows in found.splits.items()}
     text = compact(np.concatenate(found.text)) if found.text else None
+    unit, raw = _lengths(found.splits, supports)
     header = {
         "dataset": _dataset(dataset, digest, found, taken.supports),
         "backbone": _backbone(name.canonical, taken.arrays, wide, logit_scale),
-        "normalised": _normalised(found.splits, supports),
+        "normalised": bool(unit),  # where some parts are, lengths of the others tell nothing
         "views": taken.views,
         "ids": "known" if _has_ids(taken) else "none",
         "source": "imported",
         "project": offer.project,
         "transposed": taken.transposed,
-        "remarks": list(taken.remarks),
+        "remarks": [*taken.remarks, *_mixed(unit, raw)],
         "files": _by_name(digests),
         "stored_as": {
             **{split: str(x.dtype) for split, x in kept.items()},
@@ -113,13 +114,13 @@ def take(
     if logit_scale is not None:  # it changes scores, and an entry never changes
         digest = hashlib.sha256(f"{digest} {logit_scale!r}".encode()).hexdigest()
     entry = open_entry(cache.root / dataset / name.slug / digest[:12], header)
+    if projection is not None:
+        put_projection(entry, projection)
     if supports:
         put(entry, [shard for each in supports for shard in support_shards(each, SHARD_ROWS)])
     for split, rows in found.splits.items():
         for shard in _shards(split, rows, kept[split]):
             put(entry, [shard])
-    if projection is not None:
-        put_projection(entry, projection)
     if text is not None:
         _put_text(entry, text, found.prompts)
     return reload(entry)
@@ -178,10 +179,20 @@ def _backbone(
     }
 
 
-def _normalised(splits: Mapping[str, Split], supports: Sequence[Embedded]) -> bool:
-    every = [split.features for split in splits.values()]
-    every += [each.embedding.reshape(-1, each.embedding.shape[-1]) for each in supports]
-    return all(is_unit(x) for x in every)
+def _lengths(
+    splits: Mapping[str, Split], supports: Sequence[Embedded]
+) -> tuple[list[str], list[str]]:
+    """The splits and support sets whose rows all have length 1, and the others."""
+    every = {split: rows.features for split, rows in splits.items()}
+    every |= {f"support {each.name}": each.embedding for each in supports}
+    unit = [name for name, x in every.items() if is_unit(x)]
+    return unit, [name for name in every if name not in unit]
+
+
+def _mixed(unit: Sequence[str], raw: Sequence[str]) -> list[str]:
+    if not unit or not raw:
+        return []
+    return [f"{', '.join(unit)} had been normalised before, {', '.join(raw)} had not."]
 
 
 def _shards(name: str, split: Split, x: NDArray[Any]) -> Iterator[NewShard]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from featcache.backbones.names import parse
+from featcache.errors import ImportRefusedError
 from featcache.interchange.embedded import embedded, support_shards
 from featcache.interchange.taken import Drawn
 from tests.entries import NARROW
@@ -14,7 +16,7 @@ SET = Drawn(2, 3, cloud(drawn(2), 0, views=3), drawn(2))
 
 
 def test_large_sets_are_several_shards() -> None:
-    (each,), projection = embedded([SET], parse(NARROW, None))
+    (each,), projection = embedded([SET], parse(NARROW, None), 16)
     assert projection is None
     shards = list(support_shards(each, 12))
     assert [s.name for s in shards] == [f"support-k2-s3-0000{i}.h5" for i in range(3)]
@@ -26,5 +28,14 @@ def test_large_sets_are_several_shards() -> None:
 
 
 def test_what_half_precision_would_lose_is_kept() -> None:
-    (each,), _ = embedded([Drawn(2, 3, SET.features * 1e6, SET.labels)], parse(NARROW, None))
+    (each,), _ = embedded([Drawn(2, 3, SET.features * 1e6, SET.labels)], parse(NARROW, None), 16)
     assert each.embedding.dtype == np.float32
+
+
+def test_all_embeddings_are_of_one_width() -> None:
+    name = parse(NARROW, None)
+    narrow = Drawn(2, 4, SET.features[..., 1:], SET.labels)
+    for sets, width in (([SET, narrow], 0), ([SET], 15)):
+        with pytest.raises(ImportRefusedError, match="15 and 16 wide"):
+            embedded(sets, name, width)
+    assert len(embedded([SET], name, 0)[0]) == 1
