@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from featcache.backbones.names import DEMO
+from featcache.catalogue import modules
 from featcache.datasets import kind, presence, table
 from featcache.datasets.dataset import SPLITS
 from featcache.prompts import SHIPPED
@@ -20,6 +21,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VIEWS_FOR = ("few-shot", "all")
 CLASSES = presence.CLASSES
 LAYOUTS = kind.LAYOUTS
+EXPORTED = ("plain", "tip")
 
 
 def _datasets(context: typer.Context) -> list[str]:
@@ -33,6 +35,11 @@ def _backbones(context: typer.Context) -> list[str]:
         return [DEMO]
     configs = (Path(spec.origin).parent / "model_configs").glob("*.json")
     return [DEMO, *sorted(path.stem for path in configs)]
+
+
+def _formats(context: typer.Context) -> list[str]:
+    """The projects whose files are known, by their modules, without importing any."""
+    return [*modules(Path(__file__).parents[1] / "interchange" / "projects")]
 
 
 def _entries(context: typer.Context) -> list[Entry]:
@@ -54,6 +61,7 @@ def _cached_backbones(context: typer.Context) -> list[str]:
 
 datasets = completing(_datasets)
 backbones = completing(_backbones)
+formats = completing(_formats)
 keys = completing(_keys)
 cached_datasets = completing(_cached_datasets)
 cached_backbones = completing(_cached_backbones)
@@ -64,3 +72,4 @@ precisions = fixed(PRECISIONS)
 views_for = fixed(VIEWS_FOR)
 classes = fixed(CLASSES)
 layouts = fixed(LAYOUTS)
+exported = fixed(EXPORTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,11 +11,11 @@ from featcache.commands import completion
 from featcache.commands.look import describe
 from featcache.commands.options import Key
 from featcache.errors import FeatcacheError
-from featcache.terminal import Cache, Json, document, people
+from featcache.terminal import Cache, Json, document, one_of, people
 
 
 def import_files(
-    files: list[Path],
+    files: Annotated[list[Path], typer.Argument(help="Feature files, or folders of them.")],
     dataset: Annotated[str, typer.Option(help="Name the features shall have.")],
     backbone: Annotated[
         str,
@@ -24,19 +24,68 @@ def import_files(
     logit_scale: Annotated[
         float | None, typer.Option(help="The backbone's, where the files do not say it (100).")
     ] = None,
+    written_by: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="The project that wrote them, where that is not recognised.",
+            autocompletion=completion.formats,
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Class names by label: lines, JSON, or CoOp's split file."),
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="A file with class vectors or prompt embeddings.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of the draw of support sets, where the files do not say it."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")
+    ] = False,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Take feature files (npz, safetensors) into the cache.
+    """Take feature files of any project (npz, npy, safetensors, pt) into the cache.
 
-    Example: featcache import CLIP_RN50.npz --dataset whurs19 --backbone RN50
+    Example: featcache import caches/caltech101 --dataset caltech-101 --backbone RN50 --dry-run
     """
-    from featcache import FeatureCache, import_features
+    from featcache import FeatureCache
+    from featcache.interchange.importing import take
+    from featcache.interchange.offer import Said, look
 
-    entry = import_features(files, dataset, backbone, FeatureCache(cache), logit_scale)
+    said = Said(written_by, classes, text, seed)
+    offer = look(files, dataset, backbone, said)
+    if dry_run:
+        _show(offer.described(), as_json)
+        return
+    entry = take(offer, dataset, backbone, FeatureCache(cache), logit_scale, said)
     document(as_json, describe(entry))
+    console = people(as_json)
     rows = ", ".join(f"{n} {s}" for s, n in entry.splits.items())
-    people(as_json).print(f"Imported {rows} rows of {len(entry.classnames)} classes: {entry.key}")
+    sets = ", ".join(f"{k} shots with seed {s}" for k, s in entry.supports)
+    what = " and ".join([f"{rows} rows"] * bool(rows) + [f"support of {sets}"] * bool(sets))
+    kind = f"{len(entry.classnames)} classes (format {offer.project})"
+    console.print(f"Imported {what} of {kind}: {entry.key}", markup=False)
+    told = [*entry.manifest["remarks"], *[f"left: {name}" for name in offer.left]]
+    told += [] if entry.banks else ["there is no text: --text FILE adds class vectors."]
+    for line in told:
+        console.print(f"  {line}", markup=False)
+
+
+def _show(described: dict[str, Any], as_json: bool) -> None:
+    """What would be taken, for people: nothing that is empty."""
+    document(as_json, described)
+    console = people(as_json)
+    for name, value in described.items():
+        parts = (
+            [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else value
+        )
+        for part in parts if isinstance(parts, list) else [value] * (value is not None):
+            console.print(f"{name}: {part}", markup=False)
 
 
 def merge(
@@ -88,17 +137,41 @@ def merge(
 
 def export(
     key: Key,
-    out: Annotated[Path, typer.Option(help="File to write, .npz or .safetensors.")],
+    out: Annotated[Path, typer.Option(help="File to write, or folder for --format tip.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="plain, one file of arrays, or tip, Tip-Adapter's folder.",
+            autocompletion=completion.exported,
+        ),
+    ] = "plain",
+    shots: Annotated[str, typer.Option(help="Of tip's keys, such as 1,2,4.")] = "16",
+    seed: Annotated[int, typer.Option(help="Of tip's draw.")] = 1,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Write an entry's features to one file.
+    """Write an entry's features to one file, or to a folder as Tip-Adapter and its heirs read it.
 
     Example: featcache export digits --out digits.npz
     """
     from featcache import FeatureCache, export_features
 
     entry = FeatureCache(cache).get(key)
-    path = export_features(entry, out)
+    one_of("--format", layout, completion.EXPORTED)
+    if layout == "tip":
+        from featcache.interchange.tip import export_tip
+
+        path = export_tip(entry, out, _numbers("--shots", shots), seed)
+    else:
+        path = export_features(entry, out)
     document(as_json, {"key": entry.key, "file": str(path)})
     people(as_json).print(f"Wrote {path} from {entry.key}.", markup=False)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """Whole numbers with commas between them. Raises `FeatcacheError` for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise FeatcacheError(f"{option} takes numbers such as 1,2,4, got {text!r}.")
+    return [int(part) for part in parts]

@@ -34,7 +34,7 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
         (
             e.key,
             data_id(e) if e.dataset in shared else "",
-            " ".join(f"{s}:{e.encoded(s)}" for s in e.splits),
+            " ".join([f"{s}:{e.encoded(s)}" for s in e.splits] + _supports(e)),
             " ".join((*e.banks, *e.negative_banks)),
             " ".join(e.extras),
             f"{e.bytes / 1e6:.1f} MB",
@@ -58,6 +58,11 @@ def info(key: Key, cache: Cache = None, as_json: Json = False) -> None:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         console.print(f"[bold]{name}[/]  ", end="")
         console.print(text, markup=False)
+
+
+def _supports(entry: Entry) -> list[str]:
+    """Support sets in short: `k16-s1`."""
+    return [f"k{shots}-s{seed}" for shots, seed in entry.supports]
 
 
 def _state(entry: Entry) -> str:

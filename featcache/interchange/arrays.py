@@ -41,7 +41,10 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Checked:
-    """What the arrays hold: splits, class names, and prompts with their embeddings by class."""
+    """What the arrays hold: splits, class names, and prompts with their embeddings by class.
+
+    Text there may be none of; then both lists are empty.
+    """
 
     splits: dict[str, Split]
     classnames: tuple[str, ...]
@@ -50,22 +53,23 @@ class Checked:
 
     @property
     def width(self) -> int:
-        """Numbers an embedding."""
-        return int(self.text[0].shape[-1])
+        """Numbers an embedding; 0 where nothing is one."""
+        every = [*(split.features for split in self.splits.values()), *self.text[:1]]
+        return int(every[-1].shape[-1]) if every else 0
 
 
-def check(arrays: Arrays) -> Checked:
-    """Read the arrays by their names.
+def check(arrays: Arrays, supports: bool = False) -> Checked:
+    """Read the arrays by their names; with `supports` beside them there may be no splits.
 
     Raises `ImportRefusedError` where some are missing, disagree in width or length, hold labels
     out of range, or rows that are zero or not finite.
     """
-    splits = _splits(arrays)
+    splits = _splits(arrays, supports)
     classnames = _classnames(arrays, splits)
     found = Checked(splits, classnames, *_text(arrays, classnames))
     for name, split in splits.items():
         _check_split(name, split, found)
-    for name, mine in zip(classnames, found.text, strict=True):
+    for name, mine in zip(classnames, found.text, strict=bool(found.text)):
         rows.check(f"text_features of class {name!r}", mine)
     return found
 
@@ -97,7 +101,7 @@ def logit_scale(arrays: Arrays, given: float | None = None) -> tuple[float, str]
     return value, "file" if given is None else "given by hand"
 
 
-def _splits(arrays: Arrays) -> dict[str, Split]:
+def _splits(arrays: Arrays, supports: bool) -> dict[str, Split]:
     found: dict[str, Split] = {}
     for split in ("train", "val", "test"):
         if f"{split}_features" in arrays:
@@ -106,7 +110,7 @@ def _splits(arrays: Arrays) -> dict[str, Split]:
     if pool and not found:
         labels = next((key for key in ALIASES["labels"] if key in arrays), "labels")
         found[POOL] = _split(arrays, pool, labels, POOL)
-    if not found:
+    if not found and not supports:
         raise ImportRefusedError(
             f"no image features among the arrays ({', '.join(arrays)}); expected image_features "
             "and labels, or train_features, train_labels and so on."
@@ -162,7 +166,9 @@ def _numbered(split: str, rows: int) -> tuple[str, ...]:
 
 def _classnames(arrays: Arrays, splits: Mapping[str, Split]) -> tuple[str, ...]:
     if "classnames" not in arrays:
-        raise ImportRefusedError("no classnames among the arrays; add them as an array of text.")
+        raise ImportRefusedError(
+            "no classnames among the arrays; add them as an array of text, or give --classes FILE."
+        )
     found = _strings("classnames", arrays["classnames"])
     if not all(name.strip() for name in found):
         raise ImportRefusedError("classnames holds a name without letters; every class needs one.")
@@ -178,9 +184,9 @@ def _classnames(arrays: Arrays, splits: Mapping[str, Split]) -> tuple[str, ...]:
 def _text(
     arrays: Arrays, classnames: tuple[str, ...]
 ) -> tuple[list[NDArray[Any]], list[list[str]]]:
-    """Prompt embeddings and prompts, class by class."""
+    """Prompt embeddings and prompts, class by class; empty where there is no text."""
     if "text_features" not in arrays:
-        raise ImportRefusedError("no text_features among the arrays; every method starts at them.")
+        return [], []
     text = arrays["text_features"]
     classes = len(classnames)
     if text.ndim == 2 and len(text) == classes:
@@ -231,8 +237,8 @@ def _check_split(name: str, split: Split, found: Checked) -> None:
     x, labels, _ = split
     if x.shape[1] != found.width:
         raise ImportRefusedError(
-            f"{name} features are {x.shape[1]} wide and text features {found.width}; both must "
-            "come from the same backbone."
+            f"{name} features are {x.shape[1]} wide and {'text' if found.text else 'other'} "
+            f"features {found.width}; both must come from the same backbone."
         )
     rows.check(name, x)
     if name in ("train", POOL):

@@ -49,6 +49,8 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         return by_suffix()[path.suffix].load(path)
     except FileNotFoundError:
         raise ImportRefusedError(f"{path} does not exist.") from None
+    except ImportRefusedError:
+        raise
     except Exception as error:  # files of strangers: almost anything may be wrong with them
         raise ImportRefusedError(
             f"{path} cannot be read as {path.suffix[1:]} without pickles: {error}."
@@ -65,6 +67,10 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, lis
     try:
         with beside(path) as draft:
             by_suffix()[path.suffix].save(draft, arrays, named)
+    except ValueError as error:
+        raise ImportRefusedError(
+            f"{path}: {str(error).rstrip('.')}; give another name, such as one in .npz."
+        ) from None
     except NotADirectoryError:
         raise CacheError(
             f"cannot write {path}: a folder on the way is a file; choose another place."

@@ -116,7 +116,7 @@ def _meant(asked: str, entries: list[Entry]) -> list[Entry]:
 
 def _newest(asked: str, entries: list[Entry]) -> Entry:
     """The newest that holds anything. Raises `CacheError` where they are of different data sets."""
-    begun = [e for e in entries if any(map(e.encoded, e.splits))] or entries
+    begun = [e for e in entries if e.supports or any(map(e.encoded, e.splits))] or entries
     if differ(begun):
         listed = ", ".join(f"{e.key} ({data_id(e)})" for e in begun[: -LISTED - 1 : -1])
         raise CacheError(

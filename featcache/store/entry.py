@@ -21,7 +21,7 @@ from featcache.errors import (
     UnknownNameError,
 )
 from featcache.store import manifest as manifests
-from featcache.store import shard
+from featcache.store import shard, support
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.rows import path_of, pick, pick_views
 
@@ -153,8 +153,20 @@ class Entry:
 
     @property
     def complete(self) -> bool:
-        """Whether every row of every split asked for so far is there, and a text bank."""
-        return bool(self.banks) and not self.lacking()
+        """Whether every row of every split asked for so far is there, and a text bank.
+
+        What was imported without text is complete without.
+        """
+        return (bool(self.banks) or self._textless) and not self.lacking()
+
+    @property
+    def _textless(self) -> bool:
+        return self.manifest.get("source") == "imported" and not self.manifest["texts"]
+
+    @property
+    def supports(self) -> tuple[tuple[int, int], ...]:
+        """Shots and seed of each support set that was imported as somebody had drawn it."""
+        return support.sets(self.manifest)
 
     @property
     def updated(self) -> float:
@@ -246,6 +258,15 @@ class Entry:
         found = pick(self.folder, self._records(name, split), name, rows)
         return found if found is None or name == PATCHES else found.astype(np.float32)
 
+    def support(
+        self, shots: int, seed: int, split: str = "train"
+    ) -> support.SupportFeatures | None:
+        """The support set of that draw; of `val`, what was drawn to validate with it, or None.
+
+        Raises `CacheError` where there is no such set: they are as they were drawn.
+        """
+        return support.read(self.folder, self.manifest, shots, seed, split)
+
     def projection(self) -> ProjectionWeights | None:
         """The map from pre-projection features to embeddings; None where it was not kept."""
         if PROJECTION_SHARD not in self.manifest["shards"]:
@@ -259,6 +280,11 @@ class Entry:
         """
         import numpy as np
 
+        if self._textless:
+            raise CacheError(
+                f"{self.key} was imported without text; import it again with --text FILE, or take "
+                "a method that needs none."
+            )
         if not self.banks and bank is None:
             raise CacheError(f"{self.key} holds no prompts yet; run the same `featcache encode`.")
         name = bank or self.banks[-1]
@@ -319,7 +345,7 @@ class Entry:
             except FeatcacheError as error:
                 found.append(str(error))
         found += self.lacking()
-        if not self.banks:
+        if not self.banks and not self._textless:
             found.append("no prompts are encoded; run the same `featcache encode` again.")
         return found
 
@@ -339,7 +365,8 @@ class Entry:
                     f"split {split!r} has {have} of {rows} rows{what}; "
                     "run the same `featcache encode` again."
                 )
-
+        for name in support.lacking(self.manifest):
+            yield f"the support {name} is not all there; run the same `featcache import` again."
         for bank in sorted(self.manifest["texts"].keys() - self._texts.keys()):
             yield (
                 f"the prompts {bank!r} are not there; run `featcache encode --prompts {bank}` "

@@ -16,6 +16,8 @@ RECORD = {
     "set?": str,
     "bank?": str,
     "bad?": int,
+    "shots?": int,
+    "seed?": int,
     "sums?": {str: str},
     "generation?": int,
 }
@@ -37,6 +39,7 @@ MANIFEST = {
         "splits": {str: int},
         "contents?": {str: str},
         "problems?": int,
+        "supports?": {str: int},
     },
     "backbone": {"name": str, "logit_scale": float},
 }

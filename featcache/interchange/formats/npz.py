@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featcache.interchange.safe import check_npz
+
 SUFFIXES = (".npz",)
 
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of the file; a pickle among them is refused."""
+    check_npz(path)
     with np.load(path, allow_pickle=False) as file:
         return {key: file[key] for key in file.files}
 

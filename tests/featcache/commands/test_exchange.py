@@ -9,6 +9,7 @@ import pytest
 
 from featcache import FeatureCache
 from tests.entries import NARROW, arrays
+from tests.featcache.interchange import layouts
 from tests.typed import Type
 
 
@@ -21,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 def test_what_is_imported_is_said(type_in: Type, file: Path) -> None:
     answer = type_in(f"featcache import {file} --dataset pets --backbone {NARROW}")
     key = type_in("featcache ls --json").json[0]["key"]
-    assert answer.out == f"Imported 6 train, 3 test rows of 3 classes: {key}\n"
+    assert answer.out == f"Imported 6 train, 3 test rows of 3 classes (format plain): {key}\n"
     assert key.startswith("pets/hf-hub_made_narrow/")
 
 
@@ -68,8 +69,53 @@ def test_what_is_refused_is_one_sentence_and_leaves_nothing(type_in: Type, file:
     type_in(f"featcache import {file} --dataset pets --backbone {NARROW}")
     answer = type_in("featcache export pets --out out.csv")
     assert answer.status == 1
-    assert answer.err == "error: out.csv: give a name that ends in .npz or .safetensors.\n"
+    assert answer.err.startswith("error: out.csv: give a name that ends in .npy or .npz or ")
     assert not Path("out.csv").exists()
+
+
+def test_what_lies_in_a_folder_of_another_project_is_said(type_in: Type, tmp_path: Path) -> None:
+    held = layouts.tip_adapter(tmp_path / "theirs")
+    (held.folder / "text_weights_cupl_t.pt").unlink()
+    (held.folder / "APE-T_16shots.pt").write_bytes(b"a module")
+    line = f"featcache import {held.folder} --dataset pets --backbone {NARROW}"
+    told = type_in(f"{line} --dry-run").out.splitlines()
+    assert told[0] == "format: tip-adapter"
+    assert "supports: k2-s? float16 [1, 10, 16]" in told
+    assert "unknown: with which seed the support was drawn (give --seed)" in told
+    assert "left: APE-T_16shots.pt" in told
+    answer = type_in(f"{line} --classes {layouts.classes(tmp_path)} --seed 1")
+    first, *rest = answer.out.splitlines()
+    assert first.startswith(
+        "Imported 15 val, 15 test rows and support of 1 shots with seed 1, 2 shots with seed 1 of "
+        "5 classes (format tip-adapter): pets/"
+    )
+    assert "  there is no text: --text FILE adds class vectors." in rest
+    assert "  left: APE-T_16shots.pt" in rest
+    said = type_in("featcache info pets").out
+    assert "normalised  true" in said
+    assert "views  mean" in said
+    assert "k2-s1" in type_in("featcache ls").out
+
+
+def test_the_format_can_be_said(type_in: Type, tmp_path: Path) -> None:
+    held = layouts.tip_adapter(tmp_path / "theirs")
+    line = f"featcache import {held.folder} --dataset pets --backbone {NARROW} --format"
+    assert type_in(f"{line} tip-adaptor").err == (
+        "error: unknown format 'tip-adaptor'; did you mean tip-adapter?\n"
+    )
+    assert type_in(f"{line} timo --dry-run").status == 0
+
+
+def test_export_as_tip_adapters_folder(type_in: Type, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays({"train": 6, "test": 3}))
+    type_in(f"featcache import a.npz --dataset pets --backbone {NARROW}")
+    answer = type_in("featcache export pets --format tip --shots 1,2 --out tip --json")
+    assert answer.json["file"] == "tip"
+    assert Path("tip/keys_2shots.pt").exists()
+    assert "takes plain or tip" in type_in("featcache export pets --format x --out y").err
+    for shots in ("x", "0", "1,"):
+        answer = type_in(f"featcache export pets --format tip --shots {shots} --out y")
+        assert answer.err == f"error: --shots takes numbers such as 1,2,4, got {shots!r}.\n"
 
 
 def test_parts_of_several_machines_become_one(

@@ -208,10 +208,11 @@ REFUSED = {
     },
     "labels must be 3 whole numbers, got int64 [2].": {"labels": np.array([0, 1])},
     "labels must be 3 whole numbers, got float64 [3].": {"labels": np.array([0, 1, 0.5])},
-    "no classnames among the arrays; add them as an array of text.": {"classnames": None},
+    "no classnames among the arrays; add them as an array of text, or give --classes FILE.": {
+        "classnames": None
+    },
     "pool: labels run from 0 to 2, but there are 2 class names.": {"labels": np.array([0, 1, 2])},
     "pool: labels run from -1 to 1, but there are 2 class names.": {"labels": np.array([-1, 1, 0])},
-    "no text_features among the arrays; every method starts at them.": {"text_features": None},
     "text_features must be floating [classes, prompts, d] with 2 classes, got float32 [3, 4].": {
         "text_features": np.ones((3, 4), np.float32)
     },

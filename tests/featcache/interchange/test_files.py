@@ -14,11 +14,11 @@ from featcache.interchange.files import by_suffix, load, save
 
 
 def test_every_format_is_found_by_its_file() -> None:
-    assert list(by_suffix()) == [".npz", ".safetensors"]
+    assert list(by_suffix()) == [".npy", ".npz", ".safetensors", ".pt", ".pth"]
     assert by_suffix()[".npz"].SUFFIXES == (".npz",)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pt"])
 def test_the_suffix_decides(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.b{suffix}"
     save(path, {"x": np.arange(3)}, {"names": ["a"]})
@@ -26,15 +26,17 @@ def test_the_suffix_decides(tmp_path: Path, suffix: str) -> None:
     assert load(path)["names"].tolist() == ["a"]
 
 
-@pytest.mark.parametrize("name", ["a.pt", "a", "a.npy", "a.NPZ"])
+@pytest.mark.parametrize("name", ["a.pkl", "a", "a.txt", "a.NPZ"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(ImportRefusedError) as error:
         load(path)
-    assert str(error.value) == f"{path}: only .npz and .safetensors files are taken in."
+    listed = ".npy and .npz and .safetensors and .pt and .pth"
+    assert str(error.value) == f"{path}: only {listed} files are taken in."
     with pytest.raises(ImportRefusedError) as error:
         save(path, {}, {})
-    assert str(error.value) == f"{path}: give a name that ends in .npz or .safetensors."
+    endings = listed.replace("and", "or")
+    assert str(error.value) == f"{path}: give a name that ends in {endings}."
     assert not path.exists()
 
 
@@ -56,7 +58,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, suffix: str) -> None:
 def test_pickles_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "features.npz"
     np.savez(path, image_features=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ImportRefusedError, match="without pickles"):
+    with pytest.raises(ImportRefusedError, match="which only a pickle could keep"):
         load(path)
 
 
