@@ -35,7 +35,8 @@ from featcache.errors import CacheError, EpisodeError
 from featcache.store.entry import EXTRAS, PATCHES, POOL, PRE_PROJECTION
 
 if TYPE_CHECKING:
-    from featcache.store.entry import Entry, TextFeatures
+    from featcache.store.entry import Entry
+    from featcache.store.features import TextFeatures
 
 POOL_TRAIN, POOL_VAL = 16, 4
 Rows = NDArray[np.int64]

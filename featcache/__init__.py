@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from featcache.pictures.views import ViewRecipe
     from featcache.prompts import bank as prompt_bank
     from featcache.store.cache import FeatureCache
-    from featcache.store.entry import Entry, ImageFeatures, TextFeatures
+    from featcache.store.entry import Entry
+    from featcache.store.features import ImageFeatures, TextFeatures
 
 _HOMES = {
     "Entry": ("store.entry", "Entry"),
     "FeatcacheError": ("errors", "FeatcacheError"),
     "FeatureCache": ("store.cache", "FeatureCache"),
-    "ImageFeatures": ("store.entry", "ImageFeatures"),
-    "TextFeatures": ("store.entry", "TextFeatures"),
+    "ImageFeatures": ("store.features", "ImageFeatures"),
+    "TextFeatures": ("store.features", "TextFeatures"),
     "ViewRecipe": ("pictures.views", "ViewRecipe"),
     "backbone_names": ("backbones.names", "names"),
     "dataset_names": ("datasets.table", "names"),

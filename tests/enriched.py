@@ -7,7 +7,8 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry, ProjectionWeights, reload
+from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry, reload
+from featcache.store.features import ProjectionWeights
 from featcache.store.writing import NewShard, amend, put, put_projection, put_text
 
 VIEWS = 3

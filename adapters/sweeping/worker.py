@@ -31,7 +31,8 @@ from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
 from adapters.targets import draw
 from featcache.errors import FeatcacheError
-from featcache.store.entry import Entry, ImageFeatures, TextFeatures
+from featcache.store.entry import Entry
+from featcache.store.features import ImageFeatures, TextFeatures
 
 MOMENT = 0.1  # seconds
 KEPT = 2  # entries whose features a worker keeps in memory, or as many as a draw has

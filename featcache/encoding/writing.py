@@ -15,7 +15,8 @@ from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.batches import Arrays, Features
 from featcache.encoding.plan import Unit, kind_of, shard_name
 from featcache.errors import BackboneError, CacheError
-from featcache.store.entry import EMBEDDING, PROJECTION_SHARD, Entry, ProjectionWeights
+from featcache.store.entry import EMBEDDING, PROJECTION_SHARD, Entry
+from featcache.store.features import ProjectionWeights
 from featcache.store.originals import KIND, Originals
 from featcache.store.writing import NewShard, image_arrays, put, put_projection
 

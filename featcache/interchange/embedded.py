@@ -13,7 +13,8 @@ from featcache.backbones.names import BackboneName
 from featcache.errors import ImportRefusedError
 from featcache.interchange.rows import compact
 from featcache.interchange.taken import Drawn
-from featcache.store.entry import EMBEDDING, PRE_PROJECTION, ProjectionWeights
+from featcache.store.entry import EMBEDDING, PRE_PROJECTION
+from featcache.store.features import ProjectionWeights
 from featcache.store.shard import strings
 from featcache.store.support import KIND
 from featcache.store.writing import NewShard

@@ -22,6 +22,7 @@ from featcache.errors import (
 )
 from featcache.store import manifest as manifests
 from featcache.store import shard, support
+from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.rows import path_of, pick, pick_views
 
@@ -34,43 +35,6 @@ EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
 EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
 NEGATIVE = "negative"  # the bank that says what is not in a picture
 PROJECTION_SHARD = "projection.h5"
-
-
-@dataclass(frozen=True)
-class ImageFeatures:
-    """One split, row i being item i of the data set.
-
-    `embedding [n, d]` raw float32, `label [n]`, `id [n]`, `valid [n]` (false where the picture
-    could not be read; its embedding is zero and `reason` says why).
-    """
-
-    embedding: NDArray[np.float32]
-    label: NDArray[np.int64]
-    id: tuple[str, ...]
-    valid: NDArray[np.bool_]
-    reason: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TextFeatures:
-    """One prompt bank: `embedding [c, p, d]` raw float32, `mask [c, p]`, and the prompts."""
-
-    bank: str
-    embedding: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    prompts: tuple[tuple[str, ...], ...]
-    classnames: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ProjectionWeights:
-    """The last map of the image tower: `weight [p, d]` and `bias [d]`, 0 where it has none.
-
-    `pre_projection @ weight + bias` is the raw embedding.
-    """
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

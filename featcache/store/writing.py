@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featcache.store import manifest, shard
-from featcache.store.entry import PROJECTION_SHARD, Entry, ProjectionWeights
+from featcache.store.entry import PROJECTION_SHARD, Entry
+from featcache.store.features import ProjectionWeights
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from featcache.store.entry import Entry, ProjectionWeights, open_entry, reload
+from featcache.store.entry import Entry, open_entry, reload
+from featcache.store.features import ProjectionWeights
 from featcache.store.writing import (
     NewShard,
     amend,
