@@ -89,12 +89,16 @@ def _one(
 
 
 def done(folder: Path) -> dict[str, Any]:
-    """What is done, and when it was: listed shards, and rows."""
+    """What is done, and when it was: listed shards, and rows.
+
+    The times of pictures' files are noted anew when they are looked at again: no work was lost.
+    """
     entries, _ = FeatureCache(folder / "cache").look()
     found: dict[str, Any] = {
         f"{entry.key}/{name}": (entry.folder / name).stat().st_mtime_ns
         for entry in entries
-        for name in entry.manifest["shards"]
+        for name, record in entry.manifest["shards"].items()
+        if record["kind"] != "pictures"
     }
     for path in folder.rglob(RESULTS):
         for row in Results(path).frame().to_dict("records"):
