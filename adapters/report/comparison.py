@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from adapters.report.parts import Table, of_shots, slug
 from adapters.report.published import beside
 from adapters.report.rows import Section, targets
-from adapters.report.statistics import LEVEL, half_width, holm, over_datasets, over_seeds, summary
+from adapters.report.statistics import (
+    LEVEL,
+    half_width,
+    holm,
+    over_datasets,
+    over_problems,
+    over_seeds,
+    summary,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -32,7 +40,7 @@ def averages(rows: pandas.DataFrame) -> pandas.DataFrame:
     datasets = rows["dataset"].nunique()
     groups = rows.groupby(["line", "shots", "seed"], sort=False)
     found = groups[["accuracy", "fit_seconds"]].mean()
-    if "standard_error" in rows:  # of lists of problems, each with its own problems
+    if over_problems(rows):  # each list has its own
         variance = groups["standard_error"].agg(lambda errors: (errors.astype(float) ** 2).sum())
         found = found.assign(standard_error=variance**0.5 / datasets)
     return found[groups["dataset"].nunique() == datasets].reset_index()
@@ -43,7 +51,7 @@ def with_average(rows: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     columns = ["dataset", "line", "shots", "seed", "accuracy", "fit_seconds"]
-    columns += ["standard_error"] if "standard_error" in rows else []
+    columns += ["standard_error"] if over_problems(rows) else []
     if targets(rows)["dataset"].nunique() < 2:
         return rows[columns]
     name = TARGETS if (rows["source"] != "").any() else AVERAGE

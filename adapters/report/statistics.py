@@ -33,6 +33,11 @@ def half_width(std: Any, n: Any) -> Any:
     return stdtrit(degrees, 1 - LEVEL / 2) * std / np.sqrt(n)
 
 
+def over_problems(rows: pandas.DataFrame) -> bool:
+    """Whether accuracies are of lists of problems, which have a standard error of their own."""
+    return "standard_error" in rows and bool(rows["standard_error"].notna().any())
+
+
 def summary(rows: pandas.DataFrame, by: Sequence[str], value: str = "accuracy") -> pandas.DataFrame:
     """Mean, half 95 % interval and number `n` of `value`, by the columns `by`, in order met.
 
@@ -42,7 +47,7 @@ def summary(rows: pandas.DataFrame, by: Sequence[str], value: str = "accuracy") 
     groups = rows.groupby(list(by), sort=False)[value]
     found: Any = groups.agg(mean="mean", std="std", n="count")
     half = half_width(found["std"], found["n"])
-    if value == "accuracy" and "standard_error" in rows and rows["standard_error"].notna().any():
+    if value == "accuracy" and over_problems(rows):
         errors = rows.astype({"standard_error": float}).groupby(list(by), sort=False)
         half = errors["standard_error"].mean()
     table: pandas.DataFrame = found.assign(half=half).drop(columns="std").reset_index()

@@ -9,6 +9,7 @@ import pytest
 
 import adapters
 from adapters import experiment as room
+from adapters.ability import usual
 from adapters.compose import get
 from adapters.experiment import Experiment, configured, spelt_out
 from adapters.registry import POLICIES, names, task_names
@@ -25,6 +26,8 @@ def test_what_is_left_out_is_as_in_fit() -> None:
     }
     plain = asdict(Experiment())
     assert plain.pop("settings") == {}
+    # Where the task says what is usual, both are left open.
+    told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
     assert plain == told
     assert plain["policy"] in POLICIES
     assert plain["task"] == task_names()[0]

@@ -42,7 +42,7 @@ LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "report": (REPORT, (ENCODE, SWEEP)),
 }
 MEASURED = ("fit_seconds", "predict_seconds", "time")  # columns that no two runs have alike
-LACKING = re.compile(r"has \d+ of \d+ rows|no prompts are encoded")
+LACKING = re.compile(r"has \d+ of \d+ rows|no prompts are encoded|the prompts '.*' are not there")
 RESULTS = "results.sqlite"
 GENERATION = re.compile(r"(-\d{5})-\d+\.h5$")
 
