@@ -10,6 +10,8 @@ A draw of kind `natural` takes K x C of the training list whatever their class, 
 of the validation list by the same generator; shots `all` are the whole training list, with 4 a
 class to validate. The training list of a pool are its 16 a class.
 
+Support sets that were imported as somebody drew them are taken by their shots and seed.
+
 Which of it a task shows a fit, and what it scores beside, is for `adapters.tasks` to say.
 """
 
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from adapters.matching import Classes
-from adapters.reading import pictures
+from adapters.reading import pictures, supports
 from featcache import drawn, draws
 from featcache.drawn import Drawn
 from featcache.draws import ALL, BALANCED, NATURAL, POOL_TRAIN, VAL_SHOTS, Shots, pool_indices
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from featcache.store.features import TextFeatures
 
 Rows = NDArray[np.int64]
+# The support, few and all pictures to validate, those to test.
+Parts = tuple[Support, Labelled | None, Labelled | None, Labelled | None]
 
 
 def draw(
@@ -57,10 +61,11 @@ def draw(
     draw that is not CoOp's has pictures without). `extras` names what shall come with the
     embeddings where all splits have it: `pre-projection`, `patches`. Pictures that could not be
     read are never drawn. Without a test split there is no target; without a train split the support
-    is empty, which is enough for scores by text alone. The episode's shots are those asked for; of
-    `all`, the pictures of the largest class. `kind` may be a file that lists pictures, or what it
-    lists, all of which are drawn. Raises `EpisodeError` where there are too few pictures, or not
-    those listed, `UnknownNameError` for a kind of draw that is none.
+    is empty, which is enough for scores by text alone. Without text the prompts are zeros. The
+    episode's shots are those asked for; of `all`, the pictures of the largest class. `kind` may be
+    a file that lists pictures, or what it lists, all of which are drawn. Raises `EpisodeError`
+    where there are too few pictures, or not those listed, `CacheError` where support sets that were
+    imported have no such draw, `UnknownNameError` for a kind of draw that is none.
     """
     if shots != ALL and (not isinstance(shots, int) or shots < 1):
         raise EpisodeError(f"shots must be at least 1, or {ALL}, got {shots}.")
@@ -74,7 +79,7 @@ def draw(
             f"{entry.dataset} is a set of problems, each with a support of its own; take --task "
             "bongard-hoi."
         )
-    text = text_of(entry, bank)
+    text = _shown(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
     whole = frozenset(
         name
@@ -82,11 +87,7 @@ def draw(
         if name in extras
         and all(entry.encoded(split, name) == rows for split, rows in entry.splits.items())
     )
-    test: Labelled | None
-    if POOL in entry.splits:
-        support, few, full, test = _draw_pool(entry, how, whole)
-    else:
-        support, few, full, test = _draw_splits(entry, how, whole)
+    support, few, full, test = _drawn(entry, how, whole)
     counts = support.labels.bincount(minlength=how.classes)
     episode = Episode(
         support,
@@ -193,9 +194,15 @@ class _How:
             )
 
 
-def _draw_pool(
-    entry: Entry, how: _How, extras: frozenset[str]
-) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
+def _drawn(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
+    if POOL in entry.splits:
+        return _draw_pool(entry, how, extras)
+    if supports.alone(entry):
+        return _draw_supports(entry, how, extras)
+    return _draw_splits(entry, how, extras)
+
+
+def _draw_pool(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
     if how.listed is not None:
         raise EpisodeError(
             f"{entry.dataset} has no splits, so {how.listed.name} does not say what is left to "
@@ -226,9 +233,7 @@ def _draw_pool(
     )
 
 
-def _draw_splits(
-    entry: Entry, how: _How, extras: frozenset[str]
-) -> tuple[Support, Labelled | None, Labelled | None, Labelled | None]:
+def _draw_splits(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
     if "train" not in entry.splits:
         images = pictures.valid(entry, "test", frozenset())
         return pictures.support(images, np.zeros(0, np.int64)), None, None, pictures.whole(images)
@@ -243,6 +248,25 @@ def _draw_splits(
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
     held = None if few is None else pictures.labelled(images if val is None else val, few)
     return support, held, None if val is None else pictures.whole(val), test
+
+
+def _draw_supports(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
+    supports.check(entry, how.shots, how.kind)
+    assert not isinstance(how.shots, str)
+    support = supports.train(entry, how.shots, how.seed, how.views, extras)
+    if support.pre is None:
+        extras -= {PRE_PROJECTION}
+    few = supports.val(entry, how.shots, how.seed, extras)
+    full = test = None
+    if "val" in entry.splits:
+        val = pictures.valid(entry, "val", extras)
+        full = pictures.whole(val)
+        if few is None:
+            rows = how.of(val.label, how.held, random.Random(how.seed))
+            few = pictures.labelled(val, rows)
+    if "test" in entry.splits:
+        test = pictures.whole(pictures.valid(entry, "test", extras))
+    return support, few, full, test
 
 
 def _rows(
@@ -303,6 +327,15 @@ def _projection(entry: Entry) -> Projection | None:
     if held is None:
         return None
     return Projection(torch.from_numpy(held.weight), torch.from_numpy(held.bias))
+
+
+def _shown(entry: Entry, bank: str | None) -> Text:
+    """What a fit sees of text: of an entry that has none zeros, which say that they are."""
+    if not entry.textless or bank is not None:
+        return text_of(entry, bank)
+    classes = len(entry.classnames)
+    prompts = torch.zeros(classes, 1, entry.manifest["backbone"]["width"])
+    return Text(prompts, torch.ones(classes, 1, dtype=torch.bool), entry.classnames, absent=True)
 
 
 def _text(text: TextFeatures) -> Text:
