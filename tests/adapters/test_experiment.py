@@ -9,6 +9,7 @@ import pytest
 
 import adapters
 from adapters import experiment as room
+from adapters.ability import usual
 from adapters.compose import get
 from adapters.experiment import Experiment, configured, spelt_out
 from adapters.registry import POLICIES, names, task_names
@@ -23,6 +24,7 @@ def test_what_is_left_out_is_as_in_fit() -> None:
         for name, each in inspect.signature(adapters.fit).parameters.items()
         if name not in ("entry", "settings")
     }
+    told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
     plain = asdict(Experiment())
     assert plain.pop("settings") == {}
     assert plain == told
