@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from adapters.drawing import draw
 from adapters.experiment import Experiment
+from adapters.fitting import fit
 from adapters.reading import supports
 from adapters.run_identity import run_id, told
-from featcache import Entry, FeatureCache, import_features
+from featcache import Entry, FeatureCache, import_features, load_backbone
+from featcache.backbones.image_tower import projection
 from featcache.drawn import Drawn
 from featcache.draws import ALL, NATURAL
 from featcache.errors import CacheError, EpisodeError
@@ -100,6 +104,29 @@ def test_no_test_pictures_are_no_target(tmp_path: Path) -> None:
     found = draw(Entry(entry.folder, {**entry.manifest, "dataset": dataset}), 2, 1)
     assert found.targets == ()
     assert found.few_shot_val is not None
+
+
+def test_what_stood_before_the_projection_comes_along_for_who_reads_it(tmp_path: Path) -> None:
+    """ProLIP's own files: views without any split, so that there is an adapter and no row."""
+    kept = projection(load_backbone("demo").model)[0]
+    held, names = layouts.prolip(tmp_path / "theirs", len(kept)), layouts.classes(tmp_path)
+    layouts.save(tmp_path / "text.pt", np.eye(layouts.CLASSES, kept.shape[1]))
+    cache = FeatureCache(tmp_path / "cache")
+    words: dict[str, Any] = {"classes": names, "text": tmp_path / "text.pt"}
+    entry = import_features([held.folder], "pets", "demo", cache, **words)
+    assert draw(entry, 4, 1).episode.holds == {"views"}
+    found = draw(entry, 4, 1, views=1, extras=["pre-projection", "patches"]).episode
+    assert found.holds == {"views", "pre-projection"}
+    assert found.support.pre is not None
+    raw = held.supports[4, 1][0][:2].astype(np.float16).astype(np.float32)
+    assert np.array_equal(found.support.pre.numpy(), raw)
+    assert found.projection is not None
+    near = found.projection(found.support.pre)
+    torch.testing.assert_close(near, found.support.views, rtol=2e-3, atol=2e-2)
+    outcome = fit(entry, "prolip", shots=4, seed=1, policy="none", steps=2)
+    assert outcome.rows == ()
+    with pytest.raises(EpisodeError, match="pets has no test split"):
+        _ = outcome.row
 
 
 def test_the_sets_are_part_of_what_a_run_reads(tmp_path: Path) -> None:
