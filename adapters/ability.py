@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from adapters import registry
 from adapters.compose import get
-from adapters.experiment import Experiment, spelt_out
+from adapters.experiment import Configured, Experiment, spelt_out
 from adapters.method import refuse_new_classes
 from adapters.problems.reading import CONCEPT
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, FeatcacheError, MethodError
+
+if TYPE_CHECKING:
+    from featcache.store.entry import Entry
 
 SHOTS, POLICY = 16, "few-shot-val"  # where neither words nor task say so
 
@@ -47,6 +52,32 @@ def refusal(method: str, task: str, text: str | None = None) -> MethodError | No
             f"{CONCEPT}, as rows then say."
         )
     return None
+
+
+def check_entry(entry: Entry, known: Configured) -> None:
+    """Raise `MethodError` where an entry is without text or lengths that the method cannot lack.
+
+    Nothing is read but its manifest.
+    """
+    words, task = known.experiment, registry.task(known.experiment.task)
+    if entry.textless and task.solve is None and words.bank is None:
+        way = "import it again with `featcache import … --text FILE`"
+        if task.new_classes:
+            raise MethodError(
+                f"{words.task} tells new classes apart by their names, and {entry.key} was "
+                f"imported without text; {way}."
+            )
+        if not known.method.without_text:
+            raise MethodError(
+                f"{words.method} needs texts of the classes, and {entry.key} was imported without; "
+                f"{way}, or take a method that does without (gda, ncm, …)."
+            )
+    if entry.manifest.get("normalised") and known.method.raw(known.config):
+        raise MethodError(
+            f"{words.method} with these settings reads the lengths of embeddings, and those of "
+            f"{entry.key} were normalised before they were imported; leave embeddings at unit, or "
+            "encode the pictures."
+        )
 
 
 def why_not(task: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any
 
 FORMAT = 3
@@ -17,8 +18,9 @@ SUM = "sum"
 
 # What a card holds, and what it says of where the adapter comes from, as far as it says it.
 KINDS: Mapping[str, type] = {"method": str, "config": dict, "classnames": list, "about": dict}
-ABOUT: Mapping[str, type] = {
-    "dataset": str, "backbone": str, "entry": str, "fingerprint": str, "data": str, "bank": str,
+ABOUT: Mapping[str, type | UnionType] = {
+    "dataset": str, "backbone": str, "entry": str, "fingerprint": str, "data": str,
+    "bank": str | None,  # none where the data has no text
     "task": str, "shots": int, "draw": str, "seed": int, "width": int, "extras": list,
     "support": list,
 }  # fmt: skip
@@ -59,7 +61,7 @@ def _check_sum(card: bytes, state: bytes, told: Any) -> None:
         raise ValueError("its files are not what was written, as their sum says")
 
 
-def _check_kinds(found: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+def _check_kinds(found: Mapping[str, Any], kinds: Mapping[str, type | UnionType]) -> None:
     for key, kind in kinds.items():
         if key not in found:
             raise ValueError(f"adapter.json says no {key}")

@@ -126,6 +126,9 @@ def _method(
         reads=reads,
         needs=frozenset().union(*(method.needs for method in members.values())),
         transductive=any(method.transductive for method in members.values()),
+        raw=lambda config: any(method.raw(_part(config, name)) for name, method in members.items()),
+        # Each part has its own stand-in for text, so the whole leaves what is absent as it is.
+        without_text="absent" if all(m.without_text for m in members.values()) else "",
     )
 
 

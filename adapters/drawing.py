@@ -10,13 +10,15 @@ A draw of kind `natural` takes K x C of the training list whatever their class, 
 of the validation list by the same generator; shots `all` are the whole training list, with 4 a
 class to validate. The training list of a pool are its 16 a class.
 
+Support sets that were imported as somebody drew them are taken by their shots and seed.
+
 Which of it a task shows a fit, and what it scores beside, is for `adapters.tasks` to say.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,70 +26,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from adapters.matching import Classes
+from adapters.reading import pictures, supports
 from featcache import drawn, draws
 from featcache.drawn import Drawn
-from featcache.draws import ALL, BALANCED, NATURAL, VAL_SHOTS, Shots
+from featcache.draws import ALL, BALANCED, NATURAL, POOL_TRAIN, VAL_SHOTS, Shots, pool_indices
 from featcache.errors import CacheError, EpisodeError
-from featcache.store.entry import EXTRAS, PATCHES, POOL, PRE_PROJECTION
+from featcache.store.entry import EXTRAS, POOL, PRE_PROJECTION
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry
     from featcache.store.features import TextFeatures
 
-POOL_TRAIN, POOL_VAL = 16, 4
 Rows = NDArray[np.int64]
-
-
-def pool_indices(
-    labels: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Training pool `[c, 16]`, validation `[c, 4]` and test `[m]` rows of a pool without splits.
-
-    Raises `EpisodeError` where a class has fewer than 21 rows.
-    """
-    rng = np.random.default_rng(seed)
-    train, val, test = [], [], []
-    for label in range(int(labels.max()) + 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        if len(rows) <= POOL_TRAIN + POOL_VAL:
-            raise EpisodeError(
-                f"class {label} has {len(rows)} rows; a pool without splits needs more than "
-                f"{POOL_TRAIN + POOL_VAL} a class ({POOL_TRAIN} to train, {POOL_VAL} to validate, "
-                "the rest to test)."
-            )
-        train.append(rows[:POOL_TRAIN])
-        val.append(rows[POOL_TRAIN : POOL_TRAIN + POOL_VAL])
-        test.append(rows[POOL_TRAIN + POOL_VAL :])
-    return np.stack(train), np.stack(val), np.concatenate(test)
-
-
-@dataclass(frozen=True)
-class _Images:
-    """The readable rows of a split: NumPy arrays, the row each stands at, extras to be read."""
-
-    entry: Entry
-    split: str
-    extras: frozenset[str]
-    x: NDArray[np.float32]
-    label: NDArray[np.int64]
-    ids: tuple[str, ...]
-    row: NDArray[np.int64]
-
-    def extra(self, name: str, rows: NDArray[np.int64]) -> Tensor | None:
-        """That feature of some of these rows; None where it is not to be read."""
-        if name not in self.extras:
-            return None
-        return _tensor(self.entry.extra(name, self.split, self.row[rows]))
-
-    def where(self, rows: Sequence[int]) -> NDArray[np.int64]:
-        """Where rows of the split are among those that can be read; `CacheError` where not."""
-        if not np.isin(rows, self.row).all():
-            raise CacheError(f"{self.entry.key} lacks pictures of its own draws; unpack it anew.")
-        return np.searchsorted(self.row, rows)
+# The support, few and all pictures to validate, those to test.
+Parts = tuple[Support, Labelled | None, Labelled | None, Labelled | None]
 
 
 def draw(
@@ -106,10 +61,11 @@ def draw(
     draw that is not CoOp's has pictures without). `extras` names what shall come with the
     embeddings where all splits have it: `pre-projection`, `patches`. Pictures that could not be
     read are never drawn. Without a test split there is no target; without a train split the support
-    is empty, which is enough for scores by text alone. The episode's shots are those asked for; of
-    `all`, the pictures of the largest class. `kind` may be a file that lists pictures, or what it
-    lists, all of which are drawn. Raises `EpisodeError` where there are too few pictures, or not
-    those listed, `UnknownNameError` for a kind of draw that is none.
+    is empty, which is enough for scores by text alone. Without text the prompts are zeros. The
+    episode's shots are those asked for; of `all`, the pictures of the largest class. `kind` may be
+    a file that lists pictures, or what it lists, all of which are drawn. Raises `EpisodeError`
+    where there are too few pictures, or not those listed, `CacheError` where support sets that were
+    imported have no such draw, `UnknownNameError` for a kind of draw that is none.
     """
     if shots != ALL and (not isinstance(shots, int) or shots < 1):
         raise EpisodeError(f"shots must be at least 1, or {ALL}, got {shots}.")
@@ -123,7 +79,7 @@ def draw(
             f"{entry.dataset} is a set of problems, each with a support of its own; take --task "
             "bongard-hoi."
         )
-    text = text_of(entry, bank)
+    text = _shown(entry, bank)
     negative = _text(entry.text(entry.negative_banks[-1])) if entry.negative_banks else None
     whole = frozenset(
         name
@@ -131,11 +87,7 @@ def draw(
         if name in extras
         and all(entry.encoded(split, name) == rows for split, rows in entry.splits.items())
     )
-    test: Labelled | None
-    if POOL in entry.splits:
-        support, few, full, test = _draw_pool(entry, how, whole)
-    else:
-        support, few, full, test = _draw_splits(entry, how, whole)
+    support, few, full, test = _drawn(entry, how, whole)
     counts = support.labels.bincount(minlength=how.classes)
     episode = Episode(
         support,
@@ -170,10 +122,10 @@ def pictures_of(
     Raises `EpisodeError` where there is no such split, or none of its pictures could be read.
     """
     if POOL in entry.splits and split == "test":
-        images = _valid(entry, POOL, frozenset(extras))
-        found = _labelled(images, pool_indices(images.label, seed)[2])
+        images = pictures.valid(entry, POOL, frozenset(extras))
+        found = pictures.labelled(images, pool_indices(images.label, seed)[2])
     elif split in entry.splits:
-        found = _all(_valid(entry, split, frozenset(extras)))
+        found = pictures.whole(pictures.valid(entry, split, frozenset(extras)))
     else:
         raise EpisodeError(
             f"{entry.dataset} has no {split} split to be scored on, it has "
@@ -242,9 +194,15 @@ class _How:
             )
 
 
-def _draw_pool(
-    entry: Entry, how: _How, extras: frozenset[str]
-) -> tuple[Support, Labelled | None, Labelled | None, Labelled]:
+def _drawn(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
+    if POOL in entry.splits:
+        return _draw_pool(entry, how, extras)
+    if supports.alone(entry):
+        return _draw_supports(entry, how, extras)
+    return _draw_splits(entry, how, extras)
+
+
+def _draw_pool(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
     if how.listed is not None:
         raise EpisodeError(
             f"{entry.dataset} has no splits, so {how.listed.name} does not say what is left to "
@@ -255,7 +213,7 @@ def _draw_pool(
             f"{entry.dataset} has no splits, so at most {POOL_TRAIN} shots can be drawn from its "
             f"pool; {how.shots} were asked for."
         )
-    images = _valid(entry, POOL, extras)
+    images = pictures.valid(entry, POOL, extras)
     train, val, test = pool_indices(images.label, how.seed)
     if how.kind == NATURAL:
         rng = random.Random(how.seed)
@@ -266,30 +224,54 @@ def _draw_pool(
     else:
         most = POOL_TRAIN if isinstance(how.shots, str) else how.shots
         rows, few = train[:, :most].ravel(), val[:, : how.held].ravel()
-    full = _labelled(images, val.ravel())
-    return _support(images, rows), _labelled(images, few), full, _labelled(images, test)
+    full = pictures.labelled(images, val.ravel())
+    return (
+        pictures.support(images, rows),
+        pictures.labelled(images, few),
+        full,
+        pictures.labelled(images, test),
+    )
 
 
-def _draw_splits(
-    entry: Entry, how: _How, extras: frozenset[str]
-) -> tuple[Support, Labelled | None, Labelled | None, Labelled | None]:
+def _draw_splits(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
     if "train" not in entry.splits:
-        images = _valid(entry, "test", frozenset())
-        return _support(images, np.zeros(0, np.int64)), None, None, _all(images)
-    images = _valid(entry, "train", extras)
-    val = _valid(entry, "val", extras) if "val" in entry.splits else None
+        images = pictures.valid(entry, "test", frozenset())
+        return pictures.support(images, np.zeros(0, np.int64)), None, None, pictures.whole(images)
+    images = pictures.valid(entry, "train", extras)
+    val = pictures.valid(entry, "val", extras) if "val" in entry.splits else None
     rows, few = _rows(how, images, val)
-    support = _support(images, rows, _views(images, rows, how))
+    support = pictures.support(images, rows, _views(images, rows, how))
     if support.pre is None:  # then nobody else's is of use
         extras -= {PRE_PROJECTION}
         images, val = replace(images, extras=extras), val and replace(val, extras=extras)
-    test = _all(_valid(entry, "test", extras)) if "test" in entry.splits else None
+    test = pictures.whole(pictures.valid(entry, "test", extras)) if "test" in entry.splits else None
     # Without a val list (ImageNet), validation is held out from the training pictures not drawn.
-    held = None if few is None else _labelled(images if val is None else val, few)
-    return support, held, None if val is None else _all(val), test
+    held = None if few is None else pictures.labelled(images if val is None else val, few)
+    return support, held, None if val is None else pictures.whole(val), test
 
 
-def _rows(how: _How, images: _Images, val: _Images | None) -> tuple[Rows, Rows | None]:
+def _draw_supports(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
+    supports.check(entry, how.shots, how.kind)
+    assert not isinstance(how.shots, str)
+    support = supports.train(entry, how.shots, how.seed, how.views, extras)
+    if support.pre is None:
+        extras -= {PRE_PROJECTION}
+    few = supports.val(entry, how.shots, how.seed, extras)
+    full = test = None
+    if "val" in entry.splits:
+        val = pictures.valid(entry, "val", extras)
+        full = pictures.whole(val)
+        if few is None:
+            rows = how.of(val.label, how.held, random.Random(how.seed))
+            few = pictures.labelled(val, rows)
+    if "test" in entry.splits:
+        test = pictures.whole(pictures.valid(entry, "test", extras))
+    return support, few, full, test
+
+
+def _rows(
+    how: _How, images: pictures.Images, val: pictures.Images | None
+) -> tuple[Rows, Rows | None]:
     """Which rows train, and which validate: of the val list, or where there is none of the rest.
 
     None where the rest lacks a class.
@@ -319,7 +301,7 @@ def _rows(how: _How, images: _Images, val: _Images | None) -> tuple[Rows, Rows |
     return rows, few if enough else None
 
 
-def _views(images: _Images, rows: Rows, how: _How) -> int | None:
+def _views(images: pictures.Images, rows: Rows, how: _How) -> int | None:
     """How many views are to be read: none by default where drawn pictures have none cached."""
     if how.views is not None or how.like_coop:
         return how.views
@@ -340,61 +322,20 @@ def short_classes(episode: Episode, shots: Shots, kind: str = BALANCED) -> int:
     return int((counts < wanted).sum())
 
 
-def _valid(entry: Entry, split: str, extras: frozenset[str]) -> _Images:
-    images = entry.images(split)
-    row = np.flatnonzero(images.valid)
-    ids = tuple(images.id[i] for i in row)
-    return _Images(entry, split, extras, images.embedding[row], images.label[row], ids, row)
-
-
-def _labelled(images: _Images, rows: NDArray[np.int64]) -> Labelled:
-    return Labelled(
-        torch.from_numpy(images.x[rows]),
-        torch.from_numpy(images.label[rows]),
-        tuple(images.ids[row] for row in rows),
-        images.extra(PRE_PROJECTION, rows),
-        images.extra(PATCHES, rows),
-    )
-
-
-def _all(images: _Images) -> Labelled:
-    return _labelled(images, np.arange(len(images.label)))
-
-
-def _support(images: _Images, rows: NDArray[np.int64], views: int | None = 0) -> Support:
-    """The drawn rows with at most that many cached views (None: all), their extras beside them."""
-    where = images.row[rows]
-    augmented = images.entry.views(images.split, where) if views != 0 else None  # [v, n, d]
-    pre = images.extra(PRE_PROJECTION, rows)  # [n, p]
-    pre_views: NDArray[np.float32] | None = None
-    if augmented is not None and pre is not None:
-        pre_views = images.entry.views(images.split, where, PRE_PROJECTION)
-        pre = pre if pre_views is not None else None
-    return Support(
-        _with_centre(torch.from_numpy(images.x[rows]), augmented, views),
-        torch.from_numpy(images.label[rows]),
-        tuple(images.ids[row] for row in rows),
-        None if pre is None else _with_centre(pre, pre_views, views),
-        images.extra(PATCHES, rows),
-    )
-
-
-def _with_centre(centre: Tensor, augmented: NDArray[np.float32] | None, most: int | None) -> Tensor:
-    """The centre crop as view 0 of `[v, n, d]`, before at most that many others."""
-    if augmented is None:
-        return centre[None]
-    return torch.cat([centre[None], torch.from_numpy(augmented[:most])])
-
-
-def _tensor(array: NDArray[Any] | None) -> Tensor | None:
-    return None if array is None else torch.from_numpy(array)
-
-
 def _projection(entry: Entry) -> Projection | None:
     held = entry.projection()
     if held is None:
         return None
     return Projection(torch.from_numpy(held.weight), torch.from_numpy(held.bias))
+
+
+def _shown(entry: Entry, bank: str | None) -> Text:
+    """What a fit sees of text: of an entry that has none zeros, which say that they are."""
+    if not entry.textless or bank is not None:
+        return text_of(entry, bank)
+    classes = len(entry.classnames)
+    prompts = torch.zeros(classes, 1, entry.manifest["backbone"]["width"])
+    return Text(prompts, torch.ones(classes, 1, dtype=torch.bool), entry.classnames, absent=True)
 
 
 def _text(text: TextFeatures) -> Text:

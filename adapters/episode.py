@@ -25,12 +25,14 @@ VIEWS, NEGATIVE_PROMPTS = "views", "negative prompts"
 class Text:
     """Raw prompt embeddings of each class, every prompt apart.
 
-    `prompts [c, p, d]`, `mask [c, p]` (false where a class has fewer prompts than p).
+    `prompts [c, p, d]`, `mask [c, p]` (false where a class has fewer prompts than p). Where the
+    data has no text it is `absent`: zeros.
     """
 
     prompts: Tensor
     mask: Tensor
     classnames: tuple[str, ...]
+    absent: bool = False
 
     def unit(self) -> Tensor:
         """Class vectors `[c, d]`: each prompt normalised, their mean, normalised again."""
@@ -43,7 +45,7 @@ class Text:
     def of(self, classes: range) -> Text:
         """Some consecutive classes."""
         part = slice(classes.start, classes.stop)
-        return Text(self.prompts[part], self.mask[part], self.classnames[part])
+        return Text(self.prompts[part], self.mask[part], self.classnames[part], self.absent)
 
     def _mean(self, prompts: Tensor) -> Tensor:
         mask = self.mask.unsqueeze(-1).to(prompts.dtype)

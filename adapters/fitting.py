@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from adapters import registry, targets
-from adapters.ability import check, usual
+from adapters.ability import check, check_entry, usual
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.drawing import short_classes
@@ -131,6 +131,7 @@ def run(
     known = configured(experiment)
     task = registry.task(experiment.task)
     check(known.experiment)
+    check_entry(entry, known)
     if task.solve is not None:
         return _solve(entry, known, task, device)
     if drawn is None or _lacks(drawn, known, entry):
@@ -221,7 +222,7 @@ def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:
     ids = entry.class_ids if drawn.episode.classes == len(entry.classnames) else ()
     return {
         **_of_entry(entry, known),
-        "bank": experiment.bank or entry.banks[-1],
+        "bank": experiment.bank or (entry.banks or (None,))[-1],
         "shots": drawn.episode.shots,
         "short_classes": short_classes(drawn.episode, experiment.shots, experiment.draw),
         "views": support.views.shape[0] - 1,
@@ -278,6 +279,7 @@ def _choose(known: Configured, drawn: Draw) -> Chosen:
         return select(method, drawn.episode, known.config, held, known.fixed)
     if experiment.transfer is None:
         raise ConfigError("policy transfer needs the data set to take settings from (--transfer).")
+    check_entry(experiment.transfer, known)
     other = draw_for(experiment.transfer, replace(experiment, task="few-shot", on=()))
     held = validation(other, "few-shot-val")
     settings = select(method, other.episode, known.config, held, known.fixed)

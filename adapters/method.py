@@ -65,6 +65,10 @@ def _no_space(_config: Any) -> Space:
     return Space()
 
 
+def _unit(_config: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Method:
     """One few-shot method: its config class and the functions named in the module's head.
@@ -80,10 +84,11 @@ class Method:
     defaults. `transductive` methods look at the query set as a whole. A method made
     of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
 
-    `without_text` says how it does where the names of classes would give the answer away: its terms
-    of text are `absent` (the texts are zeros, which add nothing), or the `means` of each class's
-    pictures stand where texts would; empty, it cannot. `batched` methods are algebra that
-    `torch.vmap` can do for many small episodes at once, fit and logits.
+    `without_text` says how it does where the names of classes would give the answer away, or the
+    data has no text: its terms of text are `absent` (the texts are zeros, which add nothing), or
+    the `means` of each class's pictures stand where texts would; empty, it cannot. `batched`
+    methods are algebra that `torch.vmap` can do for many small episodes at once, fit and logits.
+    `raw` says whether, with a config, it makes no sense of embeddings that were normalised already.
     """
 
     config: type[Any]
@@ -105,6 +110,7 @@ class Method:
     transductive: bool = False
     support_free: bool = False
     without_text: Literal["", "absent", "means"] = ""
+    raw: Callable[[Any], bool] = _unit
     batched: bool = False
     source: str = ""
     status: str = "as published"

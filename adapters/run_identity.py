@@ -18,6 +18,7 @@ from adapters.expression import leaves, parts
 from adapters.registry import HERE, file, task, task_file
 from featcache.store.entry import POOL, PRE_PROJECTION
 from featcache.store.sameness import data_id
+from featcache.store.support import KIND as SUPPORT
 
 if TYPE_CHECKING:
     from adapters.experiment import Experiment
@@ -124,7 +125,9 @@ def pictures(entry: Entry) -> list[Any]:
     """What every run on an entry reads: classes, logit scale, and digests of all pictures."""
     known = _digests(_Held(entry))
     images = [f"{split} {known.get(('images', split, None))}" for split in sorted(entry.splits)]
-    return [known["classes", None, None], entry.logit_scale, *images]
+    # Support sets of an entry that has nothing else to train on; others' ids stay what they were.
+    sets = [f"{key[1]} {key[2]} {known[key]}" for key in known if key[0] == SUPPORT]
+    return [known["classes", None, None], entry.logit_scale, *images, *sorted(sets)]
 
 
 def told(entry: Entry, experiment: Experiment) -> dict[str, str]:
@@ -152,6 +155,8 @@ def _views(
     """
     if POOL in entry.splits or experiment.views == 0:
         return [], 0
+    if "train" not in entry.splits and entry.supports:  # their views lie with them
+        return [], experiment.views
     listed = entry.manifest["view_sets"].get("train", {})
     sets = {name: listed[name] for name in reversed(listed) if ("views", "train", name) in known}
     if not sets:

@@ -72,9 +72,9 @@ def select(
 
     The first best wins. Each fit draws from its own generator, seeded by the episode, so a
     setting's result does not depend on what was tried before it. A class without pictures stands
-    by its text (`adapters.stand_ins`).
+    by its text, and what stands where the data has none is the method's (`adapters.stand_ins`).
     """
-    episode = whole(episode)
+    episode = whole(episode, method.without_text)
     if method.choose is not None:
         chosen: Chosen = method.choose(episode, config, held, fixed)
         return chosen

@@ -6,6 +6,9 @@ m is the mean of the class means of the unit support pictures, m_t that of the s
 texts: the texts lie apart from the pictures (Liang et al. 2022, "Mind the gap"), and are moved over
 as they are. Ours. Without it a class that a draw has no picture of is what each method makes of
 nothing: a rival that is only ever wrong, a score of 0 beside large ones, or no number at all.
+
+Where the data has no text, a method has what its `without_text` says: zeros, or the mean of each
+class's unit pictures.
 """
 
 from __future__ import annotations
@@ -16,19 +19,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from adapters.episode import Episode
+from adapters.episode import Episode, Text
 from adapters.maths import kernels
+from featcache.errors import EpisodeError
 
+MEANS = "means"  # what stands where texts would
 RIDGE = 0.01  # of the mixture, by the mean square of the pictures' distance to their centre
 
 
-def whole(episode: Episode) -> Episode:
+def whole(episode: Episode, without_text: str = "") -> Episode:
     """The episode with a stand-in for every class that has no picture; itself where none lacks.
 
     A stand-in is the same in every view, has the mean norm of the pictures, and is each of its own
     patches. Where nothing was drawn of any class, there is nothing to move the texts by, and the
-    episode stays as it is.
+    episode stays as it is. Raises `EpisodeError` where a class has neither picture nor text.
     """
+    if episode.text.absent:
+        return _textless(episode, without_text)
     support, text = episode.support, episode.text.unit()  # [c, d]
     counts = support.labels.bincount(minlength=episode.classes)
     absent = (counts == 0).nonzero().squeeze(1)  # [a]
@@ -56,6 +63,22 @@ def whole(episode: Episode) -> Episode:
         patches=patches,
     )
     return replace(episode, support=found)
+
+
+def _textless(episode: Episode, without: str) -> Episode:
+    support, names = episode.support, episode.text.classnames
+    counts = support.labels.bincount(minlength=episode.classes)
+    if unknown := [names[c] for c in (counts == 0).nonzero().flatten().tolist()]:
+        raise EpisodeError(
+            f"{episode.dataset} has no text and this draw no picture of {len(unknown)} of its "
+            f"{len(names)} classes ({unknown[0]} first), so nothing is known of them; import it "
+            "with --text FILE, or take a draw that has all classes."
+        )
+    if without != MEANS:
+        return episode
+    means = kernels.class_sums(support.keys(), support.labels, episode.classes) / counts[:, None]
+    mask = torch.ones_like(means[:, :1], dtype=torch.bool)
+    return replace(episode, text=Text(means[:, None], mask, names))
 
 
 def _before(episode: Episode, pre: Tensor, x: Tensor) -> Tensor:

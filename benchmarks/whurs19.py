@@ -4,7 +4,7 @@
 
 DIR holds CLIP_RN50.npz, CLIP_ViT-B-32.npz and CLIP_ViT-L-14.npz (the RS-TransCLIP project's
 features). One picture gives one centre-crop feature; the split is the pool rule of
-`adapters.drawing`; settings are chosen on 4 validation pictures a class (policy full-val). With
+`featcache.draws`; settings are chosen on 4 validation pictures a class (policy full-val). With
 --results the rows are kept, and a run that was stopped goes on where it was.
 """
 
@@ -132,7 +132,7 @@ Written by `python benchmarks/whurs19.py --features DIR`; do not edit by hand.
 
 WHU-RS19: 1,005 satellite pictures of 19 classes, OpenAI CLIP features by the RS-TransCLIP project
 (MIT), one centre crop a picture, text the normalised mean of 106 prompts. The set has no official
-split; this is the pool rule of `adapters/drawing.py` (16 a class to train, 4 to validate, 625 to
+split; this is the pool rule of `featcache/draws.py` (16 a class to train, 4 to validate, 625 to
 test, by seed). Accuracy in per cent, mean ± sample standard deviation over seeds 1 to 3; policy
 `full-val` throughout, which here is 4 pictures a class at every number of shots. Differences under
 half a point are not findings. The defaults of `fma`, `node-adapter`, `lathadapter`, `proker` and

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+from featcache.errors import EpisodeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SHOTS = (1, 2, 4, 8, 16)
 SEEDS = (1, 2, 3)
 VAL_SHOTS = 4
+POOL_TRAIN, POOL_VAL = 16, 4
 
 ALL: Final = "all"  # as a number of shots: every picture there is
 BALANCED, NATURAL = "balanced", "natural"
@@ -68,3 +75,28 @@ def drawable(
     seeds = tuple(seeds)
     draws = (draw_rows(labels, k, random.Random(s)) for k in shots for s in seeds)
     return sorted({row for draw in draws for row in draw})
+
+
+def pool_indices(
+    labels: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Training pool `[c, 16]`, validation `[c, 4]` and test `[m]` rows of a pool without splits.
+
+    Raises `EpisodeError` where a class has fewer than 21 rows.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    train, val, test = [], [], []
+    for label in range(int(labels.max()) + 1):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= POOL_TRAIN + POOL_VAL:
+            raise EpisodeError(
+                f"class {label} has {len(rows)} rows; a pool without splits needs more than "
+                f"{POOL_TRAIN + POOL_VAL} a class ({POOL_TRAIN} to train, {POOL_VAL} to validate, "
+                "the rest to test)."
+            )
+        train.append(rows[:POOL_TRAIN])
+        val.append(rows[POOL_TRAIN : POOL_TRAIN + POOL_VAL])
+        test.append(rows[POOL_TRAIN + POOL_VAL :])
+    return np.stack(train), np.stack(val), np.concatenate(test)

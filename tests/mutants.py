@@ -69,6 +69,8 @@ CORE: dict[str, tuple[str, ...]] = {
     "featcache/interchange/formats/safetensors.py": (),
     "adapters/episode.py": (),
     "adapters/drawing.py": (),
+    "adapters/reading/pictures.py": (),
+    "adapters/reading/supports.py": (),
     "adapters/task.py": (),
     "adapters/tasks/few_shot.py": (),
     "adapters/tasks/base_to_new.py": (),

@@ -15,6 +15,7 @@ from featcache.errors import SweepError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
+    from adapters.sweeping.plan import Plan
     from adapters.sweeping.search import Best
     from adapters.sweeping.sweep import Summary
 
@@ -90,7 +91,6 @@ def sweep(
     """
     part = terminal.part(shard)
 
-    from adapters.ability import why_not
     from adapters.configure import parse
     from adapters.results import Results
     from adapters.sweeping import engine as engines
@@ -118,15 +118,11 @@ def sweep(
         search=Search(search, trials),
         part=part,
     )
-    for missed, out in planned.left_out.items():
-        terminal.people(as_json).print(
-            f"{missed} leaves out {', '.join(out)}: {why_not(missed)}.",
-            markup=False,
-        )
+    out = _left_out(planned, as_json)
     if dry_run:
         planned.check()
         counts = {"runs": planned.total, "before": planned.before}
-        terminal.document(as_json, {**counts, "left_out": dict(planned.left_out)})
+        terminal.document(as_json, {**counts, "left_out": out})
         terminal.people(as_json).print(f"{planned.total} runs, {planned.before} of them done")
         return
     worker = engines.engine(
@@ -144,6 +140,21 @@ def sweep(
     finally:
         worker.close()
     _say(summary, best, results, as_json)
+
+
+def _left_out(planned: Plan, as_json: bool) -> dict[str, list[str]]:
+    """Say which methods `all` leaves out and why; they by task, and by entry."""
+    from adapters.ability import why_not
+
+    people = terminal.people(as_json)
+    for task, out in planned.left_out.items():
+        people.print(f"{task} leaves out {', '.join(out)}: {why_not(task)}.", markup=False)
+    for key, lacks in planned.lacking.items():
+        for why in dict.fromkeys(lacks.values()):
+            some = ", ".join(name for name, own in lacks.items() if own == why)
+            people.print(f"all leaves out {some} on {key}: {why}.", markup=False)
+    every = {**planned.left_out, **planned.lacking}
+    return {where: [*out] for where, out in every.items()}
 
 
 def _say(summary: Summary, best: list[Best], results: Path, as_json: bool) -> None:

@@ -90,6 +90,7 @@ method = Method(
     space=space,
     class_vectors=class_vectors,
     presets=PRESETS,
+    raw=lambda config: config.embeddings == "raw",
     source="arXiv 2506.17500",
     status="as published; `preset=plus` for SS-Text+; `preset=searched` is ours",
 )

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.compose import get
-from adapters.drawing import POOL_TRAIN
 from adapters.experiment import configured
 from adapters.expression import field_of
 from adapters.method import Method
 from adapters.sweeping.runs import Chunk, Run
+from featcache.draws import POOL_TRAIN
 from featcache.errors import ConfigError
 
 LARGER = {"auto": 4, "on": 16}  # chunks of runs that may stack: small ones are small stacks

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters import registry, targets
-from adapters.ability import check, refusal, usual
-from adapters.experiment import Experiment
-from adapters.run_identity import run_id
+from adapters.ability import check, check_entry, refusal, usual
+from adapters.experiment import Experiment, configured
+from adapters.run_identity import id_of
+from adapters.sweeping.lacking import lacking
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine, every, spread
 from adapters.sweeping.words import Values, listed, named, names, numbers, read, some_shots
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from featcache.store.cache import FeatureCache
     from featcache.store.entry import Entry
 
-ALL = "all"  # as a method: every one that can do the task
+ALL = "all"  # as a method: every one that can do the task with what is cached
 
 
 @dataclass(frozen=True)
 class Grid:
     """The words of a grid, each with one value or a list; those left out are as in `adapters fit`.
 
-    `method="all"` is every method that can do a task. `on` are the sets that each run of a task
-    with other sets is scored on, all of them together. `settings` are by method and field, or by
-    field alone.
+    `method="all"` is every method that can do a task with what is cached. `on` are the sets that
+    each run of a task with other sets is scored on, all of them together. `settings` are by method
+    and field, or by field alone.
     """
 
     method: Values = "fma"
@@ -86,6 +87,8 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
         ) in itertools.product(tasks, banks, texts, views_used, policies, kinds, *counts, wanted):
             if every_able and not able(name, task, text):
                 continue
+            if every_able and lacking(entry, others[task], task, name, views):
+                continue
             # Of a file all that it lists.
             shots, policy = usual(task, count if kind in KINDS else EVERY, asked_policy)
             if policy == "transfer" and source is None:
@@ -98,7 +101,10 @@ def grid(cache: FeatureCache, combine: Combine = every, **words: Values) -> list
                 text,
             )  # fmt: skip
             check(experiment)
-            run = Run(run_id(entry, experiment), entry, experiment)
+            known = configured(experiment)
+            for read_from in (entry, *([other] if other else [])):
+                check_entry(read_from, known)
+            run = Run(id_of(entry, known), entry, experiment)
             found.setdefault(run.id, run)
     return [*found.values()]
 
@@ -133,6 +139,35 @@ def left_out(path: Path | None, words: Mapping[str, Any]) -> dict[str, list[str]
                 texts = names("text", asked.get("text"))
                 unable = _unable(str(task), texts)
                 found |= {str(task): unable} if unable else {}
+    return found
+
+
+def without(
+    cache: FeatureCache, path: Path | None, words: Mapping[str, Any]
+) -> dict[str, dict[str, str]]:
+    """By entry the methods that `all` leaves out there, and what the entry lacks for each.
+
+    Raises what `read` and `FeatureCache.find` raise.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for block in read(path) if path else [{}]:
+        asked = Grid(**{k: v for k, v in {**block, **words}.items() if k != "settings"})
+        if ALL not in listed(asked.method):
+            continue
+        tasks = [str(each) for each in listed(asked.task)]
+        on = _on(asked.on, tasks)
+        for data, backbone, task, text, views in itertools.product(
+            names("dataset", asked.dataset),
+            names("backbone", asked.backbone),
+            tasks,
+            names("text", asked.text),
+            listed(asked.views),
+        ):
+            entry = cache.find(data, backbone)
+            others = targets.find(cache, entry, task, on[task])
+            for name in (each for each in registry.names() if able(each, task, text)):
+                if why := lacking(entry, others, task, name, views):
+                    found.setdefault(entry.key, {})[name] = why
     return found
 
 

@@ -11,7 +11,7 @@ from adapters.results import Results
 from adapters.scoring import Row
 from adapters.sweeping.chunks import shard
 from adapters.sweeping.engine import Engine
-from adapters.sweeping.grid import left_out, union
+from adapters.sweeping.grid import left_out, union, without
 from adapters.sweeping.runs import Run
 from adapters.sweeping.search import Best, Make, Search, adaptive, at_random, planned
 from adapters.sweeping.settings import Combine, every
@@ -29,7 +29,8 @@ class Plan:
     """A sweep still to be done: `total` runs, `before` of which the store holds as done.
 
     The runs of an adaptive search are not known before it is under way. `left_out` are the methods
-    of `all` that cannot do a task, by task.
+    of `all` that cannot do a task, by task; `lacking` those that an entry lacks something for, by
+    entry, with what it lacks.
     """
 
     make: Make
@@ -39,6 +40,7 @@ class Plan:
     total: int
     before: int
     left_out: Mapping[str, Sequence[str]]
+    lacking: Mapping[str, Mapping[str, str]]
 
     def check(self) -> None:
         """Try every draw, as `carry_out` does first. Raises what `sweep.check` raises."""
@@ -80,10 +82,10 @@ def plan(
     def make(combine: Combine) -> list[Run]:
         return union(cache, grid_file, words, combine)
 
-    out = left_out(grid_file, words)
+    out = left_out(grid_file, words), without(cache, grid_file, words)
     if search.adaptive:
-        return Plan(make, search, results, (), *planned(make, search, results), out)
+        return Plan(make, search, results, (), *planned(make, search, results), *out)
     combine = at_random(search.trials) if search.how == "random" else every
     runs = shard(make(combine), *part)
     before = len(runs) - len(left(runs, results))
-    return Plan(make, search, results, tuple(runs), len(runs), before, out)
+    return Plan(make, search, results, tuple(runs), len(runs), before, *out)

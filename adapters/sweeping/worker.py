@@ -87,7 +87,7 @@ class Worker:
             return {}
         drawn = self.draw(each.cell)
         held = validation(drawn, policy)
-        episode = whole(drawn.episode)
+        episode = whole(drawn.episode, known.method.without_text)
         prepared = {
             (each.id, config): prepare(episode, config, chance(episode))
             for config in candidates(known.method, known.config, held, known.fixed)

@@ -121,10 +121,11 @@ class Entry:
 
         What was imported without text is complete without.
         """
-        return (bool(self.banks) or self._textless) and not self.lacking()
+        return (bool(self.banks) or self.textless) and not self.lacking()
 
     @property
-    def _textless(self) -> bool:
+    def textless(self) -> bool:
+        """Whether it was imported without text, so that none is to come."""
         return self.manifest.get("source") == "imported" and not self.manifest["texts"]
 
     @property
@@ -244,7 +245,7 @@ class Entry:
         """
         import numpy as np
 
-        if self._textless:
+        if self.textless:
             raise CacheError(
                 f"{self.key} was imported without text; import it again with --text FILE, or take "
                 "a method that needs none."
@@ -309,7 +310,7 @@ class Entry:
             except FeatcacheError as error:
                 found.append(str(error))
         found += self.lacking()
-        if not self.banks and not self._textless:
+        if not self.banks and not self.textless:
             found.append("no prompts are encoded; run the same `featcache encode` again.")
         return found
 

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as some
 
 from adapters import drawing
 from adapters.drawing import (
@@ -20,13 +18,12 @@ from adapters.drawing import (
     draw,
     of_task,
     pictures_of,
-    pool_indices,
     short_classes,
     text_of,
 )
 from adapters.episode import Draw, Episode
 from featcache.drawn import Drawn
-from featcache.draws import ALL, BALANCED, NATURAL
+from featcache.draws import ALL, BALANCED, NATURAL, pool_indices
 from featcache.errors import CacheError, EpisodeError, UnknownNameError
 from featcache.store.entry import Entry, reload
 from featcache.store.reducing import reduce
@@ -42,50 +39,6 @@ BOTH = ("pre-projection", "patches")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     """An entry that holds all there can be; row 0 of training could not be read."""
     return enriched(make_entry(tmp_path_factory.mktemp("rich"), bad={"train": [0], "test": [2]}))
-
-
-def test_the_pool_split_is_the_published_one(shared_data: Path) -> None:
-    labels = np.load(shared_data / "whurs19" / "CLIP_RN50.npz")["labels"]
-    train, val, test = pool_indices(labels, seed=1)
-    assert train[0][:5].tolist() == [505, 210, 557, 647, 343]
-    assert val[0].tolist() == [261, 723, 577, 3]
-    assert test[:5].tolist() == [431, 232, 899, 631, 391]
-    assert len(test) == 625
-
-
-def test_pool_parts_are_disjoint_and_cover() -> None:
-    labels = np.repeat(np.arange(5), 30)
-    np.random.default_rng(0).shuffle(labels)
-    train, val, test = pool_indices(labels, seed=2)
-    rows = np.concatenate([train.ravel(), val.ravel(), test])
-    assert sorted(rows.tolist()) == list(range(150))
-    assert (labels[train] == np.arange(5)[:, None]).all()
-
-
-@given(some.lists(some.integers(21, 30), min_size=1, max_size=4), some.integers(0, 99))
-def test_a_pool_is_divided_class_by_class(counts: list[int], seed: int) -> None:
-    """By the rule as it is written: 16 of a permutation train, the next 4 validate."""
-    labels = np.repeat(np.arange(len(counts)), counts)
-    random.Random(seed).shuffle(order := list(range(len(labels))))
-    labels = labels[order]
-    train, val, test = pool_indices(labels, seed)
-    rng, rest = np.random.default_rng(seed), []
-    for label in range(len(counts)):
-        rows = rng.permutation(np.flatnonzero(labels == label)).tolist()
-        assert train[label].tolist() == rows[:16]
-        assert val[label].tolist() == rows[16:20]
-        rest += rows[20:]
-    assert test.tolist() == rest
-
-
-def test_a_small_pool_is_refused() -> None:
-    says = (
-        "class 1 has 20 rows; a pool without splits needs more than 20 a class (16 to train, 4 to "
-        "validate, the rest to test)."
-    )
-    with pytest.raises(EpisodeError) as refusal:
-        pool_indices(np.repeat(np.arange(2), [21, 20]), seed=1)
-    assert str(refusal.value) == says
 
 
 def test_an_episode_holds_no_test_picture(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_what_is_left_out_is_as_in_fit() -> None:
         for name, each in inspect.signature(adapters.fit).parameters.items()
         if name not in ("entry", "settings")
     }
+    told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
     plain = asdict(Experiment())
     assert plain.pop("settings") == {}
     # Where the task says what is usual, both are left open.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch.nn.functional import normalize
 
-from adapters.episode import Episode, Labelled
+from adapters.episode import Episode, Labelled, Text
 from adapters.stand_ins import whole
+from featcache.errors import EpisodeError
 from tests.adapters import synthetic
 
 
@@ -64,3 +66,33 @@ def test_what_stands_beside_embeddings_belongs_to_the_stand_in() -> None:
     assert blind is not None
     assert episode.support.pre is not None
     torch.testing.assert_close(blind[0, -1], episode.support.pre.mean((0, 1)))
+
+
+def textless() -> Episode:
+    episode, _ = synthetic.episode(views=2)
+    zeros = torch.zeros_like(episode.text.prompts[:, :1])
+    return replace(
+        episode, text=Text(zeros, zeros[..., 0] == 0, episode.text.classnames, absent=True)
+    )
+
+
+def test_without_text_it_is_what_the_method_says() -> None:
+    episode = textless()
+    assert whole(episode, "absent") is episode
+    found = whole(episode, "means")
+    assert not found.text.absent
+    assert found.support is episode.support
+    keys, labels = episode.support.keys(), episode.support.labels
+    for c in range(episode.classes):
+        torch.testing.assert_close(found.text.prompts[c, 0], keys[labels == c].mean(0))
+    assert whole(found, "means") is found
+
+
+def test_a_class_without_either_is_refused() -> None:
+    episode = textless()
+    support, seen = episode.support, episode.support.labels != 3
+    ids = tuple(name for name, keep in zip(support.ids, seen.tolist(), strict=True) if keep)
+    cut = replace(support, views=support.views[:, seen], labels=support.labels[seen], ids=ids)
+    for how in ("absent", "means"):
+        with pytest.raises(EpisodeError, match=r"1 of its 5 classes \(class 3 first\)"):
+            whole(replace(episode, support=cut), how)

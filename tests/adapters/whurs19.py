@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
 from adapters import compose
-from adapters.drawing import pool_indices
 from adapters.episode import Episode, Labelled, Support, Text
 from adapters.method import Method, State
+from featcache.draws import pool_indices
 
 
 def mean_accuracy(data: Path, name: str, shots: int, **settings: Any) -> float:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featcache import draws
-from featcache.draws import SEEDS, SHOTS, draw_rows, drawable
+from featcache.draws import SEEDS, SHOTS, draw_rows, drawable, pool_indices
+from featcache.errors import EpisodeError
 
 labels_of = st.lists(st.integers(0, 5), max_size=40)
 
@@ -148,3 +149,47 @@ def test_what_validates_is_drawn_after_what_trains(
         counts = Counter(train[row] for row in held)
         left = Counter(train) - Counter(train[row] for row in rows)
         assert counts == {label: min(shots, 4, count) for label, count in left.items()}
+
+
+def test_the_pool_split_is_the_published_one(shared_data: Path) -> None:
+    labels = np.load(shared_data / "whurs19" / "CLIP_RN50.npz")["labels"]
+    train, val, test = pool_indices(labels, seed=1)
+    assert train[0][:5].tolist() == [505, 210, 557, 647, 343]
+    assert val[0].tolist() == [261, 723, 577, 3]
+    assert test[:5].tolist() == [431, 232, 899, 631, 391]
+    assert len(test) == 625
+
+
+def test_pool_parts_are_disjoint_and_cover() -> None:
+    labels = np.repeat(np.arange(5), 30)
+    np.random.default_rng(0).shuffle(labels)
+    train, val, test = pool_indices(labels, seed=2)
+    rows = np.concatenate([train.ravel(), val.ravel(), test])
+    assert sorted(rows.tolist()) == list(range(150))
+    assert (labels[train] == np.arange(5)[:, None]).all()
+
+
+@given(st.lists(st.integers(21, 30), min_size=1, max_size=4), st.integers(0, 99))
+def test_a_pool_is_divided_class_by_class(counts: list[int], seed: int) -> None:
+    """By the rule as it is written: 16 of a permutation train, the next 4 validate."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    random.Random(seed).shuffle(order := list(range(len(labels))))
+    labels = labels[order]
+    train, val, test = pool_indices(labels, seed)
+    rng, rest = np.random.default_rng(seed), []
+    for label in range(len(counts)):
+        rows = rng.permutation(np.flatnonzero(labels == label)).tolist()
+        assert train[label].tolist() == rows[:16]
+        assert val[label].tolist() == rows[16:20]
+        rest += rows[20:]
+    assert test.tolist() == rest
+
+
+def test_a_small_pool_is_refused() -> None:
+    says = (
+        "class 1 has 20 rows; a pool without splits needs more than 20 a class (16 to train, 4 to "
+        "validate, the rest to test)."
+    )
+    with pytest.raises(EpisodeError) as refusal:
+        pool_indices(np.repeat(np.arange(2), [21, 20]), seed=1)
+    assert str(refusal.value) == says

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.compose import get
 from adapters.registry import names
-from adapters.sweeping.grid import grid, left_out, union
+from adapters.sweeping.grid import grid, left_out, union, without
 from featcache.errors import ConfigError, FeatcacheError, MethodError
 from featcache.store.cache import FeatureCache
 from tests.entries import make_entry
@@ -85,7 +85,8 @@ def test_what_cannot_be_run_is_refused_at_once(
 
 
 def test_all_is_every_method_that_can_do_the_task(cache: FeatureCache) -> None:
-    assert {run.experiment.method for run in grid(cache, method="all")} == set(names())
+    cached = {name for name in names() if not get(name).needs}
+    assert {run.experiment.method for run in grid(cache, method="all")} == cached
     new = {run.experiment.method for run in grid(cache, method="all", task="base-to-new")}
     assert {"zero-shot", "fma"} <= new < set(names())
     with pytest.raises(MethodError):
@@ -138,14 +139,28 @@ def test_each_task_has_the_methods_that_can_do_it(cache: FeatureCache) -> None:
     found: dict[str, set[str]] = {GENERALIZE: set(), ACROSS: set()}
     for run in runs:
         found[run.experiment.task].add(run.experiment.method)
-    assert found[GENERALIZE] == {*names()}
-    assert found[ACROSS] == {name for name in names() if get(name).with_text}
+    cached = {name for name in names() if not get(name).needs}
+    assert found[GENERALIZE] == cached
+    assert found[ACROSS] == {name for name in cached if get(name).with_text}
     out = left_out(None, {"method": "all", "task": [GENERALIZE, ACROSS]})
     assert {*out} == {ACROSS}
-    assert {*out[ACROSS]} == {*names()} - found[ACROSS]
+    assert {*out[ACROSS]} == {name for name in names() if not get(name).with_text}
     assert left_out(None, {"method": "fma", "task": ACROSS}) == {}
     with pytest.raises(MethodError, match="none for new ones"):
         grid(cache, **{**words, "method": ["zero-shot", "gda"]}, task=ACROSS)
+
+
+def test_what_is_not_cached_is_left_out_with_a_reason(cache: FeatureCache, tmp_path: Path) -> None:
+    entry = cache.find("beasts")
+    found = without(cache, None, {"method": "all", "dataset": "beasts"})
+    assert {*found} == {entry.key}
+    assert found[entry.key].keys() == {name for name in names() if get(name).needs}
+    assert "--extra pre-projection" in found[entry.key]["prolip"]
+    assert without(cache, None, {"method": "prolip", "dataset": "beasts"}) == {}
+    path = tmp_path / "grid.yaml"
+    path.write_text("dataset: [animals, beasts]\nmethod: all\n")
+    assert len(without(cache, path, {"settings": {}})) == 2
+    assert without(cache, path, {"method": "gda"}) == {}
 
 
 def test_a_grid_file_may_say_on(cache: FeatureCache, tmp_path: Path) -> None:

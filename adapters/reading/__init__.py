@@ -1,0 +1,1 @@
+"""What an entry holds of pictures, as tensors."""
