@@ -95,6 +95,20 @@ def test_the_numbers_of_the_tasks_are_counts_by_hand(tmp_path: Path) -> None:
         if row["strict_accuracy"] is not None and row["strict_accuracy"] == row["strict_accuracy"]:
             strict = scores.argmax(1) == np.array(kept)[images.label]
             assert row["strict_accuracy"] == pytest.approx(100 * strict.mean())
+    problems = frame[(frame["task"] == "bongard-hoi") & (frame["method"] == "ncm")]
+    assert len(problems) == 4
+    for _, row in problems.iterrows():
+        x = cache.get(row["entry"]).images(row["target"]).embedding
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        right = []
+        for problem in x.reshape(-1, 2, 7, x.shape[1]):  # two sides of seven, the last the query
+            means = problem[:, :6].mean(1)
+            means /= np.linalg.norm(means, axis=1, keepdims=True)
+            answers = (problem[:, 6] @ means.T).argmax(1)
+            right.append((answers == [0, 1]).mean())
+        assert row["accuracy"] == pytest.approx(100 * np.mean(right))
+        error = 100 * np.std(right, ddof=1) / np.sqrt(len(right))
+        assert row["standard_error"] == pytest.approx(error)
 
 
 def test_commands_of_the_documents_exist() -> None:
