@@ -2,6 +2,7 @@
 
     featcache encode --dataset digits --backbone demo --extra pre-projection
     python benchmarks/unbalanced.py [--cache DIR] [--methods gda,fma] [--without] [--out FILE]
+    python benchmarks/unbalanced.py --table   the rows of docs/draws.md, of what was written
 
 The 16-shot draw of `digits`, of which each class keeps as many pictures as its support says; policy
 none, default settings. `absent` is the unbalanced support without a picture of class 4.
@@ -43,11 +44,15 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--without", action="store_true", help="neither weights nor stand-ins")
+    parser.add_argument("--table", action="store_true", help="print what was written, fit nothing")
     arguments = parser.parse_args()
+    if arguments.table:
+        table(json.loads(arguments.out.read_text()))
+        return
     way = "without" if arguments.without else "ours"
     if arguments.without:
         Support.weights = property(lambda _: None)  # type: ignore[assignment]
-        selection.whole = lambda episode: episode  # type: ignore[attr-defined]
+        selection.whole = lambda episode, *_: episode  # type: ignore[attr-defined]
     entry = FeatureCache(arguments.cache).find("digits", "demo")
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for method in arguments.methods.split(","):
@@ -59,6 +64,19 @@ def main() -> None:
         print(method, way, json.dumps(own), flush=True)
         arguments.out.parent.mkdir(exist_ok=True)
         arguments.out.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def table(found: dict[str, dict[str, dict[str, dict[str, float | None]]]]) -> None:
+    """Accuracy of all classes, on balanced supports with what is ours, which changes nothing there.
+
+    – where some class has no finite score.
+    """
+    for method, ways in sorted(found.items()):
+        ours, before = ways["ours"], ways["without"]
+        columns = [ours["balanced 1"], ours["balanced 8"]]
+        columns += [way[name] for name in ("unbalanced", "absent") for way in (before, ours)]
+        numbers = ["–" if each["all"] is None else f"{each['all']:.1f}" for each in columns]
+        print(f"| `{method}` | {' | '.join(numbers)} |")
 
 
 def mean(method: str, drawn: list[Draw], counts: tuple[int, ...]) -> dict[str, float | None]:
