@@ -41,7 +41,7 @@ def lacking(
     if not missing:
         return ""
     options = " ".join(ADDED_BY[need] for need in missing)
-    return f"{' and '.join(missing)} are not cached; `featcache encode … {options}` adds them"
+    return f"no {' or '.join(missing)} cached; `featcache encode … {options}` adds them"
 
 
 def _holds(entry: Entry, need: str, views: int | None) -> bool:
