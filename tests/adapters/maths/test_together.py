@@ -13,7 +13,8 @@ from torch import Generator, Tensor
 
 from adapters.maths import training
 from adapters.maths.together import together
-from adapters.maths.training import Tensors, Training
+from adapters.maths.training import Tensors
+from tests.adapters.valleys import run, valley
 
 rates = st.floats(1e-4, 1.0)
 factors = st.lists(st.floats(0, 1), min_size=4, max_size=4)
@@ -22,26 +23,6 @@ sgd = st.builds(training.by_sgd, rates, st.sampled_from([0.5, 0.9]))
 paces = st.one_of(
     st.lists(st.tuples(optimiser, factors), min_size=1, max_size=5) for optimiser in (adamw, sgd)
 )
-
-
-def valley(parameters: Tensors, data: Tensors, batch: Tensors, power: int = 2) -> Tensor:
-    """A loss without products of matrices, so that stacking rounds nothing in another way."""
-    return ((parameters["a"] - data["goal"] - batch["noise"]).abs() ** power).sum()
-
-
-def run(seed: int, optimiser: Any = None, schedule: Any = (1.0, 0.5), **loss: Any) -> Training:
-    """A training with its own start, goal and noise, and a parameter that the loss leaves out."""
-    g = Generator().manual_seed(seed)
-    start = {"a": torch.randn(2, 3, generator=g), "unread": torch.randn(4, generator=g)}
-    return Training(
-        start=start,
-        loss=partial(valley, **loss),
-        data={"goal": torch.randn(3, generator=g)},
-        batches=({"noise": torch.randn(2, 3, generator=g)} for _ in schedule),
-        optimiser=optimiser or training.by_adamw(0.1),
-        schedule=schedule,
-        finish=dict,
-    )
 
 
 def by_torch(seed: int, optimiser: Any, schedule: Any) -> dict[str, Tensor]:
