@@ -55,21 +55,22 @@ def find_entry(
     header = _header(dataset, backbone)
     matches, damaged, notes = [], dict[Path, list[str]](), list[str]()
     for entry in _candidates(folder):
+        told: list[str] = []
         if is_of_before(entry, look, backbone):
-            take_off(entry)
+            told += take_off(entry).values()
             notes.append(adopt(reload(entry), look, backbone, header["backbone"]))
             entry = reload(entry)
         if entry.manifest["backbone"].get("identity") != backbone.identity:
             continue
-        damaged[entry.folder] = list(take_off(entry).values())
+        damaged[entry.folder] = [*told, *take_off(entry).values()]
         matches.append(compare(look, reload(entry), check))
     key = _key(look, backbone)
     ours = [m for m in matches if m.is_of(look) or (not m.held and m.entry.folder.name == key)]
     if ours:
         match = max(ours, key=lambda match: match.same)
-        entry, told = settle(match, look, header)
+        entry, settled = settle(match, look, header)
         digests = look.by_split(match.digests)
-        return Found(entry, digests, damaged[entry.folder], [*notes, *told])
+        return Found(entry, digests, damaged[entry.folder], [*notes, *settled])
     others = [match.entry.key for match in matches if match.held]
     taken = {match.entry.folder.name for match in matches}
     while key in taken:  # the same names and sizes, and other pictures

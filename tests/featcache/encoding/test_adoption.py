@@ -98,3 +98,18 @@ def test_pictures_that_are_drawn_are_taken_over(cache: FeatureCache, tiny: Backb
     np.testing.assert_array_equal(
         report.entry.images("val").embedding, entry.images("val").embedding
     )
+
+
+def test_damage_of_an_entry_of_before_is_told_and_mended(
+    tmp_path: Path, cache: FeatureCache, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featcache.pictures.digest.YOUNG", -(10**18))
+    data = read(folder(tmp_path / "images"))
+    entry = age(encode_dataset(data, tiny, cache).entry)
+    (path,) = entry.folder.glob("images-test-*")
+    path.unlink()
+    report = encode_dataset(data, tiny, cache)
+    assert len(report.damaged) == 1
+    assert str(path) in report.damaged[0]
+    assert report.entry.complete
+    assert report.entry.problems() == []
