@@ -158,7 +158,7 @@ def _child(connection: Any, do: Callable[..., Any], words: tuple[Any, ...]) -> N
     told = {
         "processor_s": round(used.ru_utime + used.ru_stime, 2),
         "wall_s": round(wall, 2),
-        "peak_mb": round(used.ru_maxrss / 1024),
+        "peak_mb": round(_of_proc("self/status", "VmHWM") or used.ru_maxrss / 1024),
     }
     connection.send(told | (found or {}))
 
@@ -214,11 +214,12 @@ def _sweep(folder: Path, rows: Path) -> dict[str, Any]:
     from featcache.store.cache import FeatureCache
 
     cache, engine = FeatureCache(folder.parents[2]), Local(2)
-    peak, done, fitting = [0], threading.Event(), [0.0]
+    peak, done, fitting = [0.0], threading.Event(), [0.0]
 
     def watch() -> None:
         while not done.wait(0.2):
-            peak[0] = max(peak[0], sum(_held(p.pid) for p in engine._pool.values()))
+            pids = [process.pid for process in engine._pool.values()]
+            peak[0] = max(peak[0], sum(_of_proc(f"{pid}/smaps_rollup", "Pss") for pid in pids))
 
     def hear(row: dict[str, Any]) -> None:
         fitting[0] += (row.get("fit_seconds") or 0.0) + (row.get("predict_seconds") or 0.0)
@@ -240,17 +241,20 @@ def _sweep(folder: Path, rows: Path) -> dict[str, Any]:
         "seconds": round(summary.seconds, 1),
         "fits_s": round(fitting[0], 1),
         "beside_a_run_ms": round(1000 * beside / max(1, summary.done), 1),
-        "workers_mb": round(peak[0] / 1024),
+        "workers_mb": round(peak[0]),
     }
 
 
-def _held(pid: int | None) -> int:
-    """Memory of a process in KiB, what it shares with others counted in parts (Linux)."""
+def _of_proc(path: str, name: str) -> float:
+    """A number of MB that Linux tells of a process; 0 where it does not.
+
+    `ru_maxrss` counts what a parent held when the process was forked.
+    """
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = (Path("/proc") / path).read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def _entry(folder: Path) -> Any:
