@@ -143,6 +143,7 @@ def measured(do: Callable[..., Any], *words: Any) -> dict[str, Any]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_child, args=(theirs, do, words))
     process.start()
+    theirs.close()  # so that a child that dies is not waited for
     found: dict[str, Any] = ours.recv()
     process.join()
     return found

@@ -53,7 +53,7 @@ def write(path: Path, arrays: Arrays) -> Written:
         sync(draft)
         sums = {}
         for name, array in read(draft).items():
-            if array.dtype != arrays[name].dtype or array.tobytes() != arrays[name].tobytes():
+            if not _equal(array, arrays[name]):
                 raise CacheError(f"{path.name}: {name} read back differs from what was written.")
             sums[name] = sums_of(name, array)
         record = Written(draft.stat().st_size, files.sha256(draft), sums)
@@ -203,6 +203,17 @@ def _plain(
     target = place(found.shape)
     target[...] = found
     return target
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are the same bytes; looked at block by block, for they may be large."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    size = block_rows(one.shape, one.itemsize)
+    return all(
+        one[start : start + size].tobytes() == other[start : start + size].tobytes()
+        for start in starts(one.shape, one.itemsize)
+    )
 
 
 class _Blocks:
