@@ -66,9 +66,9 @@ class Index:
         for name, record, near in _near(records, rows):
             path, inside = path_of(folder, name, record), rows[near] - record["start"]
             parts = shard.rows_at(path, self.places[name], inside)
-            for row, *each in zip(rows[near], *map(_bytes, parts.values()), strict=True):
-                if _sum(each) != self.sums[row]:
-                    raise DamagedShardError(files.damaged(path, f"row {row} is another"))
+            other = rows[near][_sums(parts) != self.sums[rows[near]]]
+            if len(other):
+                raise DamagedShardError(files.damaged(path, f"row {other[0]} is another"))
             found[near] = parts[EMBEDDING]
             for place, id_ in zip(near.tolist(), shard.texts(parts[ID]), strict=True):
                 ids[place] = id_
@@ -104,35 +104,32 @@ def _made(folder: Path, records: Records) -> Index:
     labels, sums, places = [], [], {}
     for name, record in records.items():
         path = path_of(folder, name, record)
-        held = shard.read(path, ID, record=record) | shard.read(path, "valid", record=record)
-        label = shard.read(path, "label", record=record)["label"]
-        labels.append(np.where(held["valid"], label + 1, 0))  # 0 is the class of the unreadable
-        ids, at = _bytes(held[ID]), 0
-        for block in shard.blocks(path, EMBEDDING, record):
-            rows = _bytes(block)
-            sums += [_sum(each) for each in zip(rows, ids[at : at + len(rows)], strict=True)]
-            at += len(rows)
-        places[name] = shard.places(path, (EMBEDDING, ID))
+        held, lies = shard.surveyed(path, record, (EMBEDDING, ID, "label", "valid"))
+        # 0 is the class of what could not be read, so that it is sorted out.
+        labels.append(np.where(held["valid"], held["label"] + 1, 0))
+        sums.append(_sums(held))
+        places[name] = {array: lies[array] for array in (EMBEDDING, ID)}
     every = grouped(np.concatenate(labels))
     bad = every.starts[1]
     groups = Groups(every.rows[bad:].astype(np.int32), every.starts[1:] - bad)
-    return Index(groups, np.array(sums, np.uint32), places)
+    return Index(groups, np.concatenate(sums), places)
 
 
-def _sum(parts: Any) -> int:
-    """The sum of a row: of the bytes of its embedding, then of its id."""
-    embedding, id_ = parts
-    return crc32(id_, crc32(embedding))
+def _sums(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint32]:
+    """The sum of each row: of the bytes of its embedding, then of its id."""
+    import numpy as np
+
+    rows = zip(_bytes(arrays[EMBEDDING]), _bytes(arrays[ID]), strict=True)
+    return np.array([crc32(id_, crc32(x)) for x, id_ in rows], np.uint32)
 
 
-def _bytes(array: NDArray[Any]) -> list[memoryview]:
+def _bytes(array: NDArray[Any]) -> list[bytes]:
     """The bytes of each row of an array."""
     import numpy as np
 
-    plain = np.ascontiguousarray(array)
-    step = plain.nbytes // max(1, len(plain))
-    whole = plain.view(np.uint8).reshape(-1).data if step else memoryview(b"")
-    return [whole[step * i : step * (i + 1)] for i in range(len(plain))]
+    plain = np.ascontiguousarray(array.reshape(len(array), -1))
+    rows: list[bytes] = plain.view(f"V{plain.strides[0]}").ravel().tolist()
+    return rows
 
 
 def _near(

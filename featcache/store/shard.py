@@ -89,14 +89,6 @@ def read(
         }
 
 
-def blocks(path: Path, name: str, record: Mapping[str, Any]) -> Iterator[NDArray[Any]]:
-    """The blocks of an array one after the other, each with the sum listed. Raises as `read`."""
-    with _opened(path) as file:
-        held = _Blocks(file[name], name, record["sums"][name])
-        for i in range(len(held.starts)):
-            yield held[i]
-
-
 @dataclass(frozen=True)
 class Place:
     """How an array lies in a file: type and shape of a row, rows a block, where blocks begin."""
@@ -112,10 +104,15 @@ class Place:
         return self.dtype, self.shape, self.rows, self.offsets
 
 
-def places(path: Path, names: Sequence[str]) -> dict[str, Place]:
-    """How some arrays lie in a shard. Raises as `read`."""
+def surveyed(
+    path: Path, record: Mapping[str, Any], names: Sequence[str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Place]]:
+    """The arrays of these names as `read` gives them, and how each lies. Raises as `read`."""
     with _opened(path) as file:
-        return {name: _place(file[name]) for name in names}
+        held = {name: file[name] for name in names}
+        sums = record["sums"]
+        arrays = {name: _whole(each, name, sums[name], None) for name, each in held.items()}
+        return arrays, {name: _place(each) for name, each in held.items()}
 
 
 def rows_at(

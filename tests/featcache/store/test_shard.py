@@ -412,20 +412,21 @@ def test_text_is_utf8_of_the_longest() -> None:
     assert shard.texts(found) == ("a", "äö")
 
 
-def test_blocks_one_after_the_other_are_the_array(tmp_path: Path) -> None:
+def test_a_survey_is_of_checked_arrays(tmp_path: Path) -> None:
     record = listed(tmp_path / "a.h5", BIG)
-    found = [*shard.blocks(tmp_path / "a.h5", "embedding", record)]
-    assert len(found) == 2
-    np.testing.assert_array_equal(np.concatenate(found), BIG["embedding"])
-    other = {**record, "sums": {"embedding": record["sums"]["embedding"][::-1]}}
+    found, where = shard.surveyed(tmp_path / "a.h5", record, ["id", "embedding"])
+    for name, array in BIG.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+        assert where[name].rows == min(3000, (1 << 20) // (array.nbytes // 3000))
+    other = {**record, "sums": {**record["sums"], "embedding": record["sums"]["embedding"][::-1]}}
     with pytest.raises(DamagedShardError):
-        [*shard.blocks(tmp_path / "a.h5", "embedding", other)]
+        shard.surveyed(tmp_path / "a.h5", other, ["embedding"])
 
 
 def test_rows_are_found_by_where_they_lie(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    listed(path, {**BIG, "none": np.zeros((0, 3))})
-    where = shard.places(path, ["embedding", "id", "none"])
+    record = listed(path, {**BIG, "none": np.zeros((0, 3))})
+    where = shard.surveyed(path, record, [*BIG, "none"])[1]
     rows = np.array([2999, 0, 1748, 0])
     found = shard.rows_at(path, {name: where[name] for name in BIG}, rows)
     for name, array in BIG.items():
@@ -436,8 +437,7 @@ def test_rows_are_found_by_where_they_lie(tmp_path: Path) -> None:
 
 def test_rows_beyond_the_end_of_a_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    listed(path, BIG)
-    where = shard.places(path, ["embedding"])
+    where = shard.surveyed(path, listed(path, BIG), ["embedding"])[1]
     path.write_bytes(path.read_bytes()[: where["embedding"].offsets[1]])
     assert shard.rows_at(path, where, np.array([0]))["embedding"].shape == (1, 300)
     with pytest.raises(DamagedShardError, match="it ends too early"):
