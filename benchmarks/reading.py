@@ -11,6 +11,7 @@ own, libraries included.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -192,7 +193,7 @@ def _draw(folder: Path) -> dict[str, Any]:
     clock.append(time.process_time())
     index.read(entry.folder, entry.shards("images", "train"), rows)
     clock.append(time.process_time())
-    spent = (round(b - a, 3) for a, b in zip(clock, clock[1:], strict=False))
+    spent = (round(after - before, 3) for before, after in itertools.pairwise(clock))
     return dict(zip(("index_s", "draw_s", "read_s"), spent, strict=True))
 
 
@@ -308,5 +309,7 @@ def main(names: Sequence[str] = ()) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=str([*PARTS]))
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=str([*PARTS])
+    )
     print(json.dumps(main(parser.parse_args().parts), indent=1))

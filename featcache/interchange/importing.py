@@ -123,10 +123,14 @@ def take(
             put(entry, [shard])
     if text is not None:
         _put_text(entry, text, found.prompts)
-    whole = reload(entry)
-    if "train" in found.splits:
-        whole.index("train")  # so that the first draw finds it
-    return whole
+    return _indexed(reload(entry))
+
+
+def _indexed(entry: Entry) -> Entry:
+    """The entry, whose training split has an index where it is large: its first draw needs it."""
+    if "train" in entry.splits:
+        entry.index("train")
+    return entry
 
 
 def _check_width(name: BackboneName, found: Checked, supports: Sequence[Drawn]) -> None:
