@@ -175,7 +175,7 @@ def seen(adapter: Adapter, entry: Entry, split: str) -> int:
     """How many pictures of a split of its own entry the adapter was fitted on."""
     if entry.key != adapter.about.get("entry") or split == "test":
         return 0
-    return len({*entry.images(split).id} & {*adapter.about.get("support", ())})
+    return len({*entry.ids(split)} & {*adapter.about.get("support", ())})
 
 
 def check_backbone(adapter: Adapter, entry: Entry) -> None:

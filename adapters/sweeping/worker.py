@@ -33,6 +33,7 @@ from adapters.targets import draw
 from featcache.errors import FeatcacheError
 from featcache.store.entry import Entry
 from featcache.store.features import ImageFeatures, TextFeatures
+from featcache.store.index import Index
 
 MOMENT = 0.1  # seconds
 KEPT = 2  # entries whose features a worker keeps in memory, or as many as a draw has
@@ -204,6 +205,13 @@ class _InMemory(Entry):
         if ("images", split) not in self._kept:
             self._kept["images", split] = super().images(split)
         found: ImageFeatures = self._kept["images", split]
+        return found
+
+    def index(self, split: str) -> Index | None:
+        """As of the entry."""
+        if ("index", split) not in self._kept:
+            self._kept["index", split] = super().index(split)
+        found: Index | None = self._kept["index", split]
         return found
 
     def text(self, bank: str | None = None) -> TextFeatures:

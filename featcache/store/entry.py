@@ -24,7 +24,8 @@ from featcache.store import manifest as manifests
 from featcache.store import shard, support
 from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
-from featcache.store.rows import path_of, pick, pick_views
+from featcache.store.index import Index, index_of, large
+from featcache.store.rows import column, path_of, pick, pick_views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,14 +155,7 @@ class Entry:
         """
         import numpy as np
 
-        if split not in self.splits:
-            raise UnknownNameError("split", split, self.splits)
-        have, rows = self.encoded(split), self.splits[split]
-        if have != rows:
-            raise CacheError(
-                f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
-                "`featcache encode` again, it goes on where it stopped."
-            )
+        records, rows = self._complete(split), self.splits[split]
         embedding = np.empty((rows, 0), np.float32)
         at, parts = 0, []
 
@@ -172,7 +166,7 @@ class Entry:
             at += shape[0]
             return embedding[at - shape[0] : at]
 
-        for name in self._records("images", split):
+        for name in records:
             # Straight to where it belongs: twice as fast as to join what was read, then convert.
             parts.append(self._read(name, {"embedding": place}))
         return ImageFeatures(
@@ -182,6 +176,23 @@ class Entry:
             np.concatenate([p["valid"] for p in parts]),
             sum((shard.texts(p["reason"]) for p in parts), ()),
         )
+
+    def labels(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Label of each row of a split, and whether it could be read. Raises as `images`."""
+        records = self._complete(split)
+        return column(self.folder, records, "label"), column(self.folder, records, "valid")
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        """The id of each row of a split. Raises as `images`."""
+        return shard.texts(column(self.folder, self._complete(split), "id"))
+
+    def index(self, split: str) -> Index | None:
+        """What is known of each row, of a split too large to be read for some; made once.
+
+        Raises as `images`.
+        """
+        records, wide = self._complete(split), self.manifest["backbone"].get("width", 0)
+        return index_of(self.folder, split, records) if large(records, wide) else None
 
     def views(
         self, split: str, rows: NDArray[np.int64], extra: str | None = None
@@ -351,8 +362,19 @@ class Entry:
     ) -> dict[str, dict[str, Any]]:
         return manifests.listed(self.manifest, kind, split, view_set)
 
+    def _complete(self, split: str) -> dict[str, dict[str, Any]]:
+        """The records of a split's pictures, of which none is missing."""
+        if split not in self.splits:
+            raise UnknownNameError("split", split, self.splits)
+        if (have := self.encoded(split)) != (rows := self.splits[split]):
+            raise CacheError(
+                f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
+                "`featcache encode` again, it goes on where it stopped."
+            )
+        return self._records("images", split)
+
     def _read(
-        self, name: str, into: Mapping[str, shard.Place] | None = None
+        self, name: str, into: Mapping[str, shard.Room] | None = None
     ) -> dict[str, NDArray[Any]]:
         record = self.manifest["shards"][name]
         return shard.read(path_of(self.folder, name, record), record=record, into=into)
