@@ -7,6 +7,8 @@ It ends with `method = Method(...)`, built from plain functions:
     prepare(episode, config, generator) -> Training   the same fit still to be trained, so that many
                                                   can be as one; None where it is not (optional)
     logits(state, config, x [q, d]) -> [q, c]     scores of raw image embeddings
+    scorer(state, config) -> (x -> [q, c])        the same with all that no picture changes done
+                                                  already, for many portions of them (optional)
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
     logits_over(state, config, x, axes) -> (choice, logits) …   the logits of each of those settings
@@ -32,9 +34,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
-import torch
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Query, Text
@@ -46,6 +48,7 @@ from featcache.store.entry import EXTRAS
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
+Scorer = Callable[[Any], Tensor]
 ChoiceLogits = Iterator[tuple[dict[str, Any], Tensor]]
 
 
@@ -94,6 +97,7 @@ class Method:
     config: type[Any]
     fit: Callable[[Episode, Any, Generator], State]
     logits: Callable[[State, Any, Any], Tensor]
+    scorer: Callable[[State, Any], Scorer] | None = None
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
     logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
@@ -140,8 +144,20 @@ class Method:
 
     def answer(self, state: State, config: Any, query: Query, classes: int) -> Tensor:
         """Logits `[q, c]` of any number of pictures, a portion at a time."""
-        parts = [self.logits(state, config, x) for _, x in self.portions(query, classes)]
-        return torch.cat(parts)
+        score = self.scored_by(state, config)
+        (rows, first), *others = self.portions(query, classes)
+        part = score(first)
+        found = part.new_empty(len(query.x), part.shape[1])
+        found[rows] = part
+        for rows, x in others:
+            found[rows] = score(x)
+        return found
+
+    def scored_by(self, state: State, config: Any) -> Scorer:
+        """What is to be asked of one portion of the pictures after the other."""
+        if self.scorer is not None:
+            return self.scorer(state, config)
+        return partial(self.logits, state, config)
 
     def scores(self, state: State, config: Any, x: Tensor | Query, axes: Axes) -> ChoiceLogits:
         """Each choice of the `logits` axes with its logits `[q, c]` on that `input`, in order."""

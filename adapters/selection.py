@@ -119,10 +119,11 @@ def _scores(
     choices: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
+        score = None if axes else method.scored_by(state, config)
         for rows, x in method.portions(held.query, classes):
+            tried = [({}, score(x))] if score else method.scores(state, config, x, axes)
             found = [
-                (choice, _total(method, logits, held.labels[rows]))
-                for choice, logits in method.scores(state, config, x, axes)
+                (choice, _total(method, logits, held.labels[rows])) for choice, logits in tried
             ]
             choices = [choice for choice, _ in found]
             totals = [a + b for a, (_, b) in zip(totals or [0.0] * len(found), found, strict=True)]

@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import residual_adapter, training
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,15 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return _adapted(state, config.ratio, "text", state["text"])
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -120,6 +126,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     prepare=prepare,
     with_text=with_text,
     space=space,

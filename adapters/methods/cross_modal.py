@@ -27,7 +27,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,15 @@ def _schedule(config: Config) -> list[float]:
     return [*warm, *training.cosine(config.horizon)][: config.steps]
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def class_vectors(state: State, config: Config) -> Tensor:
@@ -116,6 +122,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     space=space,
     class_vectors=class_vectors,
     criterion="cross-entropy",
