@@ -20,17 +20,23 @@ from torch import Generator, Tensor
 from adapters import compose, registry
 from adapters.adapter import Adapter, load
 from adapters.configure import configure
-from adapters.devices.device import moved, steady
+from adapters.devices.device import moved, name_of, steady
 from adapters.episode import Episode, Target
 from adapters.expression import leaves
+from adapters.fitting import fit
 from adapters.method import Method, State
 from adapters.problems.reading import Listed, Problems
 from adapters.problems.solving import Solver, solve
 from adapters.scoring import score_target
 from adapters.selection import chance, select
+from adapters.sweeping.grid import grid
+from adapters.sweeping.runs import Chunk
 from adapters.sweeping.stacking import fit_all
+from adapters.sweeping.worker import Worker
+from featcache.store.cache import FeatureCache
 from tests.adapters import synthetic
 from tests.adapters.pretended import PLACE, back, pretended
+from tests.entries import make_entry
 
 CUDA = pytest.param(
     "cuda",
@@ -273,6 +279,34 @@ def test_problems_are_solved_there(name: str, place: Place) -> None:
         for device in (place.device, "cpu")
     ]
     assert found[0].accuracy == pytest.approx(found[1].accuracy, abs=100 / 6)
+
+
+@pytest.mark.parametrize("stack", ["off", "on"])
+def test_rows_of_a_sweep_there_are_those_here(place: Place, stack: str, tmp_path: Path) -> None:
+    make_entry(tmp_path)
+    settings = {"fma.steps": 3, "fma.width": 8, "fma.gamma": 0.5}
+    words = {"method": ["gda", "fma"], "shots": 2, "seed": [1, 2], "settings": settings}
+    runs = grid(FeatureCache(tmp_path / "cache"), **words, policy=["none", "few-shot-val"])
+    found, wanted = (
+        [row for rows in Worker(str(device)).rows(Chunk(tuple(runs), stack)) for row in rows]
+        for device in (place.device, "cpu")
+    )
+    assert [row["run"] for row in found] == [row["run"] for row in wanted]
+    for there, here in zip(found, wanted, strict=True):
+        assert there["status"] == "done", there["reason"]
+        assert (there["device"], here["device"]) == (name_of(place.device), "cpu")
+        assert there["stacked"] == here["stacked"]
+        assert there["accuracy"] == pytest.approx(here["accuracy"], abs=100 / here["n_test"])
+
+
+def test_an_experiment_there_leaves_its_adapter_there(place: Place, tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    outcome = fit(entry, "taskres", shots=2, device=str(place.device), epochs=1)
+    assert outcome.adapter.device.type == place.device.type
+    assert outcome.row["device"] == name_of(place.device)
+    assert outcome.row["accuracy"] == pytest.approx(
+        fit(entry, "taskres", shots=2, epochs=1).row["accuracy"], abs=100 / outcome.row["n_test"]
+    )
 
 
 @pytest.mark.parametrize("device", [CUDA])

@@ -105,6 +105,11 @@ class Local:
                 'script that sweeps has its work under `if __name__ == "__main__":`.'
             )
 
+    def _place(self) -> tuple[str, float]:
+        """The GPU with the fewest processes, if there are any, and a process's share of it."""
+        gpu = min(self._gpus, key=[*self._on.values()].count, default="")
+        return gpu, 1 / math.ceil(self.workers / max(len(self._gpus), 1))
+
     def _start(self) -> None:
         # A fork server has torch imported once; a plain fork of a process with threads may hang,
         # and one that has seen a GPU cannot use it.
@@ -115,8 +120,7 @@ class Local:
             context = get_context("spawn")
         ours: Connection
         ours, theirs = context.Pipe()
-        gpu = min(self._gpus, key=[*self._on.values()].count, default="")
-        share = 1 / math.ceil(self.workers / max(len(self._gpus), 1))
+        gpu, share = self._place()
         process = context.Process(
             target=_serve, args=(theirs, self.worker, self.device, gpu, share), daemon=True
         )
@@ -131,19 +135,17 @@ class Local:
 
 def engine(options: EngineOptions) -> Local:
     """One process a core, or a GPU, unless `jobs` says how many."""
-    if found := gpus(options.device):
-        return Local(options.jobs or len(found), options.device)
+    if options.device.startswith("cuda"):
+        return Local(options.jobs or max(len(gpus(options.device)), 1), options.device)
     return Local(options.jobs or cores(), options.device)
 
 
 def gpus(device: str) -> list[str]:
     """The GPUs that a name stands for, as `CUDA_VISIBLE_DEVICES` names them: `cuda` is all."""
     kind, _, number = device.partition(":")
-    if kind != "cuda" or not torch.cuda.is_available():
-        return []
-    count = torch.cuda.device_count()
+    count = torch.cuda.device_count() if kind == "cuda" else 0
     seen = os.environ.get(VISIBLE) or ",".join(map(str, range(count)))
-    every = [name.strip() for name in seen.split(",")][:count]
+    every = seen.split(",")[:count]
     return every if not number else every[int(number) :][:1]
 
 
