@@ -16,6 +16,7 @@ from torch import Tensor
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.devices.device import moved, name_of
 from adapters.drawing import classes_of, pictures_of, text_of
 from adapters.episode import Draw, Target
 from adapters.evaluate import accuracy, class_accuracy
@@ -62,6 +63,7 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     what `Adapter.with_text` and `Adapter.logits` raise. Labels are looked at when all are there.
     """
     began = time.perf_counter()
+    target = moved(target, adapter.device)
     asked = adapter if target.text is None else adapter.with_text(target.text)
     every = asked.logits(target.pictures.query)
     if bad := int((~every.isfinite().all(1)).sum()):
@@ -241,6 +243,7 @@ def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, read: Se
         "strict_accuracy": scored.strict,
         "n_test": scored.n_test,
         "predict_seconds": scored.seconds,
+        "device": name_of(adapter.device),
         "status": "done",
     }
 
@@ -254,7 +257,7 @@ def _run(adapter: Adapter, target: Target, read: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(adapter.state.items()):
         digest.update(name.encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     told = [
         "evaluate", adapter.method, asdict(adapter.config), adapter.classnames,
         dict(adapter.about), digest.hexdigest(), target.name, *read,

@@ -126,21 +126,30 @@ def _scores(
                 (choice, _total(method, logits, held.labels[rows])) for choice, logits in tried
             ]
             choices = [choice for choice, _ in found]
-            totals = [a + b for a, (_, b) in zip(totals or [0.0] * len(found), found, strict=True)]
+            read = _read([total for _, total in found])
+            totals = [a + b for a, b in zip(totals or [0.0] * len(found), read, strict=True)]
     return zip(choices, (total / len(held.labels) for total in totals), strict=True)
 
 
 def score(method: Method, logits: Tensor, held: Labelled) -> float:
     """Accuracy in per cent or mean cross-entropy of `logits [n, c]`, as the criterion says."""
-    return _total(method, logits, held.labels) / len(held.labels)
+    return float(_total(method, logits, held.labels)) / len(held.labels)
 
 
-def _total(method: Method, logits: Tensor, labels: Tensor) -> float:
-    """What `score` is the mean of, summed over the pictures."""
+def _total(method: Method, logits: Tensor, labels: Tensor) -> float | Tensor:
+    """What `score` is the mean of, summed over the pictures; on a GPU still to be read."""
     if method.criterion == "accuracy":
         # A whole number, whatever the portions, so that equals stay equal.
         return 100.0 * hits(logits, labels)
-    return float(cross_entropy(logits, labels, reduction="none").double().sum())
+    return cross_entropy(logits, labels, reduction="none").double().sum()
+
+
+def _read(values: list[float | Tensor]) -> list[float]:
+    """The numbers, all at once: a GPU would stand still for each."""
+    if values and all(isinstance(value, Tensor) for value in values):
+        found: list[float] = torch.stack(values).double().tolist()  # type: ignore[arg-type]
+        return found
+    return [float(value) for value in values]
 
 
 def _signed(method: Method, value: float | None) -> float:

@@ -25,11 +25,11 @@ import torch
 from imagenet_size import invented
 
 from adapters.compose import get
+from adapters.devices.device import moved
 from adapters.episode import Episode, Labelled
 from adapters.evaluate import accuracy
 from adapters.registry import names
 from adapters.selection import chance
-from adapters.sweeping.device import moved
 from adapters.sweeping.stacking import Fitted, at_once, fit_all
 
 RESULTS = Path(__file__).parent / "results" / "stacking.json"

@@ -73,10 +73,11 @@ def _batches(
     prompts = normalize(episode.text.prompts, dim=-1)  # [c, p, d]
     pictures = _rows(len(labels), config, generator)  # [steps, b / 2]
     by = _rows(len(labels), config, generator)  # the pictures that the prompts are drawn by way of
-    named = labels[by]
-    some = episode.text.mask[named.flatten()].float()
+    named = labels.to(by.device)[by]
+    some = episode.text.mask.to(by.device)[named.flatten()].float()
     which = torch.multinomial(some, 1, generator=generator).view_as(named)
-    for rows, others, ones in zip(pictures, by, which, strict=True):
+    drawn = (each.to(labels.device) for each in (pictures, by, which))
+    for rows, others, ones in zip(*drawn, strict=True):
         x = training.one_view(views, rows, generator)
         yield torch.cat([x, prompts[labels[others], ones]]), torch.cat([rows, others])
 
