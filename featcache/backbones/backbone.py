@@ -11,11 +11,13 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from featcache.backbones.fetching import fetch
+from featcache.backbones.lowered import lowered
 from featcache.backbones.names import BackboneName, parse, wants_quick_gelu
 from featcache.errors import BackboneError
 from featcache.pictures.preprocess import Preprocess
@@ -65,6 +67,22 @@ class Backbone:
         parts = (self.fingerprint, self.activation, self.preprocess.fingerprint, self.precision)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    @cached_property
+    def seeing(self) -> torch.nn.Module:
+        """The model as pictures go through it: `model`, or with its weights cast once for them."""
+        if self.precision == "fp32":
+            return self.model
+        return lowered(self.model, DTYPES[self.precision], self.device)
+
+    @cached_property
+    def scaling(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation `[1, 3, 1, 1]` that pictures are normalised by, on the device."""
+        mean, std = (
+            torch.tensor(values, device=self.device).view(1, 3, 1, 1)
+            for values in (self.preprocess.mean, self.preprocess.std)
+        )
+        return mean, std
+
 
 def load(
     name: BackboneName | str,
@@ -104,13 +122,21 @@ def load(
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _fastest()
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise BackboneError(f"the device {name} cannot be used here; try cpu or auto.") from error
     return device
+
+
+def _fastest() -> torch.device:
+    """CUDA, else whatever accelerator torch has here (Apple's mps, Intel's xpu), else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return torch.device("cpu") if there is None else there
 
 
 def _precision(name: str, device: torch.device) -> str:
