@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,16 +36,21 @@ def picture_features(
     return {name: _to_numpy(tensor) for name, tensor in found.items()}
 
 
-def features_of(backbone: Backbone, batch: Tensor, extras: Sequence[str] = ()) -> dict[str, Tensor]:
+def features_of(
+    backbone: Backbone,
+    batch: Tensor,
+    extras: Sequence[str] = (),
+    model: torch.nn.Module | None = None,
+) -> dict[str, Tensor]:
     """The same of a batch `[b, s, s, 3]` of bytes on the backbone's device, left there.
 
-    Nothing waits for the device. `extras` have been checked.
+    Nothing waits for the device. `extras` have been checked; `model` is the backbone's, compiled.
     """
     mean, std = backbone.scaling
     with _autocast(backbone):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pictures = (batch.permute(0, 3, 1, 2).float() / 255 - mean) / std
-        found = image_tower.forward(backbone.seeing, pictures, extras)
+        found = image_tower.forward(model or backbone.seeing, pictures, extras)
         return {name: found[name] for name in (EMBEDDING, *extras)}
 
 
@@ -54,17 +60,18 @@ def encode_prompts(
     """Embed `p` prompts as `[p, d]`, not normalised; warns of those that are cut for length."""
     if not prompts:
         return np.zeros((0, backbone.width), np.float32)
-    model = backbone.model
+    model: Any = backbone.model
     tokens = tokenise(backbone, list(prompts))
     if not text_cut.can_cut(model):
-        return _texts(backbone, model.encode_text, tokens.split(batch_size))  # type: ignore[operator]
+        return _texts(backbone, model.encode_text, torch.split(tokens, batch_size))
     lengths = text_cut.ends(model, tokens)
     order = lengths.argsort(
         stable=True
     )  # texts of one length together: few are longer than need be
-    parts = [tokens[rows, : int(lengths[rows[-1]])] for rows in order.split(batch_size)]
-    found = _texts(backbone, partial(text_cut.encode_cut, model), parts)
-    return found[order.argsort().numpy()]
+    parts = [tokens[rows, : int(lengths[rows[-1]])] for rows in torch.split(order, batch_size)]
+    found = np.zeros((len(prompts), backbone.width), np.float32)
+    found[order.numpy()] = _texts(backbone, partial(text_cut.encode_cut, model), parts)
+    return found
 
 
 def _texts(

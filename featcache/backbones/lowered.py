@@ -7,6 +7,7 @@ before the first, so that autocast finds them as it wants them: the same numbers
 from __future__ import annotations
 
 from copy import copy, deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,13 @@ def lowered(model: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Mo
     """
     seen = copy(model)
     seen._modules = dict(model._modules)
-    tower = deepcopy(model.visual)
+    tower: Any = deepcopy(model.visual)
     for module in tower.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if _is_multiplied(module, name, parameter):
                 parameter.data = parameter.data.to(dtype)
         if device.type == "cuda" and isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.to(memory_format=torch.channels_last)
     seen.visual = tower
     return seen
 

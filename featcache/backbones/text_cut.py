@@ -68,5 +68,5 @@ def _pool(tower: Any) -> str:
 def _end(tower: Any, tokens: Tensor) -> Tensor:
     if _pool(tower) == "argmax":
         return tokens.argmax(dim=-1)
-    eos = getattr(tower, "text_eos_id", getattr(tower, "eos_id", None))
-    return (tokens == eos).int().argmax(dim=-1)
+    eos = int(getattr(tower, "text_eos_id", getattr(tower, "eos_id", 0)))
+    return tokens.eq(eos).int().argmax(dim=-1)

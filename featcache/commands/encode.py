@@ -86,7 +86,9 @@ def encode(
         typer.Option(help="auto, fp32, bf16 or fp16.", autocompletion=completion.precisions),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures a forward pass (what fits device and model).")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Decoding threads (0: one a core).")] = 0,
     cache: Cache = None,
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
