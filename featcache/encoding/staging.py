@@ -88,11 +88,12 @@ class Staging:
             return Made(found, time.perf_counter() - began)
         with torch.cuda.stream(self._copying):
             buffer.there[:rows].copy_(buffer.host[:rows], non_blocking=True)
-        torch.cuda.current_stream(self.backbone.device).wait_stream(self._copying)
+        computing = torch.cuda.current_stream(self.backbone.device)
+        computing.wait_stream(self._copying)
         span = _event(), _event()
-        span[0].record()
+        span[0].record(computing)
         found = self._features(buffer.there, count, extras)
-        span[1].record()
+        span[1].record(computing)
         buffer.done = span[1]
         self._free.append(buffer)
         return Made(found, span=span)
