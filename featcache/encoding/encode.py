@@ -78,7 +78,7 @@ def encode_dataset(
     `views_for` is `few-shot` (the union of CoOp's draws for 1 to 16 shots, seeds 1 to 3) or
     `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too) and
     `patches`. `batch_size` None is what the entry was begun with on such a device, or fits device
-    and model; `compiled` None compiles the image tower on CUDA where there is much to do.
+    and model; `compiled` None compiles convolutional towers on CUDA where there is much to do.
     `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already
     is not encoded again, as far as its bytes are the same: size and times of files say so, or with
     `check` their bytes. Shards that are missing or damaged are written anew. Raises
@@ -168,7 +168,8 @@ def _compiles(backbone: Backbone, request: Request, units: Sequence[Unit], views
     if request.compiled is not None:
         return request.compiled
     crops = sum(unit.stop - unit.start for unit in units) * (1 + views)
-    return backbone.device.type == "cuda" and crops >= compiling.FROM
+    worth = backbone.device.type == "cuda" and crops >= compiling.FROM
+    return worth and compiling.gains(backbone.model)
 
 
 def _finished(prepared: _Prepared, dataset: Dataset) -> Report:
