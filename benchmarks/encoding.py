@@ -42,6 +42,7 @@ from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import features_of
 from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.crops import Maker, Wanted, crops_ahead, crops_for
+from featcache.encoding.processes import crops_from_processes
 from featcache.encoding.sizes import default_size
 from featcache.pictures.views import ViewRecipe
 from featcache.prompts import PromptBank
@@ -191,7 +192,10 @@ def on_cuda(result: Result, arguments: argparse.Namespace, folder: Path) -> None
     data = pictures(folder, 4_000)
     for workers in sorted({8, 16, os.cpu_count() or 1}):
         result.add("decode", **{f"threads_{workers}": round(decode_rate(data, seen, workers))})
-    result.add("decode", processes=round(process_rate(data, seen)))
+    result.add("decode", processes_nothing_handed_over=round(process_rate(data, seen)))
+    for workers in sorted({8, os.cpu_count() or 1}):
+        found = round(shared_rate(pictures(folder, 20_000), seen, workers))
+        result.add("decode", **{f"processes_{workers}": found})
     try:
         result.add("decode", nvjpeg=round(nvjpeg_rate(folder)))
     except Exception as error:
@@ -221,12 +225,15 @@ def _one_on_cuda(
         fast = round(cuda_rate(backbone, size, tower))
         result.add(model, forward_compiled=fast, compiling_seconds=took)
         result.add(model, cosine_compiled_with_fp32=_agreement(backbone, tower))
-    data = pictures(folder, arguments.pictures or (8_000 if model == "ViT-L-14" else 16_000))
-    found = [_product_on_cuda(data, backbone, arguments, False) for _ in range(rounds)]
+    data = pictures(folder, arguments.pictures or (20_000 if model == "ViT-L-14" else 60_000))
+    found = [_product_on_cuda(data, backbone, arguments, "processes") for _ in range(rounds)]
     best = max(found, key=lambda each: each["img_per_s"])
     result.add(model, product=best)
+    few = pictures(folder, 12_000)
+    result.add(model, product_in_threads=_product_on_cuda(few, backbone, arguments, "threads"))
     if gains:
-        result.add(model, product_compiled=_product_on_cuda(data, backbone, arguments, True))
+        compiled = _product_on_cuda(data, backbone, arguments, "processes", compiled=True)
+        result.add(model, product_compiled=compiled)
     plain = plain_rate(pictures(folder, 3_000), backbone, source, 256)
     ceiling = max(v for k, v in result.document["decode"].items() if k.startswith(("t", "p")))
     result.add(
@@ -239,7 +246,11 @@ def _one_on_cuda(
 
 
 def _product_on_cuda(
-    data: Dataset, backbone: Backbone, arguments: argparse.Namespace, compiled: bool
+    data: Dataset,
+    backbone: Backbone,
+    arguments: argparse.Namespace,
+    decode_in: str,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache:
         torch.cuda.reset_peak_memory_stats()
@@ -249,6 +260,7 @@ def _product_on_cuda(
             FeatureCache(cache),
             bank=BANK,
             workers=arguments.workers,
+            decode_in=decode_in,
             compiled=compiled,
         )
         return {
@@ -335,6 +347,16 @@ def process_rate(data: Dataset, backbone: Backbone) -> float:
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         list(pool.map(_decode_some, chunks[: 2 * (os.cpu_count() or 1)]))  # they have started
         return rate(4 * len(items), lambda: list(pool.map(_decode_some, chunks * 4)))
+
+
+def shared_rate(data: Dataset, backbone: Backbone, workers: int) -> float:
+    """The same as the product does it, in memory that is shared, without the time to start."""
+    items = [item for rows in data.splits.values() for item in rows]
+    asked = ((Wanted(item, True, False),) for item in items)
+    with crops_from_processes(asked, [Maker(ViewRecipe(0), backbone.preprocess)], workers) as crops:
+        for _ in range(len(items) // 4):
+            next(crops)
+        return rate(len(items) - len(items) // 4, lambda: [None for _ in crops])
 
 
 def _decode_some(job: tuple[list[Item], list[Maker]]) -> int:

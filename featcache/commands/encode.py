@@ -94,7 +94,11 @@ def encode(
         bool | None,
         typer.Option("--compile/--no-compile", help="Compile the image tower (RN50 on CUDA)."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Decoding threads (0: one a core).")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Decoders (0: one a core).")] = 0,
+    decode_in: Annotated[
+        str,
+        typer.Option(help="auto, threads or processes.", autocompletion=completion.decode_in),
+    ] = "auto",
     cache: Cache = None,
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
     allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
@@ -116,10 +120,12 @@ def encode(
     )
     from featcache.datasets.registry import load_all
     from featcache.encoding.encode import Request, encode_together
+    from featcache.encoding.running import Decoding
     from featcache.pictures.limit import limit_pixels
 
     which = part(shard)
     one_of("--views-for", views_for, completion.VIEWS_FOR)
+    one_of("--decode-in", decode_in, completion.DECODE_IN)
     one_of("--classes", classes, completion.CLASSES)
     limit_pixels(round(max_pixels * 10**6))
     found = load_all(
@@ -138,6 +144,7 @@ def encode(
     for each in dict.fromkeys(backbone or ["demo"]):
         with people(True).status(f"loading {each}"):
             loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+    decoding = Decoding(workers, decode_in)
     documents, bad, failed = [], 0, list[Exception]()
     for data, bank in zip(found, banks, strict=True):
         request = Request(
@@ -155,7 +162,7 @@ def encode(
             check=check,
         )
         with progress("crops") as update:
-            reports = encode_together(data, loaded, FeatureCache(cache), request, workers, update)
+            reports = encode_together(data, loaded, FeatureCache(cache), request, decoding, update)
         for report in reports:
             if isinstance(report, Exception):
                 failed.append(report)

@@ -91,12 +91,18 @@ Asked = tuple[Wanted | None, ...]  # of one picture, what each maker wants of it
 Given = tuple[Crops | None, ...]
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 @contextmanager
 def crops_ahead(
     pictures: Iterator[Asked], makers: Sequence[Maker], workers: int = 0
 ) -> Iterator[Iterator[Given]]:
     """Crops in the order of the pictures, made by so many threads (0: one a core, at most 16)."""
-    workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    workers = workers or min(MOST_WORKERS, cores())
     pool = ThreadPoolExecutor(workers)
     try:
         yield _in_order(pool, partial(crops_for, makers=makers), pictures, AHEAD * workers)

@@ -23,7 +23,7 @@ from featcache.encoding.finishing import finish
 from featcache.encoding.identity import find_entry
 from featcache.encoding.plan import NO_VIEWS, Unit, announce, check_space, choose_views, units_of
 from featcache.encoding.report import Progress, Report
-from featcache.encoding.running import Job, run
+from featcache.encoding.running import Decoding, Job, run
 from featcache.encoding.sizes import size_of
 from featcache.encoding.staging import Staging
 from featcache.encoding.taking import known
@@ -36,6 +36,7 @@ from featcache.prompts import bank as own_bank
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
 
+DECODING = Decoding()
 Result = TypeVar("Result")
 
 
@@ -68,6 +69,7 @@ def encode_dataset(
     batch_size: int | None = None,
     compiled: bool | None = None,
     workers: int = 0,
+    decode_in: str = "auto",
     part: tuple[int, int] = (1, 1),
     retry_bad: bool = False,
     check: bool = False,
@@ -79,8 +81,9 @@ def encode_dataset(
     `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too) and
     `patches`. `batch_size` None is what the entry was begun with on such a device, or fits device
     and model; `compiled` None compiles convolutional towers on CUDA where there is much to do.
-    `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already
-    is not encoded again, as far as its bytes are the same: size and times of files say so, or with
+    Pictures are decoded by `workers` (0: one a core) threads or processes, as `decode_in` says, or
+    auto. `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already is
+    not encoded again, as far as its bytes are the same: size and times of files say so, or with
     `check` their bytes. Shards that are missing or damaged are written anew. Raises
     `CacheError` where the disk refuses or is too full, `UnknownNameError` or `BackboneError` where
     the model has no such extras.
@@ -88,7 +91,8 @@ def encode_dataset(
     request = Request(
         splits, bank, views, views_for, extras, batch_size, compiled, part, retry_bad, check
     )
-    (found,) = encode_together(dataset, [backbone], cache, request, workers, progress)
+    decoding = Decoding(workers, decode_in)
+    (found,) = encode_together(dataset, [backbone], cache, request, decoding, progress)
     if isinstance(found, Exception):
         raise found
     return found
@@ -99,7 +103,7 @@ def encode_together(
     backbones: Sequence[Backbone],
     cache: FeatureCache,
     request: Request,
-    workers: int = 0,
+    decoding: Decoding = DECODING,
     progress: Progress = lambda done, total: None,
 ) -> list[Report | Exception]:
     """The same with several backbones, an entry each, of pictures that are decoded once.
@@ -110,7 +114,7 @@ def encode_together(
     begun = [_tried(partial(_prepared, dataset, each, cache, request)) for each in backbones]
     jobs = [each.job for each in begun if isinstance(each, _Prepared) and each.job.units]
     if jobs:
-        run(jobs, dataset, workers, progress)
+        run(jobs, dataset, decoding, progress)
     else:
         progress(0, 0)
     return [

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from featcache.datasets.dataset import Dataset
+from featcache.encoding import processes
 from featcache.encoding.batches import UnitBatches, UnitEncoder
 from featcache.encoding.crops import Asked, Digests, Given, Maker, crops_ahead, wanted_of
 from featcache.encoding.plan import Unit
@@ -42,16 +43,27 @@ class Job:
         return unit.crops(self.encoder.views)
 
 
-def run(jobs: Sequence[Job], dataset: Dataset, workers: int, progress: Progress) -> None:
+@dataclass(frozen=True)
+class Decoding:
+    """By how many workers (0: one a core) pictures are decoded: in threads, processes or auto."""
+
+    workers: int = 0
+    where: str = "auto"
+
+
+def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Progress) -> None:
     """Encode and write the units of all jobs; what stopped one is its `failed`."""
     keys = _places(jobs, dataset)
     total = sum(job.crops(unit) for job in jobs for unit in job.units)
     done = 0
     progress(done, total)
     makers = [job.maker for job in jobs]
+    on_cpu = any(job.encoder.backbone.device.type == "cpu" for job in jobs)
+    apart = processes.chosen(decoding.where, makers, total, on_cpu)
+    ahead = processes.crops_from_processes if apart else crops_ahead
     with (
         ThreadPoolExecutor(1) as disk,
-        crops_ahead(_asked(jobs, keys, dataset), makers, workers) as given,
+        ahead(_asked(jobs, keys, dataset), makers, decoding.workers) as given,
     ):
         for units in keys.values():
             begun = [
