@@ -44,6 +44,7 @@ from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.crops import Maker, Wanted, crops_ahead, crops_for
 from featcache.encoding.processes import crops_from_processes
 from featcache.encoding.sizes import default_size
+from featcache.pictures.preprocess import Preprocess
 from featcache.pictures.views import ViewRecipe
 from featcache.prompts import PromptBank
 from featcache.resources import data_path
@@ -342,8 +343,7 @@ def nvjpeg_rate(folder: Path) -> float:
 def process_rate(data: Dataset, backbone: Backbone) -> float:
     """Pictures a second decoded by one process a core, of which nothing is handed over."""
     items = [item for rows in data.splits.values() for item in rows]
-    makers = [Maker(ViewRecipe(0), backbone.preprocess)]
-    chunks = [(items[i : i + 50], makers) for i in range(0, len(items), 50)]
+    chunks = [(items[i : i + 50], backbone.preprocess) for i in range(0, len(items), 50)]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         list(pool.map(_decode_some, chunks[: 2 * (os.cpu_count() or 1)]))  # they have started
         return rate(4 * len(items), lambda: list(pool.map(_decode_some, chunks * 4)))
@@ -359,9 +359,10 @@ def shared_rate(data: Dataset, backbone: Backbone, workers: int) -> float:
         return rate(len(items) - len(items) // 4, lambda: [None for _ in crops])
 
 
-def _decode_some(job: tuple[list[Item], list[Maker]]) -> int:
+def _decode_some(job: tuple[list[Item], Preprocess]) -> int:
     torch.set_num_threads(1)
-    items, makers = job
+    items, preprocess = job
+    makers = [Maker(ViewRecipe(0), preprocess)]
     return len([crops_for((Wanted(item, True, False),), makers) for item in items])
 
 

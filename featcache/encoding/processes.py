@@ -33,7 +33,7 @@ WHERE = ("auto", "threads", "processes")
 AHEAD = 2  # chunks under way for each process
 SHARED = Path("/dev/shm")
 MOST = 64  # processes
-WORTH = 30_000  # crops: with fewer, starting the processes takes longer than they save
+WORTH = 10_000  # crops: with fewer, starting the processes takes longer than they save
 MANY = 8  # cores, beyond which threads gain little
 # One thread each, and memory that is kept rather than given back and faulted in for each picture.
 SURROUNDINGS = {

@@ -11,10 +11,10 @@ import torch
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import features_of
 from featcache.backbones.memory import is_out_of_memory
+from featcache.encoding.plan import BATCH
 from featcache.store.entry import Entry
 from featcache.store.writing import amend
 
-BATCH = "batch"  # in the manifest: pictures a batch, by kind of device
 PARTS = 8
 PIXELS = 32 * 224 * 224  # a batch on a CPU: larger ones leave its caches and are slower (measured)
 OTHERS = 64  # accelerators that do not say what room they have

@@ -64,9 +64,12 @@ class Staging:
 
     def take(self) -> Buffer:
         """A buffer to write crops into, of `size` and perhaps more."""
-        if not self._made:
-            self._free = [self._buffer() for _ in range(IN_TURN if self.overlaps else AT_ONCE)]
-            self._made = True
+        while not self._made:
+            try:
+                self._free = [self._buffer() for _ in range(IN_TURN if self.overlaps else AT_ONCE)]
+                self._made = True
+            except RuntimeError as error:
+                self._make_room(error)
         buffer = self._free.pop(0)
         if buffer.done is not None:
             buffer.done.synchronize()
@@ -142,9 +145,7 @@ class Staging:
             try:
                 made = self._forward(pixels[done : done + padded(part, self.size)], extras)
             except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve(error)
+                self._make_room(error)
                 continue
             found.append({name: tensor[:part] for name, tensor in made.items()})
             done += part
@@ -163,8 +164,11 @@ class Staging:
                 self._compiled = None
         return features_of(self.backbone, pixels, extras)
 
-    def _halve(self, error: RuntimeError) -> None:
+    def _make_room(self, error: RuntimeError) -> None:
+        """Halve the batch, if that is what the error asks for; raise it where it is not."""
         name, device = self.backbone.name, self.backbone.device
+        if not is_out_of_memory(error):
+            raise error
         if self.size == 1:
             raise BackboneError(
                 f"{name} has no room on {device} for a single picture; make room there, or take "
