@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from featcache.datasets.dataset import Dataset, Item
@@ -25,6 +26,8 @@ from featcache.pictures.views import ViewRecipe, view
 MOST_WORKERS = 16
 NOTHING = Known()
 AHEAD = 4  # pictures under way for each worker
+# More workers are handed several pictures at once: each hand-over costs all of them time.
+FEW_WORKERS, CHUNK = 4, 4 << 20  # bytes of crops at once
 Digests = Mapping[str, Mapping[int, str]]  # of pictures, by split and row
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -103,9 +106,12 @@ def crops_ahead(
 ) -> Iterator[Iterator[Given]]:
     """Crops in the order of the pictures, made by so many threads (0: one a core, at most 16)."""
     workers = workers or min(MOST_WORKERS, cores())
+    chunk = 1 if workers <= FEW_WORKERS else max(1, min(workers, CHUNK // size_of_crops(makers)))
+    depth = (AHEAD if chunk == 1 else AHEAD // 2) * workers
     pool = ThreadPoolExecutor(workers)
     try:
-        yield _in_order(pool, partial(crops_for, makers=makers), pictures, AHEAD * workers)
+        jobs = iter(lambda: tuple(islice(pictures, chunk)), ())
+        yield _in_order(pool, partial(_crops_for_all, makers=makers), jobs, depth)
     finally:
         # After Ctrl-C nobody wants to wait for pictures that were to be decoded ahead.
         pool.shutdown(wait=True, cancel_futures=True)
@@ -131,6 +137,15 @@ def crops_for(asked: Asked, makers: Sequence[Maker]) -> Given:
         None if wanted is None else _made(picture, wanted, maker)
         for wanted, maker in zip(asked, makers, strict=True)
     )
+
+
+def _crops_for_all(jobs: tuple[Asked, ...], makers: Sequence[Maker]) -> list[Given]:
+    return [crops_for(job, makers) for job in jobs]
+
+
+def size_of_crops(makers: Sequence[Maker]) -> int:
+    """How many bytes the crops of one picture take at most."""
+    return sum(3 * m.preprocess.size**2 * (1 + m.recipe.count) for m in makers)
 
 
 class _Picture:
@@ -211,13 +226,16 @@ def _views(
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Job], Result], jobs: Iterator[Job], depth: int
+    pool: ThreadPoolExecutor,
+    work: Callable[[Job], Sequence[Result]],
+    jobs: Iterator[Job],
+    depth: int,
 ) -> Iterator[Result]:
-    """Results in the order of the jobs, `depth` of them under way at a time."""
-    pending: deque[Future[Result]] = deque()
+    """Results in the order of the jobs, which have several, `depth` jobs under way at a time."""
+    pending: deque[Future[Sequence[Result]]] = deque()
     for job in jobs:
         pending.append(pool.submit(work, job))
         if len(pending) >= depth:
-            yield pending.popleft().result()
+            yield from pending.popleft().result()
     while pending:
-        yield pending.popleft().result()
+        yield from pending.popleft().result()

@@ -24,7 +24,7 @@ from queue import SimpleQueue
 from threading import local
 from typing import IO, Any
 
-from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for
+from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for, size_of_crops
 from featcache.errors import CacheError, ConfigError
 from featcache.pictures.limit import limit_pixels, most_pixels
 
@@ -74,16 +74,11 @@ def crops_from_processes(
         team = _Team(makers, file.fileno(), memory)
         pool = ThreadPoolExecutor(workers)
         try:
-            chunk = max(1, SLOT // _bytes(makers))
+            chunk = max(1, SLOT // size_of_crops(makers))
             yield _in_order(pool, team, pictures, chunk, depth)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             team.dismiss()
-
-
-def _bytes(makers: Sequence[Maker]) -> int:
-    """What the crops of one picture take at most."""
-    return sum(3 * m.preprocess.size**2 * (1 + m.recipe.count) for m in makers)
 
 
 def _roomy(size: int) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from featcache.backbones import compiling
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_pictures, features_of
 from featcache.encoding import staging
+from featcache.encoding.batches import Batches
 from featcache.encoding.staging import Staging
 from featcache.errors import BackboneError
-from tests.featcache.encoding.noise import noise
+from tests.featcache.encoding.noise import VIEWS, files, noise
 from tests.featcache.encoding.test_batches import squares
 
 
@@ -106,3 +108,82 @@ def test_a_tower_that_cannot_be_compiled_runs_as_it_is(
         np.testing.assert_allclose(
             made.features["embedding"], encode_pictures(tiny, crops), atol=1e-5
         )
+
+
+class Mark:
+    """An event; who waits for the n-th of them knows that all before have passed."""
+
+    marks: list[Mark] = []  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.recorded = self.waited = False
+        Mark.marks.append(self)
+
+    def record(self, stream: Any) -> None:
+        self.recorded = True
+
+    def synchronize(self) -> None:
+        assert self.recorded
+        self.waited = True
+
+    def elapsed_time(self, other: Mark) -> float:
+        return 1000.0
+
+
+class Stream:
+    """A stream of a device whose batches are done when somebody waits for them."""
+
+    def wait_stream(self, other: Stream) -> None:
+        assert other is not self
+
+    def wait_event(self, mark: Mark) -> None:
+        mark.synchronize()
+
+
+def ahead(tiny: Backbone, size: int, patch: pytest.MonkeyPatch) -> Staging:
+    """The path of CUDA with everything of CUDA but the device itself made up."""
+    Mark.marks.clear()
+    zeros = torch.zeros
+    patch.setattr(torch, "zeros", lambda *a, pin_memory=False, **k: zeros(*a, **k))
+    patch.setattr(staging, "_event", Mark)
+    patch.setattr(staging, "_stream", lambda device: Stream())
+    patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    patch.setattr(torch.cuda, "current_stream", lambda device: Stream())
+    staged = Staging(tiny, size)
+    staged.overlaps = True
+    return staged
+
+
+def test_a_device_that_works_ahead_gives_the_same_and_is_waited_for_in_time(
+    tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops = squares(40)
+    wanted = {"embedding": np.zeros((40, 32), np.float32)}
+    found = {"embedding": np.zeros((40, 32), np.float32)}
+    for out, staged in ((wanted, Staging(tiny, 4)), (found, ahead(tiny, 4, monkeypatch))):
+        batches = Batches(staged, out)
+        for row, crop in enumerate(crops):
+            batches.add(row, crop)
+        batches.flush()
+        if staged.overlaps:
+            # Nothing came back so far, and no more batches were under way than have buffers.
+            assert not found["embedding"].any()
+            ends = Mark.marks[1::2]
+            assert [mark.waited for mark in ends] == [True] * 5 + [False] * 5
+        batches.collect()
+    np.testing.assert_array_equal(found["embedding"], wanted["embedding"])
+    assert batches.seconds == 10
+    assert all(mark.waited for mark in Mark.marks[1::2])
+
+
+def test_a_run_on_a_device_that_works_ahead_is_the_same_entry(
+    tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extras = ["pre-projection", "patches"]
+    caches = FeatureCache(tmp_path / "here"), FeatureCache(tmp_path / "there")
+    encode_dataset(noise(), tiny, caches[0], views=VIEWS, extras=extras, batch_size=8)
+    made = ahead(tiny, 8, monkeypatch)
+    monkeypatch.setattr("featcache.encoding.encode.Staging", lambda *_: made)
+    report = encode_dataset(noise(), tiny, caches[1], views=VIEWS, extras=extras, batch_size=8)
+    assert files(caches[0]) == files(caches[1])
+    assert report.seconds["forward"] > 1
