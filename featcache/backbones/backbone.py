@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -108,7 +109,9 @@ def load(
     activation = _activation(model)
     if wants_quick_gelu(known) and activation != "quick_gelu":
         raise BackboneError(f"{known.canonical} was built without the QuickGELU of its weights.")
-    weights = _weights(model)
+    weights, preprocess = _weights(model), _preprocess(model.visual.preprocess_cfg)
+    if target.type not in ("cpu", "cuda"):
+        target = _proven(model, preprocess.size, target, chosen=device == "auto")
     return Backbone(
         name=known.canonical,
         slug=known.slug,
@@ -118,7 +121,7 @@ def load(
         width=int(config["embed_dim"]),
         logit_scale=float(model.logit_scale.exp()),
         activation=activation,
-        preprocess=_preprocess(model.visual.preprocess_cfg),
+        preprocess=preprocess,
         weights=weights,
         fingerprint=_fingerprint(weights, config, tokenizer),
         precision=precision,
@@ -143,6 +146,24 @@ def _fastest() -> torch.device:
         return torch.device("cuda")
     there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return torch.device("cpu") if there is None else there
+
+
+def _proven(model: Any, size: int, device: torch.device, chosen: bool) -> torch.device:
+    """That accelerator if the model runs there; where it was `chosen` for people, else the CPU."""
+    try:
+        with torch.inference_mode():
+            model.to(device).encode_image(torch.zeros(1, 3, size, size, device=device))
+    except (NotImplementedError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+        if not chosen:
+            raise BackboneError(
+                f"the model does not run on {device} ({reason}); take --device cpu."
+            ) from error
+        warnings.warn(
+            f"the model does not run on {device} ({reason}); it runs on the CPU.", stacklevel=3
+        )
+        return torch.device("cpu")
+    return device
 
 
 def _precision(name: str, device: torch.device) -> str:
