@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from featcache.errors import CacheError
+
+CANNOT = (errno.EINVAL, errno.ENOTSUP)  # of folders on some shared disks
 
 
 @contextmanager
@@ -64,9 +67,15 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until a file or folder is on the disk; a folder where the system knows how to."""
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not folder or error.errno not in CANNOT:
+            raise
     finally:
         os.close(handle)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from featcache.backbones.fetching import fetch
+from featcache.backbones.lowered import can_be_cast, cast, lowered
 from featcache.backbones.names import BackboneName, parse, wants_quick_gelu
 from featcache.errors import BackboneError
 from featcache.pictures.preprocess import Preprocess
@@ -65,6 +68,28 @@ class Backbone:
         parts = (self.fingerprint, self.activation, self.preprocess.fingerprint, self.precision)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    @cached_property
+    def is_cast(self) -> bool:
+        """Whether pictures go through a tower that is in half precision as a whole."""
+        low = self.precision != "fp32" and self.device.type == "cuda"
+        return low and can_be_cast(self.model)
+
+    @cached_property
+    def seeing(self) -> torch.nn.Module:
+        """The model as pictures go through it: `model`, or with its weights cast once for them."""
+        if self.precision == "fp32":
+            return self.model
+        return (cast if self.is_cast else lowered)(self.model, DTYPES[self.precision])
+
+    @cached_property
+    def scaling(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation `[1, 3, 1, 1]` that pictures are normalised by, on the device."""
+        mean, std = (
+            torch.tensor(values, device=self.device).view(1, 3, 1, 1)
+            for values in (self.preprocess.mean, self.preprocess.std)
+        )
+        return mean, std
+
 
 def load(
     name: BackboneName | str,
@@ -84,7 +109,9 @@ def load(
     activation = _activation(model)
     if wants_quick_gelu(known) and activation != "quick_gelu":
         raise BackboneError(f"{known.canonical} was built without the QuickGELU of its weights.")
-    weights = _weights(model)
+    weights, preprocess = _weights(model), _preprocess(model.visual.preprocess_cfg)
+    if target.type not in ("cpu", "cuda"):
+        target = _proven(model, preprocess.size, target, chosen=device == "auto")
     return Backbone(
         name=known.canonical,
         slug=known.slug,
@@ -94,7 +121,7 @@ def load(
         width=int(config["embed_dim"]),
         logit_scale=float(model.logit_scale.exp()),
         activation=activation,
-        preprocess=_preprocess(model.visual.preprocess_cfg),
+        preprocess=preprocess,
         weights=weights,
         fingerprint=_fingerprint(weights, config, tokenizer),
         precision=precision,
@@ -104,12 +131,38 @@ def load(
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _fastest()
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise BackboneError(f"the device {name} cannot be used here; try cpu or auto.") from error
+    return device
+
+
+def _fastest() -> torch.device:
+    """CUDA, else whatever accelerator torch has here (Apple's mps, Intel's xpu), else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return torch.device("cpu") if there is None else there
+
+
+def _proven(model: Any, size: int, device: torch.device, chosen: bool) -> torch.device:
+    """That accelerator if the model runs there; where it was `chosen` for people, else the CPU."""
+    try:
+        with torch.inference_mode():
+            model.to(device).encode_image(torch.zeros(1, 3, size, size, device=device))
+    except (NotImplementedError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+        if not chosen:
+            raise BackboneError(
+                f"the model does not run on {device} ({reason}); take --device cpu."
+            ) from error
+        warnings.warn(
+            f"the model does not run on {device} ({reason}); it runs on the CPU.", stacklevel=3
+        )
+        return torch.device("cpu")
     return device
 
 

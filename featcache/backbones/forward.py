@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from featcache.backbones import image_tower
+from featcache.backbones import image_tower, text_cut
 from featcache.backbones.backbone import DTYPES, Backbone
 from featcache.store.entry import EMBEDDING
 
@@ -29,16 +32,28 @@ def picture_features(
     `UnknownNameError` for others, `BackboneError` where the image tower has none.
     """
     image_tower.check(backbone.name, backbone.model, extras)
-    mean, std = (
-        torch.tensor(values, device=backbone.device).view(1, 3, 1, 1)
-        for values in (backbone.preprocess.mean, backbone.preprocess.std)
-    )
-    with _autocast(backbone):
+    found = features_of(backbone, torch.as_tensor(batch).to(backbone.device), extras)
+    return {name: _to_numpy(tensor) for name, tensor in found.items()}
+
+
+def features_of(
+    backbone: Backbone,
+    batch: Tensor,
+    extras: Sequence[str] = (),
+    model: torch.nn.Module | None = None,
+) -> dict[str, Tensor]:
+    """The same of a batch `[b, s, s, 3]` of bytes on the backbone's device, left there.
+
+    Nothing waits for the device. `extras` have been checked; `model` is the backbone's, compiled.
+    """
+    mean, std = backbone.scaling
+    with torch.inference_mode() if backbone.is_cast else _autocast(backbone):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
-        pixels = torch.as_tensor(batch).to(backbone.device).permute(0, 3, 1, 2)
-        pictures = (pixels.float() / 255 - mean) / std
-        found = image_tower.forward(backbone.model, pictures, extras)
-        return {name: _to_numpy(found[name]) for name in (EMBEDDING, *extras)}
+        pictures = (batch.permute(0, 3, 1, 2).float() / 255 - mean) / std
+        if backbone.is_cast:
+            pictures = pictures.to(DTYPES[backbone.precision])
+        found = image_tower.forward(model or backbone.seeing, pictures, extras)
+        return {name: found[name] for name in (EMBEDDING, *extras)}
 
 
 def encode_prompts(
@@ -47,17 +62,28 @@ def encode_prompts(
     """Embed `p` prompts as `[p, d]`, not normalised; warns of those that are cut for length."""
     if not prompts:
         return np.zeros((0, backbone.width), np.float32)
+    model: Any = backbone.model
     tokens = tokenise(backbone, list(prompts))
+    if not text_cut.can_cut(model):
+        return _texts(backbone, model.encode_text, torch.split(tokens, batch_size))
+    lengths = text_cut.ends(model, tokens)
+    order = lengths.argsort(
+        stable=True
+    )  # texts of one length together: few are longer than need be
+    parts = [tokens[rows, : int(lengths[rows[-1]])] for rows in torch.split(order, batch_size)]
+    found = np.zeros((len(prompts), backbone.width), np.float32)
+    found[order.numpy()] = _texts(backbone, partial(text_cut.encode_cut, model), parts)
+    return found
+
+
+def _texts(
+    backbone: Backbone, encode: Callable[[Tensor], Tensor], parts: Iterable[Tensor]
+) -> NDArray[np.float32]:
     with _autocast(backbone):
-        return np.concatenate(
-            [
-                _to_numpy(backbone.model.encode_text(part.to(backbone.device), normalize=False))  # type: ignore[operator]
-                for part in torch.split(tokens, batch_size)
-            ]
-        )
+        return np.concatenate([_to_numpy(encode(part.to(backbone.device))) for part in parts])
 
 
-def tokenise(backbone: Backbone, prompts: list[str]) -> torch.Tensor:
+def tokenise(backbone: Backbone, prompts: list[str]) -> Tensor:
     """Tokens `[p, context]`; tokenisers cut long prompts silently, these are found and told."""
     size = backbone.context_length
     wide = backbone.tokenizer(prompts, context_length=size + 1)
@@ -79,12 +105,12 @@ def tokenise(backbone: Backbone, prompts: list[str]) -> torch.Tensor:
 
 @contextmanager
 def _autocast(backbone: Backbone) -> Iterator[None]:
-    """The one place where precision is decided: weights stay fp32 and autocast rounds."""
+    """The one place where precision is decided: autocast rounds what goes into products."""
     dtype = DTYPES[backbone.precision]
     low = dtype != torch.float32
     with torch.inference_mode(), torch.autocast(backbone.device.type, dtype, enabled=low):
         yield
 
 
-def _to_numpy(embedding: torch.Tensor) -> NDArray[np.float32]:
+def _to_numpy(embedding: Tensor) -> NDArray[np.float32]:
     return embedding.float().cpu().numpy()

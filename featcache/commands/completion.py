@@ -19,6 +19,7 @@ from featcache.terminal import completing, fixed
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VIEWS_FOR = ("few-shot", "all")
+DECODE_IN = ("auto", "threads", "processes")
 CLASSES = presence.CLASSES
 LAYOUTS = kind.LAYOUTS
 EXPORTED = ("plain", "tip")
@@ -70,6 +71,7 @@ splits = fixed(SPLITS, listed=True)
 extras = fixed(EXTRAS, listed=True)
 precisions = fixed(PRECISIONS)
 views_for = fixed(VIEWS_FOR)
+decode_in = fixed(DECODE_IN)
 classes = fixed(CLASSES)
 layouts = fixed(LAYOUTS)
 exported = fixed(EXPORTED)

@@ -33,11 +33,12 @@ def encode(
         ),
     ],
     backbone: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="Such as ViT-B/16, RN50, local-dir:…", autocompletion=completion.backbones
+            help="Such as ViT-B/16, RN50, local-dir:… (demo); several are given one by one.",
+            autocompletion=completion.backbones,
         ),
-    ] = "demo",
+    ] = None,
     pretrained: Annotated[str | None, typer.Option(help="Weights' tag or folder.")] = None,
     root: Root = None,
     name: Annotated[
@@ -86,8 +87,18 @@ def encode(
         typer.Option(help="auto, fp32, bf16 or fp16.", autocompletion=completion.precisions),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
-    workers: Annotated[int, typer.Option(min=0, help="Decoding threads (0: one a core).")] = 0,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures at once (what fits device and model).")
+    ] = None,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the image tower (RN50 on CUDA)."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Decoders (0: one a core).")] = 0,
+    decode_in: Annotated[
+        str,
+        typer.Option(help="auto, threads or processes.", autocompletion=completion.decode_in),
+    ] = "auto",
     cache: Cache = None,
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
     allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
@@ -104,15 +115,17 @@ def encode(
     from featcache import (
         FeatureCache,
         ViewRecipe,
-        encode_dataset,
         load_backbone,
         prompt_bank,
     )
     from featcache.datasets.registry import load_all
+    from featcache.encoding.encode import Request, encode_together
+    from featcache.encoding.running import Decoding
     from featcache.pictures.limit import limit_pixels
 
     which = part(shard)
     one_of("--views-for", views_for, completion.VIEWS_FOR)
+    one_of("--decode-in", decode_in, completion.DECODE_IN)
     one_of("--classes", classes, completion.CLASSES)
     limit_pixels(round(max_pixels * 10**6))
     found = load_all(
@@ -127,33 +140,45 @@ def encode(
     banks = [prompt_bank(prompts, data) for data in found]
     for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
-    with people(True).status(f"loading {backbone}"):
-        loaded = load_backbone(backbone, pretrained, device=device, precision=precision)
-    reports, bad = [], 0
+    loaded = []
+    for each in dict.fromkeys(backbone or ["demo"]):
+        with people(True).status(f"loading {each}"):
+            loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+    decoding = Decoding(workers, decode_in)
+    documents, bad, failed = [], 0, list[Exception]()
     for data, bank in zip(found, banks, strict=True):
+        request = Request(
+            splits=split.split(",") if split else None,
+            bank=bank,
+            views=ViewRecipe(
+                views, view_seed, scale=(view_scale, 1.0), flip=data.flip and not no_mirror
+            ),
+            views_for=views_for,
+            extras=extra.split(",") if extra else (),
+            batch_size=batch_size,
+            compiled=compiled,
+            part=which,
+            retry_bad=retry_bad,
+            check=check,
+        )
         with progress("crops") as update:
-            report = encode_dataset(
-                data,
-                loaded,
-                FeatureCache(cache),
-                splits=split.split(",") if split else None,
-                bank=bank,
-                views=ViewRecipe(
-                    views, view_seed, scale=(view_scale, 1.0), flip=data.flip and not no_mirror
-                ),
-                views_for=views_for,
-                extras=extra.split(",") if extra else (),
-                batch_size=batch_size,
-                workers=workers,
-                part=which,
-                retry_bad=retry_bad,
-                check=check,
-                progress=update,
-            )
-        _say(people(as_json), report)
-        reports.append({**_document(report), "notes": [*data.notes, *bank.notes, *report.notes]})
-        bad += len(report.bad)
-    document(as_json, reports[0] if len(reports) == 1 else {"domains": reports})
+            reports = encode_together(data, loaded, FeatureCache(cache), request, decoding, update)
+        for report in reports:
+            if isinstance(report, Exception):
+                failed.append(report)
+                continue
+            _say(people(as_json), report)
+            notes = [*data.notes, *bank.notes, *report.notes]
+            documents.append({**_document(report), "notes": notes})
+            bad += len(report.bad)
+        if failed:
+            break
+    if documents:
+        several = "domains" if len(found) > 1 else "backbones"
+        one = len(found) * len(loaded) == 1
+        document(as_json, documents[0] if one else {several: documents})
+    if failed:
+        raise failed[0]
     _refuse(bad, allow_bad)
 
 
@@ -174,6 +199,7 @@ def _document(report: Report) -> dict[str, object]:
         "skipped": report.skipped,
         "crops": report.crops,
         "prompts": report.prompts,
+        "batch_size": report.batch_size,
         "wall_seconds": report.wall,
         "seconds": report.seconds,
         "complete": report.entry.complete,
@@ -193,8 +219,8 @@ def _say(console: Console, report: Report) -> None:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
         console.print(
             f"Encoded {report.encoded} pictures ({report.crops} crops) and {report.prompts} "
-            f"prompts in {report.wall:.1f} s, {report.crops / report.wall:.0f} crops/s; "
-            f"seconds by stage: {stages}."
+            f"prompts in {report.wall:.1f} s, {report.crops / report.wall:.0f} crops/s, "
+            f"{report.batch_size} at once; seconds by stage: {stages}."
         )
     else:
         prompts = f"Encoded {report.prompts} prompts" if report.prompts else "Nothing to encode"

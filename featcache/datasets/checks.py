@@ -16,6 +16,8 @@ from featcache.errors import DatasetError
 
 # Control characters, line separators and halves of surrogate pairs (bytes that are not UTF-8).
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# What Windows takes in no name, at the end of none, and for devices: a cache may go there.
+_NOT_ON_WINDOWS = re.compile(r'[<>"|?*]|\.$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
 LONGEST_NAME = 100  # bytes; every file system takes so many
 
 
@@ -32,7 +34,7 @@ def slug(text: str) -> str:
 def no_name(name: str) -> str:
     """Why this cannot be a data set's name, which is a folder of the cache; empty if it can."""
     fits = re.fullmatch(r"[^\s./\\:][^/\\:]*", name) and is_plain(name) and name == name.strip()
-    if fits and len(name.encode()) <= LONGEST_NAME:
+    if fits and not _NOT_ON_WINDOWS.search(name) and len(name.encode()) <= LONGEST_NAME:
         return ""
     return (
         f"{name!r} cannot be a data set's name; give letters, digits, - and _, at most "

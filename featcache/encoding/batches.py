@@ -1,13 +1,12 @@
-"""Crops to features: batches of one fixed shape, each unit of work on its own.
+"""Crops to features: batches of a few fixed sizes, each unit of work on its own.
 
-Batches never cross a unit and the last one is padded: a unit's numbers do not depend on what was
-encoded before it.
+Batches never cross a unit, and the size of its last one is rounded up: a unit's numbers do not
+depend on what was encoded before it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import picture_features
 from featcache.encoding.crops import Crops
 from featcache.encoding.plan import Unit
-from featcache.encoding.report import Report
+from featcache.encoding.staging import Buffer, Made, Staging
 from featcache.encoding.taking import Place, take
 from featcache.pictures.digest import State
 from featcache.store.entry import EMBEDDING, PATCHES
@@ -54,88 +53,135 @@ def feature_shapes(backbone: Backbone, extras: Sequence[str]) -> dict[str, tuple
 
 
 class Batches:
-    """Collects crops into batches of one fixed shape and puts features where they belong."""
+    """Collects crops into batches and puts features where they belong, at the latest when asked."""
 
-    def __init__(self, backbone: Backbone, out: Mapping[str, NDArray[Any]], size: int) -> None:
-        side = backbone.preprocess.size
-        self.backbone, self.out, self.rows = backbone, out, list[int]()
-        self.buffer = np.zeros((size, side, side, 3), np.uint8)
+    def __init__(self, staging: Staging, out: Mapping[str, NDArray[Any]]) -> None:
+        self.staging, self.out = staging, out
+        self.rows = list[int]()
+        self.buffer: Buffer | None = None
+        self.made: list[tuple[list[int], Made]] = []
         self.seconds, self.done = 0.0, 0
 
     def add(self, row: int, crop: NDArray[np.uint8]) -> None:
         """Take the crop whose features belong into that row of the arrays."""
-        self.buffer[len(self.rows)] = crop
+        if self.buffer is None:
+            self.buffer = self.staging.take()
+        self.buffer.pixels[len(self.rows)] = crop
         self.rows.append(row)
-        if len(self.rows) == len(self.buffer):
+        if len(self.rows) >= self.staging.size:
             self.flush()
 
     def flush(self) -> None:
-        """Run the model on what has been collected, padded to a whole batch."""
-        if not self.rows:
+        """Run the model on what has been collected."""
+        if self.buffer is None:
             return
-        began = time.perf_counter()
-        self.buffer[len(self.rows) :] = 0
         extras = [name for name in self.out if name != EMBEDDING]
-        found = picture_features(self.backbone, self.buffer, extras)
-        with np.errstate(over="ignore"):
-            for name, array in self.out.items():
-                array[self.rows] = found[name][: len(self.rows)]
-        self.seconds += time.perf_counter() - began
+        made = self.staging.run(self.buffer, len(self.rows), extras)
+        self.made.append((self.rows, made))
         self.done += len(self.rows)
-        self.rows = []
+        self.rows, self.buffer = [], None
+        if not self.staging.overlaps:
+            self.collect()
+
+    def collect(self) -> None:
+        """Put what was made into the arrays; on a device that works ahead this waits for it."""
+        if not self.made:
+            return
+        rows = np.concatenate([rows for rows, _ in self.made])
+        found, seconds = self.staging.collected([made for _, made in self.made], self.out)
+        for name, array in self.out.items():
+            array[rows] = found[name]
+        self.seconds += seconds
+        self.made = []
 
 
 @dataclass(frozen=True)
 class UnitEncoder:
     """Runs the model on the crops of one unit after the other, `views` of them a picture."""
 
-    backbone: Backbone
+    staging: Staging
     shapes: Mapping[str, tuple[int, ...]]
     views: int
-    batch_size: int
 
-    def features(
-        self, unit: Unit, crops: Iterator[Crops], report: Report, further: Callable[[int], None]
-    ) -> Features:
-        """The features that the unit lacks, from the next crops, one picture a row of the unit."""
-        centre = self._room(unit.centre, len(unit.rows))
-        views = self._room(unit.views, len(unit.view_rows), self.views)
-        streams = [
-            Batches(self.backbone, centre, self.batch_size),
-            Batches(self.backbone, _flat(views), self.batch_size),
-        ]
-        place = {row: i for i, row in enumerate(unit.view_rows)}
-        reasons, digests, states = list[str](), list[str](), list[State]()
-        centres_at, views_at = dict[int, Place](), dict[int, Place]()
-        for i, row in enumerate(unit.rows):
-            crop = next(crops)
-            reasons.append(crop.reason)
-            digests.append(crop.digest)
-            states.append(crop.state)
-            if crop.centre_at:
-                centres_at[i] = crop.centre_at
-            if crop.views_at:
-                views_at[place[row]] = crop.views_at
-            report.seconds["read"] += crop.read
-            report.seconds["decode"] += crop.decode
-            if crop.centre is not None:
-                streams[0].add(i, crop.centre)
-            for v, pixels in enumerate(crop.views):
-                streams[1].add(place[row] * self.views + v, pixels)
-            further(sum(stream.done for stream in streams))
-        for stream in streams:
-            stream.flush()
-            report.seconds["forward"] += stream.seconds
-            report.crops += stream.done
-        take(centre, centres_at)
-        take(views, views_at)
-        report.taken += len(centres_at)
-        return Features(centre, views, reasons, digests, states)
+    @property
+    def backbone(self) -> Backbone:
+        """Whose features these are."""
+        return self.staging.backbone
+
+    def begin(self, unit: Unit) -> UnitBatches:
+        """What takes the unit's crops, one picture a row of the unit, in order."""
+        return UnitBatches(
+            unit,
+            self.staging,
+            self.views,
+            self._room(unit.centre, len(unit.rows)),
+            self._room(unit.views, len(unit.view_rows), self.views),
+        )
 
     def _room(self, features: Sequence[str], *rows: int) -> Arrays:
         """Zeros for those features; patches are half-floats from the start, for they are many."""
         dtypes = {PATCHES: np.float16}
         return {n: np.zeros((*rows, *self.shapes[n]), dtypes.get(n, np.float32)) for n in features}
+
+
+class UnitBatches:
+    """The batches of a unit and what is known of its pictures."""
+
+    def __init__(
+        self, unit: Unit, staging: Staging, views: int, centre: Arrays, of_views: Arrays
+    ) -> None:
+        self.unit, self.views = unit, views
+        self.features = Features(centre, of_views, [], [], [])
+        self.streams = Batches(staging, centre), Batches(staging, _flat(of_views))
+        self.place = {row: i for i, row in enumerate(unit.view_rows)}
+        self.centres_at, self.views_at = dict[int, Place](), dict[int, Place]()
+
+    @property
+    def done(self) -> int:
+        """How many crops have been handed to the model."""
+        return sum(stream.done for stream in self.streams)
+
+    @property
+    def seconds(self) -> float:
+        """How long the model took, once all is collected."""
+        return sum(stream.seconds for stream in self.streams)
+
+    @property
+    def taken(self) -> int:
+        """How many rows are known and lie elsewhere."""
+        return len(self.centres_at)
+
+    def add(self, crops: Crops) -> None:
+        """Take the crops of the next row."""
+        features, i = self.features, len(self.features.reasons)
+        row = self.unit.rows[i]
+        features.reasons.append(crops.reason)
+        features.digests.append(crops.digest)
+        features.states.append(crops.state)
+        if crops.centre_at:
+            self.centres_at[i] = crops.centre_at
+        if crops.views_at:
+            self.views_at[self.place[row]] = crops.views_at
+        if crops.centre is not None:
+            self.streams[0].add(i, crops.centre)
+        for v, pixels in enumerate(crops.views):
+            self.streams[1].add(self.place[row] * self.views + v, pixels)
+
+    def flush(self) -> None:
+        """Hand the rest to the model."""
+        for stream in self.streams:
+            stream.flush()
+
+    def finish(self) -> Features:
+        """All features of the unit; waits for the device, and may do so in another thread.
+
+        Raises what `featcache.store.shard.read` raises for rows that are taken over.
+        """
+        for stream in self.streams:
+            stream.collect()
+        take(self.features.centre, self.centres_at)
+        take(self.features.views, self.views_at)
+        return self.features
 
 
 def _flat(views: Arrays) -> Arrays:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from featcache.datasets.dataset import Dataset, Item
@@ -25,6 +26,9 @@ from featcache.pictures.views import ViewRecipe, view
 MOST_WORKERS = 16
 NOTHING = Known()
 AHEAD = 4  # pictures under way for each worker
+# More workers are handed several pictures at once: each hand-over costs all of them time.
+FEW_WORKERS, CHUNK = 4, 4 << 20  # bytes of crops at once
+Digests = Mapping[str, Mapping[int, str]]  # of pictures, by split and row
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -58,30 +62,56 @@ class Crops:
 
 
 def wanted_of(
-    units: Iterable[Unit], dataset: Dataset, digests: Mapping[str, Mapping[int, str]]
-) -> Iterator[Wanted]:
-    """The pictures of these units in order; `digests` are those known, by split and row."""
-    for unit in units:
-        with_views, known = set(unit.view_rows), digests.get(unit.split, {})
-        for row in unit.rows:
-            item = dataset.splits[unit.split][row]
-            yield Wanted(item, bool(unit.centre), row in with_views, known.get(row, ""))
+    units: Sequence[Unit | None], dataset: Dataset, digests: Sequence[Digests]
+) -> Iterator[Asked]:
+    """The pictures of one place's units in order, a unit or none for each maker.
+
+    `digests` are those that each knows, by split and row.
+    """
+    there = [unit for unit in units if unit is not None]
+    views = [set(unit.view_rows) if unit else set() for unit in units]
+    rows = [set(unit.rows) if unit else set() for unit in units]
+    for row in sorted(set().union(*rows)):
+        item = dataset.splits[there[0].split][row]
+        yield tuple(
+            Wanted(item, bool(unit.centre), row in seen, known.get(unit.split, {}).get(row, ""))
+            if unit and row in mine
+            else None
+            for unit, mine, seen, known in zip(units, rows, views, digests, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What one backbone wants of pictures: its views and preprocessing, and what it has already."""
+
+    recipe: ViewRecipe
+    preprocess: Preprocess
+    known: Known = field(default_factory=Known)
+
+
+Asked = tuple[Wanted | None, ...]  # of one picture, what each maker wants of it
+Given = tuple[Crops | None, ...]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 @contextmanager
 def crops_ahead(
-    pictures: Iterator[Wanted],
-    recipe: ViewRecipe,
-    preprocess: Preprocess,
-    workers: int = 0,
-    known: Known = NOTHING,
-) -> Iterator[Iterator[Crops]]:
+    pictures: Iterator[Asked], makers: Sequence[Maker], workers: int = 0
+) -> Iterator[Iterator[Given]]:
     """Crops in the order of the pictures, made by so many threads (0: one a core, at most 16)."""
-    workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    workers = workers or min(MOST_WORKERS, cores())
+    chunk = 1 if workers <= FEW_WORKERS else max(1, min(workers, CHUNK // size_of_crops(makers)))
+    depth = (AHEAD if chunk == 1 else AHEAD // 2) * workers
     pool = ThreadPoolExecutor(workers)
-    work = partial(crops_of, recipe=recipe, preprocess=preprocess, known=known)
     try:
-        yield _in_order(pool, work, pictures, AHEAD * workers)
+        jobs = iter(lambda: tuple(islice(pictures, chunk)), ())
+        yield _in_order(pool, partial(_crops_for_all, makers=makers), jobs, depth)
     finally:
         # After Ctrl-C nobody wants to wait for pictures that were to be decoded ahead.
         pool.shutdown(wait=True, cancel_futures=True)
@@ -94,12 +124,71 @@ def crops_of(
 
     What is `known` of its bytes is not made again.
     """
+    (found,) = crops_for((wanted,), [Maker(recipe, preprocess, known)])
+    assert found is not None
+    return found
+
+
+def crops_for(asked: Asked, makers: Sequence[Maker]) -> Given:
+    """The crops of one picture for each maker that wants some; it is read and decoded once."""
+    item = next(each.item for each in asked if each is not None)
+    picture = _Picture(item)
+    return tuple(
+        None if wanted is None else _made(picture, wanted, maker)
+        for wanted, maker in zip(asked, makers, strict=True)
+    )
+
+
+def _crops_for_all(jobs: tuple[Asked, ...], makers: Sequence[Maker]) -> list[Given]:
+    return [crops_for(job, makers) for job in jobs]
+
+
+def size_of_crops(makers: Sequence[Maker]) -> int:
+    """How many bytes the crops of one picture take at most."""
+    return sum(3 * m.preprocess.size**2 * (1 + m.recipe.count) for m in makers)
+
+
+class _Picture:
+    """A picture that is read and decoded when that is first asked for, or the error of that."""
+
+    def __init__(self, item: Item) -> None:
+        self.item, self.state = item, state_of(item, time.time_ns())
+        self._content: Content | None = None
+        self._pixels: Pixels | None = None
+        self._error: PictureError | OSError | None = None
+
+    @property
+    def content(self) -> Content:
+        if self._content is None:
+            self._content = self._once(lambda: read_picture(self.item))
+        return self._content
+
+    @property
+    def pixels(self) -> Pixels:
+        if self._pixels is None:
+            held = self.content.held
+            self._pixels = self._once(
+                lambda: cropped(decode(held) if isinstance(held, bytes) else held, self.item.box)
+            )
+        return self._pixels
+
+    def _once(self, make: Callable[[], Result]) -> Result:
+        if self._error is not None:
+            raise self._error
+        try:
+            return make()
+        except (PictureError, OSError) as error:
+            self._error = error
+            raise
+
+
+def _made(picture: _Picture, wanted: Wanted, maker: Maker) -> Crops:
     began = read = time.perf_counter()
-    item, digest, state = wanted.item, wanted.digest, state_of(wanted.item, time.time_ns())
+    digest, known, preprocess = wanted.digest, maker.known, maker.preprocess
     try:
         content: Content | None = None
         if not digest or not _all_known(wanted, digest, known):
-            content = read_picture(item)
+            content = picture.content
             digest = content.digest
         read = time.perf_counter()
         centre_at = known.of_centre(digest) if wanted.centre else None
@@ -108,17 +197,17 @@ def crops_of(
         make_views = wanted.views and views_at is None
         centre, views = None, list[Pixels]()
         if content and (make_centre or make_views):
-            held = content.held
-            pixels = cropped(decode(held) if isinstance(held, bytes) else held, item.box)
+            pixels = picture.pixels
             centre = fit_square(pixels, preprocess) if make_centre else None
-            views = list(_views(item.id, pixels, recipe, preprocess)) if make_views else []
+            if make_views:
+                views = list(_views(wanted.item.id, pixels, maker.recipe, preprocess))
         spent = read - began, time.perf_counter() - read
-        return Crops(centre, views, "", *spent, digest, state, centre_at, views_at)
+        return Crops(centre, views, "", *spent, digest, picture.state, centre_at, views_at)
     except PictureError as error:
         reason, spent = str(error), (read - began, time.perf_counter() - read)
     except OSError as error:
         reason, spent = error.strerror or "cannot be read", (read - began, 0.0)
-    return Crops(None, [], reason, *spent, digest, state)
+    return Crops(None, [], reason, *spent, digest, picture.state)
 
 
 def _all_known(wanted: Wanted, digest: str, known: Known) -> bool:
@@ -137,13 +226,16 @@ def _views(
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Job], Result], jobs: Iterator[Job], depth: int
+    pool: ThreadPoolExecutor,
+    work: Callable[[Job], Sequence[Result]],
+    jobs: Iterator[Job],
+    depth: int,
 ) -> Iterator[Result]:
-    """Results in the order of the jobs, `depth` of them under way at a time."""
-    pending: deque[Future[Result]] = deque()
+    """Results in the order of the jobs, which have several, `depth` jobs under way at a time."""
+    pending: deque[Future[Sequence[Result]]] = deque()
     for job in jobs:
         pending.append(pool.submit(work, job))
         if len(pending) >= depth:
-            yield pending.popleft().result()
+            yield from pending.popleft().result()
     while pending:
-        yield pending.popleft().result()
+        yield from pending.popleft().result()

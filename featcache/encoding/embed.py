@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Picture
 from featcache.encoding.batches import Batches, feature_shapes
+from featcache.encoding.staging import Staging
 from featcache.pictures.decode import decode
 from featcache.pictures.preprocess import fit_square
 from featcache.store.entry import EMBEDDING
@@ -39,8 +40,9 @@ def embed_with(
     """
     shapes = feature_shapes(backbone, extras)
     out = {name: np.zeros((len(sources), *shape), np.float32) for name, shape in shapes.items()}
-    batches = Batches(backbone, out, min(batch_size, max(1, len(sources))))
+    batches = Batches(Staging(backbone, min(batch_size, max(1, len(sources)))), out)
     for row, source in enumerate(sources):
         batches.add(row, fit_square(decode(source), backbone.preprocess))
     batches.flush()
+    batches.collect()
     return out

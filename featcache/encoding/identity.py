@@ -136,4 +136,5 @@ def _header(dataset: Dataset, backbone: Backbone) -> dict[str, Any]:
         "source": "encoded",
         "versions": {name: version(name) for name in ("torch", "open_clip_torch", "featcache")},
         "shard_rows": plan.SHARD_ROWS,
+        plan.BATCH: {},
     }

@@ -21,6 +21,7 @@ from featcache.store.entry import EMBEDDING, EXTRAS, PRE_PROJECTION, Entry, relo
 from featcache.store.writing import amend
 
 SHARD_ROWS = 2048
+BATCH = "batch"  # in the manifest: pictures that go through the model at once, by kind of device
 OF_VIEWS = (EMBEDDING, PRE_PROJECTION)  # patches are kept of centre crops alone
 
 

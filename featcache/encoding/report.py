@@ -16,8 +16,9 @@ class Report:
 
     `taken` are those whose bytes were known for the same model, here or in another entry; `notes`
     are sentences on what became of the entry. `damaged` says what was wrong with each shard that
-    had to be written anew. `read` and `decode` are summed over workers; `forward` and `write` are
-    wall seconds.
+    had to be written anew; `batch_size` is how many pictures went through the model at once.
+    `read` and `decode` are summed over workers; `forward` and `write` are
+    seconds of the model and of the disk, which work at the same time.
     """
 
     entry: Entry
@@ -26,6 +27,7 @@ class Report:
     skipped: int = 0
     crops: int = 0
     prompts: int = 0
+    batch_size: int = 0
     wall: float = 0.0
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("read", "decode", "forward", "write"), 0.0)

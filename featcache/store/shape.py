@@ -32,6 +32,7 @@ MANIFEST = {
     "extras?": {str: [str]},
     "draws?": {str: {str: [int]}},
     "shard_rows?": int,
+    "batch?": {str: int},
     "dataset": {
         "name": str,
         "classnames": [str],

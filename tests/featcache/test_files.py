@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import pandas
@@ -47,6 +48,27 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(CacheError, match="cannot write"):
         replace(tmp_path / "a" / "b", "x")
+
+
+@pytest.mark.parametrize(("number", "folder"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_folders_are_synced_where_the_system_can(
+    tmp_path: Path, number: int, folder: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some shared disks cannot sync a folder; that a file cannot be synced is always told."""
+    sync = os.fsync
+
+    def refuse(handle: int) -> None:
+        if S_ISDIR(os.fstat(handle).st_mode) == folder:
+            raise OSError(number, os.strerror(number))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    if folder:
+        replace(tmp_path / "a", "x")
+        assert (tmp_path / "a").read_text() == "x"
+    else:
+        with pytest.raises(CacheError, match="Input/output error"):
+            replace(tmp_path / "a", "x")
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file, save_file
 
@@ -93,3 +94,33 @@ def test_devices_and_precisions_that_are_not_here(quick_folder: Path) -> None:
         load(f"local-dir:{quick_folder}", device="warp")
     with pytest.raises(BackboneError, match="precision int4 is not known"):
         load(f"local-dir:{quick_folder}", device="cpu", precision="int4")
+
+
+def accelerator(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: name != "")
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(name))
+
+
+def test_auto_takes_cuda_then_what_torch_has_then_the_cpu(
+    quick_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accelerator("", monkeypatch)
+    assert loading._fastest().type == "cpu"
+    accelerator("xpu", monkeypatch)
+    assert loading._fastest().type == "xpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert loading._fastest().type == "cuda"
+
+
+def test_a_model_that_does_not_run_on_an_accelerator_runs_on_the_cpu_and_says_so(
+    quick_folder: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accelerator("mps", monkeypatch)  # which torch names, and this machine has not
+    with pytest.warns(UserWarning, match=r"does not run on mps .*; it runs on the CPU"):
+        found = load(f"local-dir:{quick_folder}")
+    assert (found.device.type, found.precision) == ("cpu", "fp32")
+    assert found.identity == backbone.identity
+    monkeypatch.setattr(loading, "_device", torch.device)
+    with pytest.raises(BackboneError, match=r"does not run on mps .*; take --device cpu"):
+        load(f"local-dir:{quick_folder}", device="mps")

@@ -36,6 +36,7 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
             "skipped",
             "crops",
             "prompts",
+            "batch_size",
             "wall_seconds",
             "seconds",
             "complete",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -198,3 +199,9 @@ def test_ordinary_names_are_accepted() -> None:
     for name in ("birds", "birds-2", "Meine Vögel", "a.b", "x" * LONGEST_NAME):
         assert no_name(name) == ""
     assert "at most 100 of them" in no_name("ö" * 51)
+
+
+@pytest.mark.parametrize("name", ["con", "NUL.txt", "com1", "a?b", "a*", 'a"b', "end.", "a<b"])
+def test_names_that_windows_cannot_hold_are_refused(name: str) -> None:
+    assert "cannot be a data set's name" in no_name(name)
+    assert no_name(f"x-{re.sub(r'[^a-z0-9]', '', name.lower())}") == ""

@@ -14,13 +14,14 @@ from PIL import Image
 
 from featcache import ViewRecipe
 from featcache.datasets.dataset import Item
-from featcache.encoding.crops import Wanted, crops_ahead, crops_of, wanted_of
+from featcache.encoding.crops import Maker, Wanted, crops_ahead, crops_for, crops_of, wanted_of
 from featcache.encoding.plan import Unit
 from featcache.pictures.preprocess import Preprocess
 from tests.featcache.encoding.noise import Noise, noise
 
 PREPROCESS = Preprocess(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 RECIPE = ViewRecipe(2, seed=1)
+MAKER = Maker(RECIPE, PREPROCESS)
 
 
 class Slow:
@@ -37,24 +38,24 @@ class Slow:
         return np.full((20, 20, 3), self.number, np.uint8)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_crops_come_in_order_and_not_all_at_once(workers: int) -> None:
+@pytest.mark.parametrize(("workers", "ahead"), [(1, 5), (3, 13), (6, 40)])
+def test_crops_come_in_order_and_not_all_at_once(workers: int, ahead: int) -> None:
     Slow.asked.clear()
-    pictures = (Wanted(Item(str(i), Slow(i), 0), True, False) for i in range(40))
-    with crops_ahead(pictures, RECIPE, PREPROCESS, workers) as crops:
+    pictures = ((Wanted(Item(str(i), Slow(i), 0), True, False),) for i in range(40))
+    with crops_ahead(pictures, [MAKER], workers) as crops:
         first = next(crops)
-        assert first.centre is not None
-        assert len(Slow.asked) <= 4 * workers + 1
+        assert len(Slow.asked) <= ahead
         rest = list(crops)
-    values = [int(each.centre[0, 0, 0]) for each in (first, *rest) if each.centre is not None]
+    centres = [each.centre for (each,) in (first, *rest) if each is not None]
+    values = [int(centre[0, 0, 0]) for centre in centres if centre is not None]
     assert values == list(range(40))
     assert threading.active_count() < 40
 
 
 def test_a_caller_that_leaves_early_waits_for_no_more(tmp_path: Path) -> None:
     Slow.asked.clear()
-    pictures = (Wanted(Item(str(i), Slow(i), 0), True, False) for i in range(100))
-    with crops_ahead(pictures, RECIPE, PREPROCESS, 1) as crops:
+    pictures = ((Wanted(Item(str(i), Slow(i), 0), True, False),) for i in range(100))
+    with crops_ahead(pictures, [MAKER], 1) as crops:
         next(crops)
     assert len(Slow.asked) <= 6
 
@@ -84,20 +85,43 @@ def test_a_bad_picture_is_a_reason(tmp_path: Path) -> None:
 
 def test_pictures_are_those_of_the_units() -> None:
     data = noise()
-    units = [
+    one = [
         Unit("train", 2, 4, ("embedding",), ("embedding",), (3,)),
-        Unit("train", 5, 9, (), ("embedding",), (6, 8)),
-        Unit("test", 0, 1, ("patches",), (), ()),
+        Unit("train", 2, 4, (), ("embedding",), (3,)),
+        None,
     ]
-    digests = {"train": {3: "ab", 5: "cd"}, "val": {0: "ef"}}
-    found = [(w.item.id, w.centre, w.views, w.digest) for w in wanted_of(units, data, digests)]
+    digests = [{"train": {3: "ab", 5: "cd"}}, {"train": {3: "ef"}, "val": {0: "gh"}}, {}]
+    found = [
+        [each and (each.item.id, each.centre, each.views, each.digest) for each in asked]
+        for asked in wanted_of(one, data, digests)
+    ]
     assert found == [
-        ("train/2", True, False, ""),
-        ("train/3", True, True, "ab"),
-        ("train/6", False, True, ""),
-        ("train/8", False, True, ""),
-        ("test/0", True, False, ""),
+        [("train/2", True, False, ""), None, None],
+        [("train/3", True, True, "ab"), ("train/3", False, True, "ef"), None],
     ]
+    (only,) = wanted_of([Unit("test", 0, 1, ("patches",), (), ())], data, [{}])
+    assert [each and each.item.id for each in only] == ["test/0"]
+
+
+def test_a_picture_is_read_and_decoded_once_for_all_that_want_it(tmp_path: Path) -> None:
+    Slow.asked.clear()
+    item, large = Item("x", Slow(2), 0), Maker(ViewRecipe(1), Preprocess(24, *(2 * [(0.5,) * 3])))
+    asked = (Wanted(item, True, True), None, Wanted(item, True, False))
+    small, none, other = crops_for(asked, [MAKER, MAKER, large])
+    assert Slow.asked == [2]
+    assert none is None
+    assert small is not None
+    assert other is not None
+    assert small.centre is not None
+    assert other.centre is not None
+    assert (small.centre.shape, len(small.views), other.centre.shape) == (
+        (16, 16, 3),
+        2,
+        (24, 24, 3),
+    )
+    gone = Item("y", tmp_path / "y.png", 0)
+    both = crops_for((Wanted(gone, True, False), Wanted(gone, True, True)), [MAKER, large])
+    assert [each and each.reason for each in both] == ["No such file or directory"] * 2
 
 
 def test_a_pipe_in_place_of_a_picture_is_a_bad_picture(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_a_report_begins_at_nothing(entry: Entry) -> None:
         "skipped": 0,
         "crops": 0,
         "prompts": 0,
+        "batch_size": 0,
         "wall": 0.0,
         "seconds": {"read": 0.0, "decode": 0.0, "forward": 0.0, "write": 0.0},
         "bad": [],

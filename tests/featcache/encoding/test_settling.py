@@ -84,7 +84,7 @@ def test_until_the_new_state_is_whole_the_entry_says_so(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(batches.UnitEncoder, "features", stop)
+        patch.setattr(batches.UnitEncoder, "begin", stop)
         with pytest.raises(KeyboardInterrupt):
             encode_dataset(read(root), tiny, cache, views=VIEWS)
     (halfway,) = cache.entries()

@@ -1,0 +1,92 @@
+"""Processes decode as threads do, in order; one that ends is told; nothing of them is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featcache import FeatureCache, ViewRecipe, encode_dataset
+from featcache.backbones.backbone import Backbone
+from featcache.encoding import processes
+from featcache.encoding.crops import Maker, Wanted, crops_ahead
+from featcache.encoding.processes import chosen, crops_from_processes
+from featcache.encoding.taking import Donor, Known, Place
+from featcache.errors import CacheError, ConfigError
+from featcache.pictures.preprocess import Preprocess
+from tests.featcache.encoding.folder import folder, read
+from tests.featcache.encoding.noise import VIEWS, files
+
+SMALL, LARGE = (
+    Maker(ViewRecipe(n), Preprocess(s, (0.5,) * 3, (0.5,) * 3)) for n, s in ((2, 8), (0, 24))
+)
+
+
+def test_one_process_gives_what_threads_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where crops have no room in the shared memory, and for pictures that are bad."""
+    root = folder(tmp_path / "images", rows=4)
+    (root / "train" / "ant" / "00.png").write_bytes(b"")
+    items = [item for rows in read(root).splits.values() for item in rows]
+
+    def asked() -> list[tuple[Wanted, Wanted]]:
+        return [
+            (Wanted(item, True, i % 2 == 0), Wanted(item, True, False))
+            for i, item in enumerate(items)
+        ]
+
+    with crops_ahead(iter(asked()), [SMALL, LARGE], 1) as crops:
+        wanted = list(crops)
+    seen = 0
+    with crops_from_processes(iter(asked()), [SMALL, LARGE], 1) as crops:
+        for theirs, ours in zip(wanted, crops, strict=True):
+            for one, other in zip(theirs, ours, strict=True):
+                assert one is not None
+                assert other is not None
+                assert (one.reason, one.digest) == (other.reason, other.digest)
+                assert one.state[:2] == other.state[:2]  # the third is told of older files alone
+                pairs = zip([one.centre, *one.views], [other.centre, *other.views], strict=True)
+                for a, b in pairs:
+                    np.testing.assert_array_equal(a, b)
+                    seen += a is not None
+    assert seen > len(items)
+    assert threading.active_count() < 20
+
+
+def test_a_process_that_ends_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    root = folder(tmp_path / "images", rows=1)
+    items = read(root).splits["train"]
+    asked = ((Wanted(item, True, False),) for item in items)
+    with (
+        crops_from_processes(asked, [SMALL], 1) as crops,
+        pytest.raises(CacheError, match="has ended"),
+    ):
+        next(crops)
+
+
+def test_threads_are_taken_where_processes_do_not_pay() -> None:
+    many = processes.WORTH
+    known = Maker(SMALL.recipe, SMALL.preprocess, Known({}, {"ab": Place(Donor(Path(), {}), 0)}))
+    assert not chosen("threads", [SMALL], many, False)
+    assert chosen("processes", [SMALL], 1, True)
+    assert not chosen("processes", [SMALL, known], many, False)
+    assert not chosen("auto", [SMALL], many, True)
+    assert not chosen("auto", [SMALL], many - 1, False)
+    assert chosen("auto", [SMALL], many, False) == (processes.cores() >= processes.MANY)
+    with pytest.raises(ConfigError, match="decoded in auto, threads, processes, not in rings"):
+        chosen("rings", [SMALL], many, False)
+
+
+@pytest.mark.slow
+def test_an_entry_is_the_same_however_it_is_decoded(tmp_path: Path, tiny: Backbone) -> None:
+    data = read(folder(tmp_path / "images", rows=20))
+    time.sleep(2.1)  # of younger files the state is told otherwise
+    caches = {where: FeatureCache(tmp_path / where) for where in ("threads", "processes")}
+    for where, cache in caches.items():
+        encode_dataset(data, tiny, cache, views=VIEWS, decode_in=where, workers=2)
+    assert files(caches["threads"]) == files(caches["processes"])

@@ -1,0 +1,44 @@
+"""Sizes of batches: few of them, little padding, the same for whoever goes on with an entry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featcache import FeatureCache, encode_dataset
+from featcache.backbones.backbone import Backbone
+from featcache.encoding.sizes import PARTS, default_size, padded
+from tests.featcache.encoding.noise import VIEWS, files, noise
+
+
+@given(st.integers(1, 600), st.data())
+def test_a_batch_is_padded_by_less_than_an_eighth(size: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, size))
+    found = padded(count, size)
+    assert count <= found <= size
+    assert found - count < -(-size // PARTS)
+    assert len({padded(each, size) for each in range(1, size + 1)}) <= PARTS
+
+
+@pytest.mark.parametrize(("side", "size"), [(32, 256), (64, 256), (224, 32), (336, 16), (900, 16)])
+def test_on_a_cpu_larger_pictures_go_in_smaller_batches(
+    tiny: Backbone, side: int, size: int
+) -> None:
+    assert default_size(replace(tiny, preprocess=replace(tiny.preprocess, size=side))) == size
+
+
+def test_an_entry_keeps_the_size_that_it_was_begun_with(tmp_path: Path, tiny: Backbone) -> None:
+    whole, parts = FeatureCache(tmp_path / "whole"), FeatureCache(tmp_path / "parts")
+    first = encode_dataset(noise(), tiny, whole, views=VIEWS, batch_size=5)
+    assert first.batch_size == 5
+    assert first.entry.manifest["batch"] == {"cpu": 5}
+    encode_dataset(noise(), tiny, parts, views=VIEWS, batch_size=5, part=(1, 2))
+    assert encode_dataset(noise(), tiny, parts, views=VIEWS).batch_size == 5
+    assert files(parts) == files(whole)
+    # Where nothing is done, nothing is noted.
+    encode_dataset(noise(), tiny, whole, views=VIEWS, batch_size=7)
+    assert files(parts) == files(whole)
