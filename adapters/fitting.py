@@ -17,7 +17,7 @@ from adapters.ability import check, check_entry, usual
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, spelt_out
 from adapters.method import Fit
 from adapters.problems.solving import Asked
@@ -37,6 +37,7 @@ ADDED_BY = {
     PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
     PATCHES: f"--extra {PATCHES}",
     NEGATIVE_PROMPTS: "--prompts negative",
+    TEXT_TOWER: "--extra text-tower",
 }
 
 

@@ -66,9 +66,11 @@ def by_adamw(rate: float, weight_decay: float = 0.01, eps: float = 1e-8) -> Opti
     return partial(torch.optim.AdamW, lr=rate, weight_decay=weight_decay, eps=eps, fused=True)
 
 
-def by_sgd(rate: float, momentum: float = 0.9) -> Optimiser:
+def by_sgd(rate: float, momentum: float = 0.9, weight_decay: float = 0.0) -> Optimiser:
     """SGD with momentum at a learning rate, its parameters still to be given."""
-    return partial(torch.optim.SGD, lr=rate, momentum=momentum, fused=True)
+    return partial(
+        torch.optim.SGD, lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True
+    )
 
 
 def number(value: float) -> Tensor:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from featcache.backbones import text_tower
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset
 from featcache.encoding.batches import UnitEncoder, feature_shapes
@@ -30,6 +31,7 @@ from featcache.encoding.plan import (
 from featcache.encoding.report import Progress, Report
 from featcache.encoding.taking import Known, known
 from featcache.encoding.text import encode_text
+from featcache.encoding.tower import keep
 from featcache.encoding.writing import UnitWriter, write_projection
 from featcache.errors import CacheError
 from featcache.pictures.views import ViewRecipe
@@ -37,6 +39,7 @@ from featcache.prompts import PromptBank
 from featcache.prompts import bank as own_bank
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
+from featcache.store.towers import TEXT_TOWER
 
 
 def encode_dataset(
@@ -59,10 +62,11 @@ def encode_dataset(
     """Bring the cache to hold the data set's splits, views and prompts, and say what was done.
 
     `views_for` is `few-shot` (the union of CoOp's draws for 1 to 16 shots, seeds 1 to 3) or
-    `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too) and
-    `patches`. `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already
-    is not encoded again, as far as its bytes are the same: size and times of files say so, or with
-    `check` their bytes. Shards that are missing or damaged are written anew. Raises
+    `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too),
+    `patches` and, once a backbone, `text-tower`. `part = (i, n)` does the i-th of n parts of the
+    work, i from 1. What is there already is not encoded again, as far as its bytes are the same:
+    size and times of files say so, or with `check` their bytes. Shards that are missing or damaged
+    are written anew. Raises
     `CacheError` where the disk refuses or is too full, `UnknownNameError` or `BackboneError` where
     the model has no such extras.
     """
@@ -70,6 +74,8 @@ def encode_dataset(
     asked = _asked(dataset, splits)
     if not 1 <= part[0] <= part[1]:
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
+    tower = text_tower.asked(backbone, extras)  # refused before anything is encoded
+    extras = [name for name in extras if name != TEXT_TOWER]
     shapes = feature_shapes(backbone, extras)
     found = find_entry(dataset, backbone, cache, check)
     entry = found.entry
@@ -83,6 +89,7 @@ def encode_dataset(
     report = Report(entry, damaged=list(found.damaged), notes=list(found.notes))
     if part[0] == 1:
         report.prompts = encode_text(entry, backbone, bank or own_bank(None, dataset))
+        report.notes += [keep(reload(entry), backbone)] if tower else []
     if PRE_PROJECTION in extras:
         write_projection(entry, backbone)
     encoder = UnitEncoder(backbone, shapes, count, batch_size)

@@ -21,7 +21,7 @@ from featcache.errors import (
     UnknownNameError,
 )
 from featcache.store import manifest as manifests
-from featcache.store import shard, support
+from featcache.store import shard, support, towers
 from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.rows import path_of, pick, pick_views
@@ -48,6 +48,11 @@ class Entry:
     def key(self) -> str:
         """`dataset/backbone/id`, the path below the cache root."""
         return "/".join(self.folder.parts[-3:])
+
+    @property
+    def root(self) -> Path:
+        """The cache that it lies in."""
+        return self.folder.parents[2]
 
     @property
     def dataset(self) -> str:
@@ -238,6 +243,19 @@ class Entry:
             return None
         return ProjectionWeights(**self._read(PROJECTION_SHARD))
 
+    def text_tower(self) -> towers.TowerFiles | None:
+        """The text tower of its backbone; None where the cache keeps none.
+
+        Raises `CacheError` where it is damaged.
+        """
+        return towers.find(self.root, self.spoken_by)
+
+    @property
+    def spoken_by(self) -> str:
+        """Fingerprint of the backbone that its texts are of, or were found to be once imported."""
+        own: str = self.manifest["backbone"].get("fingerprint", "")
+        return str(self.manifest.get("text_tower", own))
+
     def text(self, bank: str | None = None) -> TextFeatures:
         """A prompt bank, by default the one encoded last that is not negative.
 
@@ -309,6 +327,7 @@ class Entry:
                 self._read(name)
             except FeatcacheError as error:
                 found.append(str(error))
+        found += towers.problems(self.root, self.spoken_by)
         found += self.lacking()
         if not self.banks and not self.textless:
             found.append("no prompts are encoded; run the same `featcache encode` again.")

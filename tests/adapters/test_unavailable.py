@@ -24,7 +24,7 @@ def test_each_has_a_reason_and_a_protocol_for_every_number(name: str) -> None:
     assert all(number.protocol in unavailable.numbers(method) for number in method.numbers)
 
 
-@pytest.mark.parametrize("name", ["coop", "maple", "mf-adapter"])
+@pytest.mark.parametrize("name", ["apollo", "maple", "mf-adapter"])
 def test_asking_for_one_is_refused_with_its_reason(name: str) -> None:
     reason = unavailable.METHODS[name].reason
     for ask in (compose.get, registry.summary):
@@ -44,9 +44,10 @@ def test_numbers_are_a_line_each_with_their_protocol() -> None:
 
 
 def test_a_refusal_says_where_the_numbers_are() -> None:
-    assert unavailable.refusal("coop") == (
-        "coop cannot be fitted here: it learns prompts, so each step runs the text tower, and this "
-        "project fits on cached embeddings; `adapters methods --all` shows its published numbers."
+    assert unavailable.refusal("maple") == (
+        "maple cannot be fitted here: it trains parameters inside both towers, so no embedding can "
+        "be kept, and this project fits on cached embeddings; `adapters methods --all` shows its "
+        "published numbers."
     )
 
 
