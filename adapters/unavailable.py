@@ -98,11 +98,6 @@ METHODS: Mapping[str, Unavailable] = {
             ),
         ),
     ),
-    "kgcoop": Unavailable(
-        "KgCoOp",
-        TEXT_TOWER,
-        _reported("69.51 / 71.57 / 74.48 / 75.82 / 77.26", "H 77.00"),
-    ),
     "ldc": Unavailable(
         "LDC",
         "reads maps from between the layers of the image tower",

@@ -160,6 +160,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "kgcoop": {**PROMPTS, "weight": (8.0, "[0, inf)")},
     "lathadapter": {
         "ratio": (0.1, "[0, 1]"),
         "training_ratio": (0.1, "[0, 1]"),
@@ -358,6 +359,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "target": "paper",
             "gamma": 1.0,
         },
+    },
+    "kgcoop": {
+        "paper": {**COOP_CODE, "epochs": 100, "batch": 128},
+        "paper-few-shot": {**COOP_CODE, "epochs": 100},
     },
     "lathadapter": {"default": {}, "plain": {"weight": 0.0}},
     "ncm": {"half": {"mix": 0.5}, "mixed": {"search": True}},
