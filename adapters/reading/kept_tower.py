@@ -56,8 +56,12 @@ class KeptTower:
 
 
 def kept(entry: Entry) -> KeptTower | None:
-    """The text tower of an entry; None where its cache keeps none."""
-    return KeptTower(entry) if entry.banks and entry.text_tower() else None
+    """The text tower of an entry; None where its cache keeps none.
+
+    One that is damaged is there until it is asked, as most methods do without.
+    """
+    there = towers.there(entry.root, entry.spoken_by)
+    return KeptTower(entry) if there and entry.banks else None
 
 
 @dataclass(frozen=True)

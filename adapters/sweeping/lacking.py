@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapters.compose import get
 from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
 from adapters.fitting import ADDED_BY
-from adapters.reading import supports
+from adapters.reading import kept_tower, supports
 from adapters.registry import task as task_of
 from adapters.targets import has
 from featcache.store.entry import POOL, PRE_PROJECTION, PROJECTION_SHARD
@@ -50,7 +50,7 @@ def _holds(entry: Entry, need: str, views: int | None) -> bool:
     if need == NEGATIVE_PROMPTS:
         return bool(entry.negative_banks)
     if need == TEXT_TOWER:
-        return entry.text_tower() is not None
+        return kept_tower.kept(entry) is not None
     if need == VIEWS:
         stacked = entry.manifest.get("views") == "stacked" if imported else bool(sets)
         return stacked and views != 0

@@ -35,6 +35,7 @@ EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
 EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
 NEGATIVE = "negative"  # the bank that says what is not in a picture
 PROJECTION_SHARD = "projection.h5"
+UNKNOWN = "unknown"  # fingerprint of a backbone whose features were imported
 
 
 @dataclass(frozen=True)
@@ -252,9 +253,9 @@ class Entry:
 
     @property
     def spoken_by(self) -> str:
-        """Fingerprint of the backbone that its texts are of, or were found to be once imported."""
-        own: str = self.manifest["backbone"].get("fingerprint", "")
-        return str(self.manifest.get("text_tower", own))
+        """Fingerprint of the backbone that its texts are known to be of, or empty."""
+        own = str(self.manifest["backbone"].get("fingerprint", UNKNOWN))
+        return str(self.manifest.get("text_tower", "" if own == UNKNOWN else own))
 
     def text(self, bank: str | None = None) -> TextFeatures:
         """A prompt bank, by default the one encoded last that is not negative.

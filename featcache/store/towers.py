@@ -114,12 +114,12 @@ def find(root: Path, fingerprint: str) -> TowerFiles | None:
     Raises `DamagedShardError` where `tower.json` makes no sense, `CacheError` where the system does
     not give it.
     """
+    if not there(root, fingerprint):
+        return None
     folder = folder_of(root, fingerprint)
     path = folder / ABOUT
     try:
         about = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
     except OSError as error:
         raise CacheError(files.unreadable(path, error)) from None
     except ValueError:
@@ -129,6 +129,11 @@ def find(root: Path, fingerprint: str) -> TowerFiles | None:
     if wrong:
         raise DamagedShardError(f"{path} is damaged ({wrong}); {ANEW}")
     return TowerFiles(folder, rest)
+
+
+def there(root: Path, fingerprint: str) -> bool:
+    """Whether a tower is kept of a backbone, sound or not: a look, no reading."""
+    return bool(fingerprint) and (folder_of(root, fingerprint) / ABOUT).exists()
 
 
 def folder_of(root: Path, fingerprint: str) -> Path:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from adapters.adapter import load
 from adapters.drawing import text_of
+from adapters.fitting import fit
 from adapters.reading import kept_tower
+from adapters.scoring import score_on
 from featcache import FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_prompts
-from featcache.errors import CacheError
+from featcache.datasets.dataset import Dataset
+from featcache.errors import CacheError, MethodError
 from featcache.store import towers
 from featcache.store.entry import Entry
 from tests.entries import make_entry
 from tests.featcache.backbones.towered import SERVED, loaded
-from tests.featcache.encoding.folder import folder, read
+from tests.featcache.encoding.folder import folder, paint, read
 
 PROMPTS = ["a photo of a cat.", "CAFÉ, naïve & co.", "", "one two three 4 5 6, seven (eight)."]
 CPU = torch.device("cpu")
@@ -57,6 +63,48 @@ def test_scales_of_layers_and_a_biased_projection_are_known(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_tower_without_a_projection_is_known(tmp_path: Path) -> None:
     check(loaded(tmp_path / "model", "EVA", proj_type="none", width=512), tmp_path)
+
+
+def painted(root: Path, first: int, names: Sequence[str]) -> Dataset:
+    """Two pictures of each class to train with, one to validate and one to test."""
+    for split, count in {"train": 2, "val": 1, "test": 1}.items():
+        for name in names:
+            for i in range(count):
+                paint(root / split / name / f"{i}.png", first := first + 1)
+    return read(root)
+
+
+def test_every_task_goes_with_prompts_that_are_learned(tmp_path: Path, tiny: Backbone) -> None:
+    """Names alone make classes, whoever's they are."""
+    cache = FeatureCache(tmp_path / "cache")
+    own = ["ant", "bee", "cat", "dog"]
+    entries = [
+        encode_dataset(painted(tmp_path / each, i, names), tiny, cache, extras=extras).entry
+        for each, i, names, extras in (
+            ("here", 0, own, ["text-tower"]), ("moved", 50, own[::-1], []),
+            ("there", 99, ["elk", "fox", "red panda"], []),
+        )
+    ]  # fmt: skip
+    source, moved, there = entries
+    how = {"shots": 2, "policy": "none", "steps": 2, "views": 0}
+    halves = fit(source, "coop", task="base-to-new", **how)
+    assert [row["n_test"] for row in halves.rows] == [2, 2]
+    across = fit(source, "kgcoop", task="cross-dataset", on=[there, moved], **how)
+    assert [row["target"] for row in across.rows] == ["here", "there", "moved"]
+    fit(source, "coop", task="domain-generalization", on=[moved], **how)
+    kept = load(across.adapter.save(tmp_path / "adapter"))
+    scored, row = score_on(kept, there)
+    assert scored.accuracy == across.rows[1]["accuracy"]
+    assert row["task"] == "cross-dataset"
+    assert len(kept.predict(torch.ones(3, 32))) == 3  # known classes do without the tower
+    held = source.text_tower()
+    assert held is not None
+    shutil.rmtree(held.folder)
+    with pytest.raises(MethodError, match=r"--extra text-tower"):
+        fit(source, "coop", **how)
+    with pytest.raises(MethodError, match=r"encode … --extra text-tower"):
+        score_on(kept, there)
+    assert len(kept.predict(torch.ones(3, 32))) == 3
 
 
 def test_an_entry_without_is_told_and_texts_carry_the_tower(tmp_path: Path, tiny: Backbone) -> None:

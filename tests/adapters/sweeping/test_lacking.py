@@ -18,12 +18,11 @@ from adapters.sweeping.grid import grid
 from adapters.sweeping.lacking import lacking
 from featcache import Entry, FeatureCache, import_features
 from featcache.errors import MethodError
-from featcache.store import towers
-from featcache.store.entry import PATCHES, PRE_PROJECTION
+from featcache.store.entry import PATCHES, PRE_PROJECTION, reload
 from tests.enriched import enriched
 from tests.entries import NARROW, make_entry
 from tests.featcache.interchange import layouts
-from tests.featcache.store import test_towers
+from tests.featcache.store.test_towers import beside
 from tests.typed import Type
 
 FIVE = (VIEWS, PRE_PROJECTION, PATCHES, NEGATIVE_PROMPTS, TEXT_TOWER)
@@ -36,8 +35,8 @@ def needing(monkeypatch: pytest.MonkeyPatch, need: str) -> None:
 
 def spoken(entry: Entry) -> Entry:
     """The entry with a text tower beside it, as far as a look goes."""
-    towers.write(entry.root, {**test_towers.ABOUT, "fingerprint": entry.spoken_by}, {}, "")
-    return entry
+    beside(entry)
+    return reload(entry)
 
 
 def imported(folder: Path, make: layouts.Made, seed: int | None = None) -> Entry:

@@ -10,6 +10,8 @@ import pytest
 
 from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.store import towers
+from featcache.store.entry import Entry
+from featcache.store.writing import amend
 
 ABOUT = {
     "backbone": "made",
@@ -22,6 +24,13 @@ ABOUT = {
 }  # fmt: skip
 WEIGHTS = {"b": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.ones(4, np.float32)}
 MERGES = "h i</w>\n# e\n"
+
+
+def beside(entry: Entry) -> towers.TowerFiles:
+    """A tower beside an entry, that says to be of it; of one that is made by hand."""
+    with amend(entry) as manifest:
+        manifest["text_tower"] = ABOUT["fingerprint"]
+    return written(entry.root)
 
 
 def written(root: Path) -> towers.TowerFiles:
