@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from adapters.matching import Classes
-from adapters.reading import pictures, supports
+from adapters.reading import kept_tower, pictures, supports
 from featcache import drawn, draws
 from featcache.drawn import Drawn
 from featcache.draws import (
@@ -147,7 +147,7 @@ def pictures_of(
 
 def text_of(entry: Entry, bank: str | None = None) -> Text:
     """A prompt bank of the entry, by default the newest. Raises what `Entry.text` raises."""
-    return _text(entry.text(bank))
+    return replace(_text(entry.text(bank)), tower=kept_tower.kept(entry))
 
 
 def classes_of(entry: Entry) -> Classes:

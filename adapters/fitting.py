@@ -21,7 +21,7 @@ from adapters.compose import get
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
 from adapters.expression import leaves
 from adapters.method import Fit
@@ -42,6 +42,7 @@ ADDED_BY = {
     PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
     PATCHES: f"--extra {PATCHES}",
     NEGATIVE_PROMPTS: "--prompts negative",
+    TEXT_TOWER: "--extra text-tower",
 }
 
 

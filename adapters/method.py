@@ -83,9 +83,10 @@ class Method:
     `support_free` methods learn nothing from pictures, so that a set for test alone will do.
     `criterion` is what selection minimises or maximises on validation. `reads` names what is used
     beside embeddings and text where the cache holds it, `needs` what it must hold: `views`,
-    `pre-projection`, `patches`, `negative prompts`. `presets` are named overrides of the config's
-    defaults. `transductive` methods look at the query set as a whole. A method made
-    of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
+    `pre-projection`, `patches`, `negative prompts`, `text tower` (which is at `text.tower`).
+    `presets` are named overrides of the config's defaults. `transductive` methods look at the query
+    set as a whole. A method made of `parts` fits and chooses them in its own order with `choose`;
+    see `adapters.compose`.
 
     `without_text` says how it does where the names of classes would give the answer away, or the
     data has no text: its terms of text are `absent` (the texts are zeros, which add nothing), or

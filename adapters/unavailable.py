@@ -82,19 +82,6 @@ METHODS: Mapping[str, Unavailable] = {
             ),
         ),
     ),
-    "coop": Unavailable(
-        "CoOp (Zhou et al. 2022)",
-        TEXT_TOWER,
-        (
-            *_reported(
-                "68.09 / 70.13 / 73.59 / 76.45 / 79.01", "82.69 / 63.22, H 71.66", "R: MaPLe"
-            ),
-            Published(
-                "59.80 / 62.21 / 66.84 / 70.05 / 73.45",
-                "1/2/4/8/16 shots, RN50, mean of 11 sets, fixed recipe [L: APE notebook]",
-            ),
-        ),
-    ),
     "dcar": Unavailable(
         "DCAR (arXiv 2508.04028)",
         "tunes prompts of both towers for retrieval",
@@ -110,11 +97,6 @@ METHODS: Mapping[str, Unavailable] = {
                 "16 shots [F]",
             ),
         ),
-    ),
-    "kgcoop": Unavailable(
-        "KgCoOp",
-        TEXT_TOWER,
-        _reported("69.51 / 71.57 / 74.48 / 75.82 / 77.26", "H 77.00"),
     ),
     "ldc": Unavailable(
         "LDC",

@@ -33,12 +33,13 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from adapters import Episode, Labelled, Support, Text, names
 from adapters.compose import get
 from adapters.configure import configure
-from adapters.episode import Projection
+from adapters.episode import TEXT_TOWER, Projection
 from adapters.maths import training
 from adapters.selection import candidates, select
 
 CLASSES, SHOTS, WIDTH, VIEWS, PROMPTS, VAL = 1000, 16, 512, 20, 7, 4
 STEPS, WARM_UP = 12, 2
+PROMPTS = "\n## A step of learning prompts"
 RESULTS = Path(__file__).parent / "results" / "imagenet_size.json"
 # Rows whose name is not just a method's, with what is set.
 OWN = {
@@ -53,7 +54,9 @@ class EnoughError(Exception):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default=",".join(sorted({*names(), *OWN})))
+    # Learners of prompts have a section of their own, by benchmarks/prompt_learning.py.
+    known = [name for name in names() if TEXT_TOWER not in get(name).needs]
+    parser.add_argument("--methods", default=",".join(sorted({*known, *OWN})))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=float, default=600, help="seconds a method may take")
     parser.add_argument("--out", type=Path, default=Path("docs/scale.md"))
@@ -64,7 +67,9 @@ def main() -> None:
         print(name, rows[name], flush=True)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
-    arguments.out.write_text(page(rows), encoding="utf-8")
+    before = arguments.out.read_text(encoding="utf-8") if arguments.out.exists() else ""
+    _, mark, rest = before.partition(PROMPTS)
+    arguments.out.write_text(page(rows) + mark + rest, encoding="utf-8")
 
 
 def measured(name: str, limit: float, threads: int) -> dict[str, Any]:

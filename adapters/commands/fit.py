@@ -11,6 +11,7 @@ import typer
 
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Device, On, Text, Transfer
+from adapters.commands.waiting import waiting
 from featcache import drawn, terminal
 from featcache.draws import ALL, KINDS, Shots
 from featcache.errors import CacheError, ConfigError
@@ -122,7 +123,8 @@ def fit(
     )
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
-    outcome = run(entry, words, device=device)
+    with waiting():
+        outcome = run(entry, words, device=device)
     run_id = rows.add(*outcome.rows) if outcome.rows else outcome.run
     people = terminal.people(as_json)
     _say(people, method, outcome)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +24,9 @@ Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Batch], Tensor]
 Tensors = Mapping[str, Tensor]
 Optimiser = partial[Any]  # of a class of torch.optim
+Watch = Callable[[int, int], None]  # steps done, steps in all
+
+_watching: ContextVar[Watch | None] = ContextVar("watching", default=None)
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,26 @@ def fit(training: Training) -> dict[str, Tensor]:
     return training.finish(ended)
 
 
+@contextmanager
+def watched(by: Watch) -> Iterator[None]:
+    """Tell `by`, before the first step and after each, of every training that is done meanwhile."""
+    token = _watching.set(by)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
+
+
 def by_adamw(rate: float, weight_decay: float = 0.01, eps: float = 1e-8) -> Optimiser:
     """AdamW at a learning rate, its parameters still to be given."""
     return partial(torch.optim.AdamW, lr=rate, weight_decay=weight_decay, eps=eps, fused=True)
 
 
-def by_sgd(rate: float, momentum: float = 0.9) -> Optimiser:
+def by_sgd(rate: float, momentum: float = 0.9, weight_decay: float = 0.0) -> Optimiser:
     """SGD with momentum at a learning rate, its parameters still to be given."""
-    return partial(torch.optim.SGD, lr=rate, momentum=momentum, fused=True)
+    return partial(
+        torch.optim.SGD, lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True
+    )
 
 
 def number(value: float) -> Tensor:
@@ -226,9 +243,12 @@ def _descend(
     rate: float,
     schedule: Sequence[float],
 ) -> dict[str, Tensor]:
-    for factor, batch in zip(schedule, batches, strict=True):
+    tell = _watching.get() or (lambda done, total: None)
+    tell(0, len(schedule))
+    for number, (factor, batch) in enumerate(zip(schedule, batches, strict=True), 1):
         optimiser.param_groups[0]["lr"] = rate * factor
         optimiser.zero_grad()
         loss(trained, batch).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        tell(number, len(schedule))
     return {name: p.detach() for name, p in trained.items()}

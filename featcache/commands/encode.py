@@ -78,7 +78,7 @@ def encode(
     extra: Annotated[
         str,
         typer.Option(
-            help="Kept beside embeddings: pre-projection, patches, or both (none).",
+            help="Kept beside embeddings: pre-projection, patches, text-tower (none).",
             autocompletion=completion.extras,
         ),
     ] = "",

@@ -21,7 +21,7 @@ from featcache.errors import (
     UnknownNameError,
 )
 from featcache.store import manifest as manifests
-from featcache.store import shard, support
+from featcache.store import shard, support, towers
 from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.index import Index, index_of, large
@@ -36,6 +36,7 @@ EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
 EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
 NEGATIVE = "negative"  # the bank that says what is not in a picture
 PROJECTION_SHARD = "projection.h5"
+UNKNOWN = "unknown"  # fingerprint of a backbone whose features were imported
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Entry:
     def key(self) -> str:
         """`dataset/backbone/id`, the path below the cache root."""
         return "/".join(self.folder.parts[-3:])
+
+    @property
+    def root(self) -> Path:
+        """The cache that it lies in."""
+        return self.folder.parents[2]
 
     @property
     def dataset(self) -> str:
@@ -249,6 +255,19 @@ class Entry:
             return None
         return ProjectionWeights(**self._read(PROJECTION_SHARD))
 
+    def text_tower(self) -> towers.TowerFiles | None:
+        """The text tower of its backbone; None where the cache keeps none.
+
+        Raises `CacheError` where it is damaged.
+        """
+        return towers.find(self.root, self.spoken_by)
+
+    @property
+    def spoken_by(self) -> str:
+        """Fingerprint of the backbone that its texts are known to be of, or empty."""
+        own = str(self.manifest["backbone"].get("fingerprint", UNKNOWN))
+        return str(self.manifest.get("text_tower", "" if own == UNKNOWN else own))
+
     def text(self, bank: str | None = None) -> TextFeatures:
         """A prompt bank, by default the one encoded last that is not negative.
 
@@ -320,6 +339,7 @@ class Entry:
                 self._read(name)
             except FeatcacheError as error:
                 found.append(str(error))
+        found += towers.problems(self.root, self.spoken_by)
         found += self.lacking()
         if not self.banks and not self.textless:
             found.append("no prompts are encoded; run the same `featcache encode` again.")

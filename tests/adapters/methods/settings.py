@@ -16,6 +16,28 @@ from pydantic import ValidationError
 
 from adapters import compose
 
+# Of every learner of prompts.
+PROMPTS: dict[str, tuple[Any, Any]] = {
+    "words": ("a photo of a", ("a photo of a", "", "a sketch of")),
+    "context": (16, "[1, inf)"),
+    "position": ("end", ("end", "middle", "front")),
+    "steps": (100, "[0, inf)"),
+    "epochs": (0, "[0, inf)"),
+    "batch": (0, "[0, inf)"),
+    "optimiser": ("adamw", ("adamw", "sgd")),
+    "learning_rate": (2e-3, "(0, inf)"),
+    "weight_decay": (5e-4, "[0, inf)"),
+    "warm_up": (1e-5, "[0, inf)"),
+    "precision": ("auto", ("auto", "fp32", "bf16")),
+    "room": (3.0, "(0, inf)"),
+}
+COOP_CODE = {
+    "steps": 0,
+    "batch": 32,
+    "optimiser": "sgd",
+    "learning_rate": 2e-3,
+    "weight_decay": 5e-4,
+}
 SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     "ape": {
         "alpha": (2.0, "[0, inf)"),
@@ -75,6 +97,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "coop": {**PROMPTS, "per_class": (False, (True, False))},
     "cross-modal": {
         "share": (0.0, "[0, 1]"),
         "learning_rate": (0.001, "(0, inf)"),
@@ -137,6 +160,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "kgcoop": {**PROMPTS, "weight": (8.0, "[0, inf)")},
     "lathadapter": {
         "ratio": (0.1, "[0, 1]"),
         "training_ratio": (0.1, "[0, 1]"),
@@ -313,6 +337,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "coop": {"paper": {**COOP_CODE, "words": "", "context": 16}, "paper-words": COOP_CODE},
     "fma": {
         "closed-form": {"solver": "closed-form"},
         "code": {
@@ -334,6 +359,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "target": "paper",
             "gamma": 1.0,
         },
+    },
+    "kgcoop": {
+        "paper": {**COOP_CODE, "epochs": 100, "batch": 128},
+        "paper-few-shot": {**COOP_CODE, "epochs": 100},
     },
     "lathadapter": {"default": {}, "plain": {"weight": 0.0}},
     "ncm": {"half": {"mix": 0.5}, "mixed": {"search": True}},
@@ -439,7 +468,8 @@ def _taken(default: Any, allowed: str | tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _refused(default: Any, allowed: str | tuple[Any, ...]) -> tuple[Any, ...]:
     if isinstance(allowed, tuple):
-        return () if bool in {*map(type, allowed)} else ("no such choice",)
+        free = bool in {*map(type, allowed)} or "" in allowed  # no text is refused
+        return () if free else ("no such choice",)
     low, high = _ends(allowed)
     step = _step(default)
     under = low - step if allowed.startswith("[") else low
