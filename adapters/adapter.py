@@ -15,7 +15,7 @@ from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from featcache import files
+from featcache import files, threads
 from featcache.errors import CacheError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
@@ -69,9 +69,9 @@ class Adapter:
                 f"embeddings of width {query.x.shape[-1]} were given to an adapter fitted on width "
                 f"{width} ({self.about.get('backbone')}); encode with that backbone."
             )
-        with torch.inference_mode():
-            method = get(self.method)
-            return method.answer(self.state, self.config, query, len(self.classnames))
+        classes = len(self.classnames)
+        with threads.for_work(query.x.numel() * classes), torch.inference_mode():
+            return get(self.method).answer(self.state, self.config, query, classes)
 
     def predict(self, x: Tensor | Query) -> list[str]:
         """The name of the best class for each picture; `x` as `logits` takes it."""

@@ -26,6 +26,7 @@ from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
 from adapters.targets import has
 from adapters.task import Task
+from featcache import threads
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
@@ -112,6 +113,7 @@ def fit(
     return run(entry, words)
 
 
+@threads.for_work(0)  # but for the fits and scores that are large
 def run(
     entry: Entry,
     experiment: Experiment,

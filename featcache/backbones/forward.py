@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from featcache import threads
 from featcache.backbones import image_tower
 from featcache.backbones.backbone import DTYPES, Backbone
 from featcache.store.entry import EMBEDDING
@@ -33,7 +34,7 @@ def picture_features(
         torch.tensor(values, device=backbone.device).view(1, 3, 1, 1)
         for values in (backbone.preprocess.mean, backbone.preprocess.std)
     )
-    with _autocast(backbone):
+    with _autocast(backbone, len(batch)):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pixels = torch.as_tensor(batch).to(backbone.device).permute(0, 3, 1, 2)
         pictures = (pixels.float() / 255 - mean) / std
@@ -48,7 +49,7 @@ def encode_prompts(
     if not prompts:
         return np.zeros((0, backbone.width), np.float32)
     tokens = tokenise(backbone, list(prompts))
-    with _autocast(backbone):
+    with _autocast(backbone, len(prompts)):
         return np.concatenate(
             [
                 _to_numpy(backbone.model.encode_text(part.to(backbone.device), normalize=False))  # type: ignore[operator]
@@ -78,11 +79,16 @@ def tokenise(backbone: Backbone, prompts: list[str]) -> torch.Tensor:
 
 
 @contextmanager
-def _autocast(backbone: Backbone) -> Iterator[None]:
-    """The one place where precision is decided: weights stay fp32 and autocast rounds."""
+def _autocast(backbone: Backbone, inputs: int) -> Iterator[None]:
+    """The one place where precision is decided: weights stay fp32 and autocast rounds.
+
+    And where threads are, by the inputs: each is multiplied by every weight at least once.
+    """
     dtype = DTYPES[backbone.precision]
     low = dtype != torch.float32
-    with torch.inference_mode(), torch.autocast(backbone.device.type, dtype, enabled=low):
+    work = inputs * sum(weight.numel() for weight in backbone.model.parameters())
+    autocast = torch.autocast(backbone.device.type, dtype, enabled=low)
+    with threads.for_work(work), torch.inference_mode(), autocast:
         yield
 
 
