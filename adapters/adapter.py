@@ -16,7 +16,7 @@ from adapters.configure import configure
 from adapters.devices.device import CPU, moved, steady
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from featcache import files
+from featcache import files, threads
 from featcache.errors import CacheError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
@@ -82,7 +82,8 @@ class Adapter:
                 f"{width} ({self.about.get('backbone')}); encode with that backbone."
             )
         method, classes = get(self.method), len(self.classnames)
-        with torch.inference_mode(), steady(self.device):
+        few = threads.for_work(query.x.numel() * classes)
+        with few, torch.inference_mode(), steady(self.device):
             return method.answer(self.state, self.config, moved(query, self.device), classes)
 
     def predict(self, x: Tensor | Query) -> list[str]:

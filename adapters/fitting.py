@@ -31,6 +31,7 @@ from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
 from adapters.targets import has
 from adapters.task import Task
+from featcache import threads
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
@@ -120,6 +121,7 @@ def fit(
     return run(entry, words, device=device)
 
 
+@threads.for_work(0)  # but for the fits and scores that are large
 def run(
     entry: Entry,
     experiment: Experiment,

@@ -23,6 +23,7 @@ from adapters.evaluate import accuracy, class_accuracy
 from adapters.matching import Classes, columns
 from adapters.run_identity import code_version, target_features
 from adapters.targets import UNKNOWN, same_weights
+from featcache import threads
 from featcache.drawn import PREFIX, Drawn
 from featcache.draws import ALL, NATURAL, Shots
 from featcache.errors import CacheError, EpisodeError, MethodError
@@ -99,6 +100,7 @@ def _named(pairs: Any) -> dict[str, float]:
     return found
 
 
+@threads.for_work(0)  # but for `Adapter.logits` of many pictures
 def score(adapter: Adapter, entry: Entry) -> list[Score]:
     """How a saved adapter does on the targets of its task that lie beside its own draw of `entry`.
 
@@ -139,6 +141,7 @@ def _shots(adapter: Adapter) -> Shots:
     return shots
 
 
+@threads.for_work(0)
 def score_on(
     adapter: Adapter, entry: Entry, split: str = "test", bank: str | None = None
 ) -> tuple[Score, Row]:

@@ -24,6 +24,7 @@ from adapters.evaluate import hits
 from adapters.method import Axes, Method, State, choices
 from adapters.registry import POLICIES
 from adapters.stand_ins import whole
+from featcache import threads
 from featcache.errors import EpisodeError, UnknownNameError
 
 
@@ -74,7 +75,14 @@ def select(
     setting's result does not depend on what was tried before it. A class without pictures stands
     by its text, and what stands where the data has none is the method's (`adapters.stand_ins`).
     """
-    episode = whole(episode, method.without_text)
+    # All training pictures with all classes: what most methods do at least once.
+    with threads.for_work(episode.support.x.numel() * episode.classes):
+        return _select(method, whole(episode, method.without_text), config, held, fixed)
+
+
+def _select(
+    method: Method, episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]
+) -> Chosen:
     if method.choose is not None:
         chosen: Chosen = method.choose(episode, config, held, fixed)
         return chosen

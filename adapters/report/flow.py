@@ -24,7 +24,7 @@ from adapters.method import Method
 from adapters.report.parts import Figure, Part, Spec, several
 from adapters.report.vega import COLOURS, GREY, HEIGHT, SCHEMA, data, layered, name, number, tips
 from adapters.report.write import html, write_figure
-from featcache import files
+from featcache import files, threads
 from featcache.errors import MethodError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class FlowFigure:
     text: str
 
 
+@threads.for_work(0)
 def flow_figure(adapter: Adapter, entry: Entry, pictures: int = 150) -> FlowFigure:
     """Draw the flow of an adapter on the test split beside its own draw, of `entry`.
 

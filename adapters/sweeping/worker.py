@@ -30,6 +30,7 @@ from adapters.stand_ins import whole
 from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
 from adapters.targets import draw
+from featcache import threads
 from featcache.errors import FeatcacheError
 from featcache.store.entry import Entry
 from featcache.store.features import ImageFeatures, TextFeatures
@@ -57,7 +58,8 @@ class Worker:
             runs = chunk.runs[first : first + most]
             if chunk.stack != "off":
                 try:
-                    self._ahead = self._stacked(runs, chunk.stack)
+                    with threads.for_work(0):
+                        self._ahead = self._stacked(runs, chunk.stack)
                 except Exception as error:
                     yield from ([failed(each, _sentence(error))] for each in runs)
                     continue
@@ -100,6 +102,7 @@ class Worker:
         }
         return {name: found for name, found in prepared.items() if found is not None}
 
+    @threads.for_work(0)
     def draw(self, cell: Cell) -> Draw:
         """The cell's draw, on this worker's device. Raises what the task's own draw raises."""
         if self._drawn is None or self._drawn[0] != cell:
