@@ -205,7 +205,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     "node-adapter": {
         "horizon": (1.0, "[0, 1]"),
         "mix": ("feature", ("feature", "class", "fixed")),
-        "mix_value": (0.5, "[0, 1]"),
+        "mix_value": (0.15, "[0, 1]"),
+        "odds": (1.0, "[0, inf)"),
         "field": ("attention", ("attention", "local", "mlp")),
         "heads": (8, "[1, inf)"),
         "head_width": (8, "[1, inf)"),
@@ -223,9 +224,11 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "least_shots": (3, "[2, inf)"),
         "iterations": (60, "[0, inf)"),
         "episodes": (4, "[1, inf)"),
+        "most_queries": (2048, "[1, inf)"),
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
         "text_weight": (0.0, "[0, inf)"),
+        "move_new": (False, (False, True)),
     },
     "proker": {
         "beta": (1.0, "(0, inf)"),
