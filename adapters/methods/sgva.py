@@ -43,7 +43,7 @@ class Config:
     temperature: float = Field(5.0, gt=0, description="of the distilled softmax")
     hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 p")
     batch: int = Field(48, ge=1, description="pictures a step")
-    steps: int = Field(120, ge=0, description="training steps")
+    steps: int = Field(100, ge=0, description="training steps")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
 
