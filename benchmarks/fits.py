@@ -211,17 +211,19 @@ def chain(folder: Path, some: list[str], more: Mapping[str, str]) -> Found:
     for old in (cache, runs):
         shutil.rmtree(old, ignore_errors=True)
     env = environment(more) | {"FEATCACHE_HOME": str(cache)}
-    saved = str(runs / "fma")
-    lines = {
-        "featcache encode": ["--dataset", str(folder / "data"), "--backbone", "demo"],
-        "adapters fit": ["--dataset", "data", "--method", "fma", "--policy", "none"]
-        + ["--save", saved],
+    pictures, cached = ["--dataset", str(folder / "data")], ["--dataset", "data"]
+    first = {
+        "featcache encode": [*pictures, "--backbone", "demo", "--views", "0"],
+        "adapters fit": [*cached, "--method", "fma", "--out", str(runs)],
+    }
+    rows = {name: run(name, words, env, folder) for name, words in first.items()}
+    [saved] = [str(card.parent) for card in runs.glob("*/adapter.json")]
+    then = {
         "adapters evaluate": [saved],
         "adapters predict": [saved, *some],
-        "adapters report": [],
+        "adapters report": ["--results", str(runs / "results.sqlite")],
     }
-    lines["featcache encode"] += ["--views", "0"]
-    return {name: run(name, words, env, folder) for name, words in lines.items()}
+    return rows | {name: run(name, words, env, folder) for name, words in then.items()}
 
 
 def run(name: str, words: list[str], env: Mapping[str, str], where: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def picture_features(
         torch.tensor(values, device=backbone.device).view(1, 3, 1, 1)
         for values in (backbone.preprocess.mean, backbone.preprocess.std)
     )
-    with _autocast(backbone, len(batch)):
+    with _autocast(backbone, len(batch) * _weights(backbone)[0]):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pixels = torch.as_tensor(batch).to(backbone.device).permute(0, 3, 1, 2)
         pictures = (pixels.float() / 255 - mean) / std
@@ -49,7 +49,7 @@ def encode_prompts(
     if not prompts:
         return np.zeros((0, backbone.width), np.float32)
     tokens = tokenise(backbone, list(prompts))
-    with _autocast(backbone, len(prompts)):
+    with _autocast(backbone, min(len(prompts), batch_size) * _weights(backbone)[1]):
         return np.concatenate(
             [
                 _to_numpy(backbone.model.encode_text(part.to(backbone.device), normalize=False))  # type: ignore[operator]
@@ -79,17 +79,25 @@ def tokenise(backbone: Backbone, prompts: list[str]) -> torch.Tensor:
 
 
 @contextmanager
-def _autocast(backbone: Backbone, inputs: int) -> Iterator[None]:
+def _autocast(backbone: Backbone, work: int) -> Iterator[None]:
     """The one place where precision is decided: weights stay fp32 and autocast rounds.
 
-    And where threads are, by the inputs: each is multiplied by every weight at least once.
+    And where threads are: `work` is inputs times weights, each of which multiplies at least once.
     """
     dtype = DTYPES[backbone.precision]
     low = dtype != torch.float32
-    work = inputs * sum(weight.numel() for weight in backbone.model.parameters())
     autocast = torch.autocast(backbone.device.type, dtype, enabled=low)
     with threads.for_work(work), torch.inference_mode(), autocast:
         yield
+
+
+def _weights(backbone: Backbone) -> tuple[int, int]:
+    """How many numbers the tower of pictures has, and all else."""
+    visual, model = (
+        sum(weight.numel() for weight in part.parameters())
+        for part in (backbone.model.get_submodule("visual"), backbone.model)
+    )
+    return visual, model - visual
 
 
 def _to_numpy(embedding: torch.Tensor) -> NDArray[np.float32]:
