@@ -48,7 +48,7 @@ def features_of(
     Nothing waits for the device. `extras` have been checked; `model` is the backbone's, compiled.
     """
     mean, std = backbone.scaling
-    with _computing(backbone, len(batch), rounds=not backbone.is_cast):
+    with _computing(backbone, len(batch) * _weights(backbone)[0], rounds=not backbone.is_cast):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pictures = (batch.permute(0, 3, 1, 2).float() / 255 - mean) / std
         if backbone.is_cast:
@@ -79,7 +79,7 @@ def encode_prompts(
 def _texts(
     backbone: Backbone, encode: Callable[[Tensor], Tensor], parts: Sequence[Tensor]
 ) -> NDArray[np.float32]:
-    with _computing(backbone, sum(map(len, parts))):
+    with _computing(backbone, max(map(len, parts)) * _weights(backbone)[1]):
         return np.concatenate([_to_numpy(encode(part.to(backbone.device))) for part in parts])
 
 
@@ -104,17 +104,25 @@ def tokenise(backbone: Backbone, prompts: list[str]) -> Tensor:
 
 
 @contextmanager
-def _computing(backbone: Backbone, inputs: int, rounds: bool = True) -> Iterator[None]:
+def _computing(backbone: Backbone, work: int, rounds: bool = True) -> Iterator[None]:
     """The one place where precision is decided: autocast rounds what goes into products.
 
-    And where threads are, by the inputs: each is multiplied by every weight at least once.
+    And where threads are: `work` is inputs times weights, each of which multiplies at least once.
     """
     dtype = DTYPES[backbone.precision]
     low = rounds and dtype != torch.float32
-    work = inputs * sum(weight.numel() for weight in backbone.model.parameters())
     autocast = torch.autocast(backbone.device.type, dtype, enabled=low)
     with threads.for_work(work), torch.inference_mode(), autocast:
         yield
+
+
+def _weights(backbone: Backbone) -> tuple[int, int]:
+    """How many numbers the tower of pictures has, and all else."""
+    visual, model = (
+        sum(weight.numel() for weight in part.parameters())
+        for part in (backbone.model.get_submodule("visual"), backbone.model)
+    )
+    return visual, model - visual
 
 
 def _to_numpy(embedding: Tensor) -> NDArray[np.float32]:
