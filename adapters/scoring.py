@@ -67,7 +67,7 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     target = moved(target, adapter.device)
     asked = adapter if target.text is None else adapter.with_text(target.text)
     every = asked.logits(target.pictures.query)
-    if bad := int((~every.isfinite().all(1)).sum()):
+    if bad := _not_finite(every):
         raise MethodError(
             f"{adapter.method} gives scores that are not finite to {bad} of {len(every)} pictures "
             f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
@@ -86,6 +86,14 @@ def score_target(adapter: Adapter, target: Target) -> Score:
         accuracy(every, own[labels]) if target.text is None else None,
         time.perf_counter() - began,
     )
+
+
+def _not_finite(logits: Tensor) -> int:
+    """How many pictures have a score that is not finite."""
+    # The sum of a row is finite only if all of it is, and a third as dear to look at.
+    if bool(logits.sum(1).isfinite().all()):
+        return 0
+    return int((~logits.isfinite().all(1)).sum())
 
 
 def _by_class(logits: Tensor, labels: Tensor) -> list[float]:
