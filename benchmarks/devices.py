@@ -17,9 +17,13 @@ import argparse
 import json
 import os
 import platform
+import re
+import subprocess
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +49,9 @@ SIZES, SHOTS = (19, 100, 1000), 16
 STEPS, WARM, LEAST, LONG = 40, 3, 6, 3.0  # steps timed, before them, at least, and seconds at most
 # Loops that are no optimiser's: so many of their default steps are done.
 SHORTER: dict[str, dict[str, Any]] = {"lp++": {"steps": 30}}
-GRID = {"fma": 1000, "clip-adapter": 1000}
+GRID, FEWER = "fma", 256  # the method of a grid of 1,000 runs, and the runs of the others
+START = 2.0  # seconds that a GPU takes to start, where they were not measured
 SWEPT = ("fma", "clip-adapter", "zs-lp", "tip-adapter-f")
-FASTER = 1.1  # a tenth, or it is no reason to go there
 
 
 class EnoughError(Exception):
@@ -60,7 +64,7 @@ def main() -> None:
     parser.add_argument("--classes", default=",".join(map(str, SIZES)))
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=0, help="of the processor (all its cores)")
-    parser.add_argument("--parts", default="fits,grid,workers")
+    parser.add_argument("--parts", default="start,fits,grid,workers")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--write", action="store_true", help="documents from --out, nothing else")
     arguments = parser.parse_args()
@@ -78,7 +82,8 @@ def measure(arguments: argparse.Namespace) -> None:
     devices = {"cpu": CPU}
     if torch.cuda.is_available():
         devices["gpu"] = device_of("cuda")
-    found: dict[str, Any] = {"machine": machine(devices), "fits": {}, "grid": {}, "workers": {}}
+    found: dict[str, Any] = {part: {} for part in ("start", "fits", "grid", "workers")}
+    found["machine"] = machine(devices)
 
     def keep(part: str, key: str, value: dict[str, Any]) -> None:
         found[part][key] = value
@@ -99,12 +104,18 @@ def measure(arguments: argparse.Namespace) -> None:
             keep("fits", f"{method} {classes}", row)
     if "gpu" not in devices:
         return
-    for method, runs in GRID.items() if "grid" in parts else ():
-        if time.monotonic() < end:
-            keep("grid", method, gridded(method, runs, devices["gpu"]))
-    for jobs in (1, 2, 4) if "workers" in parts else ():
-        if time.monotonic() < end:
-            keep("workers", str(jobs), swept(jobs))
+    stacked = [GRID, *(each for each in methods if get(each).prepare and each != GRID)]
+    work: list[tuple[str, str, Any]] = [("start", "s", started)]
+    for method in stacked:
+        runs = 1000 if method == GRID else FEWER
+        work.append(("grid", method, partial(gridded, method, runs, devices["gpu"])))
+    work += [("workers", str(jobs), partial(swept, jobs)) for jobs in (1, 2, 4)]
+    for part, key, do in work:
+        if part in parts and time.monotonic() < end:
+            try:
+                keep(part, key, do())
+            except Exception as error:  # the other parts are worth having
+                print(part, key, f"failed: {type(error).__name__}: {error}", flush=True)
 
 
 def fit(name: str, episode: Episode, held: Labelled, place: torch.device) -> dict[str, Any]:
@@ -173,11 +184,21 @@ def timed(work: Any, place: torch.device) -> dict[str, Any]:
         hook.remove()
 
 
+def started() -> dict[str, Any]:
+    """Seconds from a process with torch imported to the first product and solution on the GPU."""
+    code = (
+        "import time, torch; began = time.perf_counter(); x = torch.eye(64, device='cuda');"
+        "torch.linalg.eigh(x @ x); torch.cuda.synchronize(); print(time.perf_counter() - began)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return {"s": float(run.stdout)}
+
+
 def gridded(method: str, runs: int, place: torch.device) -> dict[str, Any]:
     """A grid of seeds, rates and decays on the GPU, one by one (some timed) and stacked."""
     with steady(place):
         drawn = moved(tuple(invented(19, 0, seed) for seed in range(SEEDS)), place)
-        found = grid_measured(method, [e for e, _ in drawn], drawn[0][1], runs, 3, place)
+        found = grid_measured(method, [e for e, _ in drawn], drawn[0][1], runs, 2, place)
     found["peak_gb"] = torch.cuda.max_memory_allocated(place) / 1e9
     return found
 
@@ -219,67 +240,65 @@ def machine(devices: dict[str, torch.device]) -> dict[str, Any]:
     return found | ({"gpu": name_of(devices["gpu"])} if "gpu" in devices else {})
 
 
-def crossover(fits: dict[str, dict[str, Any]]) -> dict[str, int | None]:
-    """The pictures from which on each method's fit was faster on the GPU; None where at no size."""
-    found: dict[str, int | None] = {}
-    for row in sorted(fits.values(), key=lambda row: -row["classes"]):
-        if "cpu_s" not in row or "gpu_s" not in row:
-            continue
-        name, faster = row["method"], row["cpu_s"] > FASTER * row["gpu_s"]
-        if name not in found:  # the largest size
-            found[name] = SHOTS * row["classes"] if faster else None
-        elif faster and found[name] == SHOTS * above(row["classes"], fits, name):
-            found[name] = SHOTS * row["classes"]
-    return dict(sorted(found.items()))
-
-
-def above(classes: int, fits: dict[str, dict[str, Any]], name: str) -> int:
-    """The next larger size that the method was measured at."""
-    sizes = [row["classes"] for row in fits.values() if row["method"] == name and "gpu_s" in row]
-    return min(size for size in sizes if size > classes)
+def crossover(found: dict[str, Any]) -> dict[str, Any]:
+    """What `--device auto` goes by."""
+    fits: dict[str, list[list[float]]] = {}
+    for row in found["fits"].values():
+        if "cpu_s" in row and "gpu_s" in row:
+            size = [SHOTS * row["classes"], round(row["cpu_s"], 5), round(row["gpu_s"], 5)]
+            fits.setdefault(row["method"], []).append(size)
+    return {
+        "measured on": found["machine"],
+        "start_s": found.get("start", {}).get("s", {}).get("s", START),
+        "fits": fits,
+        "stacked": {name: round(row["times_faster"], 1) for name, row in found["grid"].items()},
+    }
 
 
 def write(found: dict[str, Any]) -> None:
     """The rule that `--device auto` goes by, and the section of docs/sweeps.md."""
-    least = crossover(found["fits"])
-    rule = {"measured on": found["machine"], "pictures": least}
-    (ROOT / "data" / "crossover.json").write_text(json.dumps(rule, indent=1) + "\n")
+    rule = json.dumps(crossover(found), indent=1)
+    rule = re.sub(r"\n {2,}(?=\[|\]|\d)", " ", rule)  # a method a line
+    (ROOT / "data" / "crossover.json").write_text(rule + "\n", encoding="utf-8")
     page = ROOT / "docs" / "sweeps.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    page.write_text(f"{before}{MARKS[0]}\n\n{section(found, least)}\n\n{MARKS[1]}{after}", "utf-8")
+    page.write_text(f"{before}{MARKS[0]}\n\n{section(found)}\n\n{MARKS[1]}{after}", "utf-8")
 
 
-def section(found: dict[str, Any], least: dict[str, int | None]) -> str:
+def section(found: dict[str, Any]) -> str:
     """What was measured, in tables and sentences."""
     fits, about = found["fits"], found["machine"]
     sizes = sorted({row["classes"] for row in fits.values()})
-    header = ["method", *(f"{size:,} × {SHOTS}: {on}" for size in sizes for on in ("CPU", "GPU")),
-              "GPU from"]  # fmt: skip
+    both = [f"{size:,} × {SHOTS}: {on}" for size in sizes for on in ("CPU", "GPU")]
     rows = []
     for name in dict.fromkeys(row["method"] for row in fits.values()):
         cells = [
             seconds(fits.get(f"{name} {size}", {}), on) for size in sizes for on in ("cpu", "gpu")
         ]
-        begins = least.get(name)
-        rows.append([f"`{name}`", *cells, f"{begins:,}" if begins else "never"])
+        rows.append([name, *cells])
     lines = [
         f"Seconds of a fit with its choice of settings (≈: by some of its steps), {about['gpu']} "
         f"against {about['threads']} threads on {about['cores']} cores ({about['processor']}), "
-        f"torch {about['torch']}; *GPU from* are the pictures from which on `auto` takes it.",
+        f"torch {about['torch']}, by classes × shots.",
         "",
-        markdown(header, rows),
+        markdown(["method", *both], rows),
     ]
-    for name, row in found["grid"].items():
-        lines += ["", f"A grid of {row['runs']:,} runs of `{name}` on 19 classes on the GPU: "
-            f"{row['alone_s_extrapolated']:,.0f} s one by one ({row['alone_timed']} timed), "
-            f"{row['stacked_s']:,.0f} s in stacks of {row['largest_stack']}, "
-            f"{row['times_faster']:.0f} times as fast."]  # fmt: skip
+    if grid := found["grid"]:
+        lines += ["", "Grids of seeds, learning rates and decays on 19 classes on the GPU, one by "
+            "one (some runs timed, their mean taken for all) and stacked:", ""]  # fmt: skip
+        told = [
+            [name, f"{row['runs']:,}", f"{row['alone_s_extrapolated']:,.0f}",
+             f"{row['stacked_s']:,.1f}", str(row["largest_stack"]), f"{row['times_faster']:.0f}"]
+            for name, row in grid.items()
+        ]  # fmt: skip
+        heads = ["method", "runs", "one by one, s", "stacked, s", "in a stack", "times as fast"]
+        lines.append(markdown(heads, told))
     if workers := found["workers"]:
-        told = ", ".join(f"{row['s']:.1f} s with {jobs}" for jobs, row in workers.items())
+        each = ", ".join(f"{row['s']:.1f} s with {jobs}" for jobs, row in workers.items())
         runs = next(iter(workers.values()))["runs"]
         lines += ["", f"{runs} runs of {len(SWEPT)} methods, not stacked, by processes that share "
-            f"the GPU: {told}."]  # fmt: skip
+            f"the GPU: {each}."]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -289,7 +308,8 @@ def seconds(row: dict[str, Any], on: str) -> str:
     if f"{on}_s" not in row:
         return ""
     value = row[f"{on}_s"]
-    return f"{'≈ ' if row.get(f'{on}_estimated') else ''}{value:,.{2 if value < 10 else 0}f}"
+    digits = 3 if value < 1 else 2 if value < 10 else 0
+    return f"{'≈ ' if row.get(f'{on}_estimated') else ''}{value:,.{digits}f}"
 
 
 if __name__ == "__main__":

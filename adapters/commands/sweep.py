@@ -129,7 +129,7 @@ def sweep(
     worker = engines.engine(
         engine,
         jobs=jobs,
-        device=device_for(device, planned.runs),
+        device=device_for(device, planned.runs, stack),
         address=address,
         folder=results.parent / "slurm",
         slurm=parse(slurm or []),

