@@ -60,10 +60,11 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
 
 
 def test_several_backbones_are_an_entry_each(type_in: Type, line: str) -> None:
-    told = type_in(line, "--backbone demo --views 0 --json").json["backbones"]
+    line += " --backbone demo --views 0"
+    told = type_in(line, "--json").json["backbones"]
     assert [each["key"].split("/")[1] for each in told] == ["local-dir_tiny", "demo"]
     assert [each["encoded"] for each in told] == [16, 16]
-    again = type_in(line, "--backbone demo --views 0").out.splitlines()
+    again = type_in(line).out.splitlines()
     assert again[1::2] == [each["key"] for each in told]
 
 
