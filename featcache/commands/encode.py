@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from featcache.backbones.backbone import Backbone
     from featcache.encoding.report import Report
 
 
@@ -112,14 +113,10 @@ def encode(
 
     Example: featcache encode --dataset eurosat --root ~/data --backbone ViT-B/16
     """
-    from featcache import (
-        FeatureCache,
-        ViewRecipe,
-        load_backbone,
-        prompt_bank,
-    )
+    from featcache import FeatureCache, ViewRecipe, prompt_bank
     from featcache.datasets.registry import load_all
     from featcache.encoding.encode import Request, encode_together
+    from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
     from featcache.pictures.limit import limit_pixels
 
@@ -140,12 +137,9 @@ def encode(
     banks = [prompt_bank(prompts, data) for data in found]
     for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
-    loaded = []
-    for each in dict.fromkeys(backbone or ["demo"]):
-        with people(True).status(f"loading {each}"):
-            loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+    loaded = _loaded(backbone or ["demo"], pretrained, device, precision)
     decoding = Decoding(workers, decode_in)
-    documents, bad, failed = [], 0, list[Exception]()
+    documents, failed = list[dict[str, Any]](), list[Exception]()
     for data, bank in zip(found, banks, strict=True):
         request = Request(
             splits=split.split(",") if split else None,
@@ -163,23 +157,41 @@ def encode(
         )
         with progress("crops") as update:
             reports = encode_together(data, loaded, FeatureCache(cache), request, decoding, update)
-        for report in reports:
-            if isinstance(report, Exception):
-                failed.append(report)
-                continue
-            _say(people(as_json), report)
-            notes = [*data.notes, *bank.notes, *report.notes]
-            documents.append({**_document(report), "notes": notes})
-            bad += len(report.bad)
+        notes = [*data.notes, *bank.notes]
+        documents += [_told(each, notes, as_json) for each in reports if isinstance(each, Report)]
+        failed += [each for each in reports if isinstance(each, Exception)]
         if failed:
             break
-    if documents:
-        several = "domains" if len(found) > 1 else "backbones"
-        one = len(found) * len(loaded) == 1
-        document(as_json, documents[0] if one else {several: documents})
+    _shown(as_json, documents, "domains" if len(found) > 1 else "backbones", len(loaded))
+    for error in failed[1:]:
+        people(True).print(str(error), markup=False)
     if failed:
         raise failed[0]
-    _refuse(bad, allow_bad)
+    _refuse(sum(len(each["bad"]) for each in documents), allow_bad)
+
+
+def _told(report: Report, notes: Sequence[str], as_json: bool) -> dict[str, Any]:
+    """What a report says as a document, having said it to people."""
+    _say(people(as_json), report)
+    return {**_document(report), "notes": [*notes, *report.notes]}
+
+
+def _shown(as_json: bool, documents: list[dict[str, Any]], several: str, backbones: int) -> None:
+    if documents:
+        one = several == "backbones" and backbones == 1
+        document(as_json, documents[0] if one else {several: documents})
+
+
+def _loaded(
+    names: Sequence[str], pretrained: str | None, device: str, precision: str
+) -> list[Backbone]:
+    from featcache import load_backbone
+
+    loaded = []
+    for each in dict.fromkeys(names):
+        with people(True).status(f"loading {each}"):
+            loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+    return loaded
 
 
 def _refuse(bad: int, allowed: int) -> None:
@@ -191,7 +203,7 @@ def _refuse(bad: int, allowed: int) -> None:
         )
 
 
-def _document(report: Report) -> dict[str, object]:
+def _document(report: Report) -> dict[str, Any]:
     return {
         "key": report.entry.key,
         "encoded": report.encoded,

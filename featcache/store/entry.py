@@ -8,7 +8,7 @@ Everything here returns NumPy arrays and imports neither torch nor open_clip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ from featcache.errors import (
     MissingShardError,
     UnknownNameError,
 )
+from featcache.store import lacking, shard, support, towers
 from featcache.store import manifest as manifests
-from featcache.store import shard, support, towers
 from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.index import Index, index_of, large
@@ -339,37 +339,17 @@ class Entry:
                 self._read(name)
             except FeatcacheError as error:
                 found.append(str(error))
-        found += towers.problems(self.root, self.spoken_by)
-        found += self.lacking()
+        found += [*towers.problems(self.root, self.spoken_by), *self.lacking()]
         if not self.banks and not self.textless:
             found.append("no prompts are encoded; run the same `featcache encode` again.")
         return found
 
     def lacking(self) -> list[str]:
         """A sentence for each split, extra feature or bank that is not all there."""
-        return list(self._lacking())
-
-    def _lacking(self) -> Iterator[str]:
-        asked = [(split, None) for split in self.manifest["asked"]]
-        for extra, splits in self.manifest.get("extras", {}).items():
-            asked += [(split, extra) for split in splits]
-        for split, extra in asked:
-            have, rows = self.encoded(split, extra), self.splits[split]
-            if have != rows:
-                what = f" of {extra}" if extra else ""
-                yield (
-                    f"split {split!r} has {have} of {rows} rows{what}; "
-                    "run the same `featcache encode` again."
-                )
-        for name in support.lacking(self.manifest):
-            yield f"the support {name} is not all there; run the same `featcache import` again."
-        for bank in sorted(self.manifest["texts"].keys() - self._texts.keys()):
-            yield (
-                f"the prompts {bank!r} are not there; run `featcache encode --prompts {bank}` "
-                "again, or the same `featcache import`."
-            )
+        found = [*lacking.told(self.manifest)]
         if PRE_PROJECTION in self.extras and PROJECTION_SHARD not in self.manifest["shards"]:
-            yield "the projection is not there; run the same `featcache encode` again."
+            found.append("the projection is not there; run the same `featcache encode` again.")
+        return found
 
     @property
     def _texts(self) -> dict[str, str]:

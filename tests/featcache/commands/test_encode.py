@@ -59,6 +59,15 @@ def test_own_pictures_are_encoded_once(type_in: Type, line: str) -> None:
     assert again == ["Nothing to encode: all 16 pictures asked for are cached.", told["key"]]
 
 
+def test_several_backbones_are_an_entry_each(type_in: Type, line: str) -> None:
+    line += " --backbone demo --views 0"
+    told = type_in(line, "--json").json["backbones"]
+    assert [each["key"].split("/")[1] for each in told] == ["local-dir_tiny", "demo"]
+    assert [each["encoded"] for each in told] == [16, 16]
+    again = type_in(line).out.splitlines()
+    assert again[1::2] == [each["key"] for each in told]
+
+
 def test_more_prompts_for_cached_pictures_are_said(type_in: Type, line: str) -> None:
     type_in(line, "--views", "0")
     Path("own.txt").write_text("a {}.\nthe {}.\n")
