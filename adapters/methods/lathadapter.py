@@ -35,7 +35,7 @@ from adapters.maths import hyperbolic, training
 from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
-RATIOS = (0.0, 0.05, 0.1)
+SHARES = (0.0, 0.5, 1.0)  # of the training ratio, tried in scores
 LLOYD = 20  # iterations of k-means; they only start the attributes
 
 
@@ -262,8 +262,8 @@ def with_text(state: State, config: Config, text: Text) -> State:
 
 
 def space(config: Config) -> Space:
-    """Values of r, zero-shot (0) among them, at the adapters that one fit gives."""
-    return Space(logits={"ratio": RATIOS})
+    """Shares of the r that the adapters were trained with, zero-shot (0) among them."""
+    return Space(logits={"ratio": tuple(share * config.training_ratio for share in SHARES)})
 
 
 method = Method(

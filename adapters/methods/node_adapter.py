@@ -234,7 +234,7 @@ def _moved(
 def _start(
     parameters: Parameters, own: Tensor, there: Tensor, data: training.Tensors, config: Config
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """p(0), class means v `[..., c, d]` and lambda; one without pictures has its text as both."""
+    """p(0), class means v `[..., c, d]`, lambda; of a class without pictures the text is both."""
     text, counts = data["text"], there.sum(-1)[..., None]  # [..., c, 1]
     means = torch.einsum("...ck,...ckd->...cd", there.to(own), own) / counts.clamp(min=1)
     seen = torch.where(counts > 0, _unit(means, config), text)

@@ -60,6 +60,7 @@ def test_settings() -> None:
     settings.check("lathadapter")
     assert lathadapter.LLOYD == 20  # small supports converge sooner, large ones do not
     assert lathadapter.space(Config()).logits == {"ratio": (0.0, 0.05, 0.1)}
+    assert lathadapter.space(Config(training_ratio=0.6)).logits == {"ratio": (0.0, 0.3, 0.6)}
     assert lathadapter.space(Config()).fit == {}
     assert lathadapter.method.criterion == "cross-entropy"
 
