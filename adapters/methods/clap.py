@@ -51,13 +51,14 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
     """The training of the class weights, with the multipliers `[c]` that hold them."""
     text = heads.start(episode, config)  # [c, d]
     data = heads.data(episode.support)
+    epochs = heads.passes(episode.support, config, config.epochs)
     return training.Training(
         start={"weights": text},
         loss=partial(_loss, scale=episode.logit_scale, distance=config.distance),
         data={**data, "text": text, "multipliers": _multipliers(episode, config)},
-        batches=heads.batches(episode.support, config, config.epochs, generator),
+        batches=heads.batches(episode.support, config, epochs, generator),
         optimiser=training.by_sgd(config.learning_rate, config.momentum),
-        schedule=heads.schedule(episode.support, config, config.epochs, config.learning_rate),
+        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
         finish=lambda head: heads.state(episode, head["weights"]),
     )
 
@@ -102,6 +103,7 @@ method = Method(
     logits=heads.logits,
     prepare=prepare,
     class_vectors=heads.class_vectors,
+    presets=heads.PRESETS,
     source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
     status="as published; texts brought to one norm, multipliers kept as set at the start",
 )

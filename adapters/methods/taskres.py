@@ -43,7 +43,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the residuals."""
     text = heads.start(episode, config)  # [c, d]
-    epochs = config.epochs or (100 if episode.shots <= FEW_SHOTS else 200)
+    published = 100 if episode.shots <= FEW_SHOTS else 200
+    epochs = heads.passes(episode.support, config, config.epochs or published)
     data = {**heads.data(episode.support), "text": text, "alpha": training.number(config.alpha)}
 
     def finish(head: State) -> State:
@@ -82,6 +83,7 @@ method = Method(
     prepare=prepare,
     space=space,
     class_vectors=heads.class_vectors,
+    presets=heads.PRESETS,
     criterion="cross-entropy",
     source="Yu et al. 2023, arXiv 2211.10277",
     status="regular base; texts brought to one norm; alpha chosen by policy",

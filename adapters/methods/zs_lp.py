@@ -39,13 +39,14 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the class weights."""
+    epochs = heads.passes(episode.support, config, config.epochs)
     return training.Training(
         start={"weights": heads.start(episode, config)},
         loss=partial(_loss, scale=episode.logit_scale),
         data=heads.data(episode.support),
-        batches=heads.batches(episode.support, config, config.epochs, generator),
+        batches=heads.batches(episode.support, config, epochs, generator),
         optimiser=training.by_sgd(config.learning_rate, config.momentum),
-        schedule=heads.schedule(episode.support, config, config.epochs, config.learning_rate),
+        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
         finish=lambda head: heads.state(episode, head["weights"]),
     )
 
@@ -62,6 +63,7 @@ method = Method(
     logits=heads.logits,
     prepare=prepare,
     class_vectors=heads.class_vectors,
+    presets=heads.PRESETS,
     source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
     status="as published; texts brought to one norm",
 )
