@@ -119,7 +119,8 @@ def _scores(
     choices: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
-        for rows, x in method.portions(held.query, classes):
+        # A search mixes two parts into a third, all of which then stay in a processor's cache.
+        for rows, x in method.portions(held.query, 2 * classes if axes else classes):
             found = [
                 (choice, _total(method, logits, held.labels[rows]))
                 for choice, logits in method.scores(state, config, x, axes)

@@ -118,5 +118,8 @@ method = Method(
     logits_over=channel_cache.logits_over,
     presets=PRESETS,
     source="arXiv 2304.01195",
-    status="last epoch instead of the best test epoch; cached views instead of live ones",
+    status=(
+        "last epoch instead of the best test epoch; cached views instead of live ones; 320 steps "
+        "at most (`preset=paper`: all)"
+    ),
 )

@@ -122,6 +122,6 @@ method = Method(
     source="Huang et al. 2024, arXiv 2404.02285",
     status=(
         "bias from zero; number of steps by least validation cross-entropy; `variant=code` keeps "
-        "the released gradient of alpha"
+        "the released gradient of alpha; 2,048 pictures a step at most (`preset=paper`: all)"
     ),
 )

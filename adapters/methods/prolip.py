@@ -130,5 +130,8 @@ method = Method(
     criterion="cross-entropy",
     needs=frozenset({"pre-projection"}),
     source="arXiv 2410.05270",
-    status="**needs pre-projection features**; cached views for its 300, our learning rates",
+    status=(
+        "**needs pre-projection features**; cached views for its 300, our learning rates; 1,024 "
+        "pictures a step at most (`preset=paper`: all)"
+    ),
 )

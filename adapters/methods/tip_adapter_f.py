@@ -81,5 +81,8 @@ method = Method(
     presets=PRESETS,
     without_text="absent",
     source="Zhang et al. 2022, arXiv 2207.09519",
-    status="last epoch instead of the best test epoch; cached views instead of live ones",
+    status=(
+        "last epoch instead of the best test epoch; cached views instead of live ones; 320 steps "
+        "at most (`preset=paper`: all)"
+    ),
 )
