@@ -50,7 +50,7 @@ def class_affinity(
     rows = max(portion(near) // max(near.shape[1], 1), 1)
     # Split at once: the gradient of a slice alone is as large as the whole.
     parts = [labels] if weights is None else [labels, weights]
-    for some, y, *counts in zip(near.split(rows), *(p.split(rows) for p in parts), strict=True):
+    for some, y, *counts in zip(*(torch.split(p, rows) for p in (near, *parts)), strict=True):
         values = (beta * some).exp_()
         sums.index_add_(0, y, values * counts[0][:, None] if counts else values)
     return sums
