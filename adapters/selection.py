@@ -128,7 +128,8 @@ def _scores(
     totals: list[float] = []
     with torch.inference_mode():
         score = None if axes else method.scored_by(state, config)
-        for rows, x in method.portions(held.query, classes):
+        # A search mixes two parts into a third, all of which then stay in a processor's cache.
+        for rows, x in method.portions(held.query, 2 * classes if axes else classes):
             tried = [({}, score(x))] if score else method.scores(state, config, x, axes)
             found = [
                 (choice, _total(method, logits, held.labels[rows])) for choice, logits in tried

@@ -99,6 +99,12 @@ def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterat
         yield from torch.randperm(rows, generator=generator, device=generator.device).split(batch)  # type: ignore[no-untyped-call]
 
 
+def whole_epochs(rows: int, batch: int, epochs: int, most: int) -> int:
+    """So many epochs, or the fewer whole ones that `most` steps hold; one at least. 0: no limit."""
+    steps = math.ceil(rows / batch)
+    return min(epochs, max(most // steps, 1)) if most else epochs
+
+
 def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
     """Row numbers drawn with replacement `[count]`."""
     return torch.randint(rows, (count,), generator=generator, device=generator.device)

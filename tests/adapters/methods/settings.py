@@ -65,6 +65,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "eps": (0.0001, "(0, inf)"),
         "epochs": (20, "[0, inf)"),
         "batch": (256, "[1, inf)"),
+        "most_steps": (320, "[0, inf)"),
     },
     "attn-adapter": {
         "alpha": (2.0, "[0, inf)"),
@@ -87,6 +88,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.1, "(0, inf)"),
         "momentum": (0.9, "[0, 1)"),
         "epochs": (300, "[0, inf)"),
+        "most_steps": (2500, "[0, inf)"),
     },
     "clip-adapter": {
         "ratio": (0.6, "[0, 1]"),
@@ -198,6 +200,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "alpha_every": (10, "[1, inf)"),
         "alpha_scale": (250.0, "[0, inf)"),
         "momentum": (0.9, "[0, 1)"),
+        "batch": (2048, "[0, inf)"),
     },
     "ncm": {
         "mix": (1.0, "[0, 1]"),
@@ -251,6 +254,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "steps": (300, "[0, inf)"),
         "learning_rate": (0.0001, "(0, inf)"),
         "eps": (0.0001, "(0, inf)"),
+        "batch": (1024, "[0, inf)"),
     },
     "proto-clip": {
         "share": (0.5, "[0, 1]"),
@@ -297,6 +301,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "alpha": (0.5, "[0, inf)"),
         "learning_rate": (0.002, "(0, inf)"),
         "epochs": (0, "[0, inf)"),
+        "most_steps": (2500, "[0, inf)"),
     },
     "timo": {
         "alpha": (100.0, "[0, inf)"),
@@ -322,6 +327,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "eps": (0.0001, "(0, inf)"),
         "epochs": (20, "[0, inf)"),
         "batch": (256, "[1, inf)"),
+        "most_steps": (320, "[0, inf)"),
     },
     "transclip": {
         "support_weight": (0.02, "[0, inf)"),
@@ -338,10 +344,14 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.1, "(0, inf)"),
         "momentum": (0.9, "[0, 1)"),
         "epochs": (300, "[0, inf)"),
+        "most_steps": (2500, "[0, inf)"),
     },
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "coop": {"paper": {**COOP_CODE, "words": "", "context": 16}, "paper-words": COOP_CODE},
+    **{name: {"paper": {"most_steps": 0}} for name in ("ape-t", "clap", "taskres", "zs-lp")},
+    **{name: {"paper": {"batch": 0}} for name in ("lp++", "prolip")},
+    "tip-adapter-f": {"paper": {"most_steps": 0}},
     "fma": {
         "closed-form": {"solver": "closed-form"},
         "wide": {"width": 256, "steps": 500, "learning_rate": 0.001},
