@@ -93,13 +93,13 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
     """The training of the field; of no steps where there are too few pictures."""
     data = _data(episode)
     parameters = _new_parameters(data["text"], config, generator)
-    labels = episode.support.labels
+    labels = episode.support.labels.cpu()  # where chance is
     steps = config.iterations if labels.bincount().max() >= config.least_shots else 0
     return training.Training(
         start=parameters,
         loss=partial(_loss, scale=episode.logit_scale, config=replace(config, **UNREAD)),
         data=data,
-        batches=(_batch(episode, config, generator) for _ in range(steps)),
+        batches=(_batch(episode, labels, config, generator) for _ in range(steps)),
         optimiser=training.by_adamw(config.learning_rate, config.weight_decay),
         schedule=training.warm_cosine(steps, max(steps // 10, 1)),
         finish=partial(_state, data=data, scale=episode.logit_scale, config=config),
@@ -144,9 +144,10 @@ def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State
     return {name: p.to(text) for name, p in parameters.items()}
 
 
-def _batch(episode: Episode, config: Config, generator: Generator) -> dict[str, Tensor]:
+def _batch(
+    episode: Episode, labels: Tensor, config: Config, generator: Generator
+) -> dict[str, Tensor]:
     """A step's queries, as a mask `[e, n]` and by number `[e, q]`, and views `[e, n]`."""
-    labels = episode.support.labels.cpu()
     splits = [
         training.held_out(labels, episode.classes, config.queries, generator)
         for _ in range(config.episodes)
