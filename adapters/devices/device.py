@@ -25,7 +25,8 @@ def device_of(name: str) -> torch.device:
     Raises `ConfigError` for one that there is not, or that has no float64, which fits take where
     float32 would cancel.
     """
-    os.environ.setdefault(*WORKSPACE)
+    if name.startswith("cuda"):
+        os.environ.setdefault(*WORKSPACE)
     try:
         found = torch.device("cpu" if name == "auto" else name)
         torch.empty(0, device=found)

@@ -116,7 +116,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the field; of no steps where there are too few pictures."""
-    enough = int(episode.support.labels.bincount().max()) >= config.least_shots
+    labels = episode.support.labels.cpu()  # where chance is
+    enough = int(labels.bincount().max()) >= config.least_shots
     steps = config.iterations * enough
     data = _data(episode, config, trained=steps > 0)
     parameters = _new_parameters(data["text"], config, generator)
@@ -124,7 +125,7 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
         start=parameters,
         loss=partial(_loss, scale=episode.logit_scale, config=replace(config, **UNREAD)),
         data=data,
-        batches=(_batch(episode, config, generator) for _ in range(steps)),
+        batches=(_batch(episode, labels, config, generator) for _ in range(steps)),
         optimiser=training.by_adamw(config.learning_rate, config.weight_decay),
         schedule=training.warm_cosine(steps, max(steps // 10, 1)),
         finish=partial(_state, data=data, scale=episode.logit_scale, config=config),
@@ -181,9 +182,10 @@ def _new_parameters(text: Tensor, config: Config, generator: Generator) -> State
     return {name: p.to(text) for name, p in parameters.items()}
 
 
-def _batch(episode: Episode, config: Config, generator: Generator) -> dict[str, Tensor]:
+def _batch(
+    episode: Episode, labels: Tensor, config: Config, generator: Generator
+) -> dict[str, Tensor]:
     """A step's queries, as a mask `[e, n]` and by number `[e, q]`, and views `[e, n]`."""
-    labels = episode.support.labels.cpu()
     share, most = config.queries, config.most_queries
     splits = [training.held_out(labels, episode.classes, share, generator)]
     many = int(splits[0].sum())  # in each episode as many

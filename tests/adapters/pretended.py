@@ -9,7 +9,7 @@ optimisers and `torch.vmap` work, and numbers are those of the processor. It say
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 PLACE = torch.device("meta")
 ATEN = torch.ops.aten
@@ -107,7 +106,7 @@ class _Run(TorchDispatchMode):
 
 def _call(func: Any, args: Any, kwargs: dict[str, Any], noted: list[str]) -> Any:
     packet = func.overloadpacket
-    given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+    given = [*_tensors(args), *_tensors([*kwargs.values()])]
     away = any(isinstance(each, There) for each in given)
     asked = kwargs.get("device")
     there = away if asked is None else torch.device(asked) == PLACE
@@ -122,15 +121,32 @@ def _call(func: Any, args: Any, kwargs: dict[str, Any], noted: list[str]) -> Any
         raise RuntimeError(f"expected a generator of {PLACE}, found one of {generator.device}")
     if asked is not None:
         kwargs = {**kwargs, "device": torch.device("cpu")}
-    inner_args, inner_kwargs = tree_map(back, (args, kwargs))
-    found = func(*inner_args, **inner_kwargs)
+    inner = {name: _each(back, value) for name, value in kwargs.items()}
+    found = func(*_each(back, args), **inner)
     if not there:
         return found
     if torch.Tag.inplace_view in func.tags:  # the outside has a shape of its own
         with no_dispatch():
             func(*args, **kwargs)
     known = {id(each.held): each for each in given if isinstance(each, There)}
-    return tree_map(lambda each: _outer(each, known), found)
+    return _each(lambda each: _outer(each, known), found)
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for each in values:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, list | tuple):
+            yield from _tensors(each)
+
+
+def _each(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """The value with its tensors changed; several times as fast as PyTorch's own trees."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if type(value) in (list, tuple):
+        return type(value)(_each(change, each) for each in value)
+    return value
 
 
 def _check(func: Any, args: Any, given: list[Tensor]) -> None:
@@ -147,7 +163,5 @@ def _by_mask(packet: Any, args: Any) -> bool:
     return packet in INDICES and any(i is not None and i.dtype == torch.bool for i in args[1])
 
 
-def _outer(each: Any, known: dict[int, There]) -> Any:
-    if not isinstance(each, Tensor) or isinstance(each, There):
-        return each
+def _outer(each: Tensor, known: dict[int, There]) -> Tensor:
     return known[id(each)] if id(each) in known else There(each)

@@ -44,6 +44,7 @@ CUDA = pytest.param(
 )
 NAMES = [*registry.names(), "fma@clip-adapter", "sum:gda+taskres"]
 ADJOINT = {"solver": "rk4", "adjoint": True}
+DOPRI5 = {"solver": "dopri5", "iterations": 1}
 # Beside the defaults, what has code of its own for pictures, prototypes or chance.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "clap": [{"distance": "cosine", "multipliers": "mean"}],
@@ -55,20 +56,26 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "lathadapter": [{"attention": True, "model": "lorentz", "start": "random"}],
     "lp++": [{"variant": "code"}],
-    "node-adapter": [{"field": "local", "mix": "class"}, {"solver": "dopri5"}, ADJOINT],
+    "node-adapter": [{"field": "local", "mix": "class"}, DOPRI5, ADJOINT],
     "proker": [{"exact_rows": 8, "landmarks": 6, "views": 2}],
     "ss-text": [{"preset": "searched"}],
     "timo": [{"preset": "s"}],
     "transclip": [{"support_weight": 0.0}],
 }
 CASES = [(name, own) for name in NAMES for own in ({}, *VARIANTS.get(name, []))]
-SHORT = {"steps": 3, "iterations": 2, "epochs": 1}
-# Where what is drawn next depends on what was learned, a GPU has to be waited for.
+SHORT = {"iterations": 2, "epochs": 1, "steps": 3}  # the first that a method has are its steps
 # Rounding alone is the gradient of biases of keys, which attention does not see, and of attributes
 # that no triplet pulls at; AdamW makes steps of it as of any other. Noise of 5e-7 in lathadapter's
 # distances moves its attributes by 2e-3 on the processor too.
+QUICK = {
+    "fma": {"blocks": 1, "steps": 2},
+    "lathadapter": {"steps": 2},
+    "node-adapter": {"steps": 1, "episodes": 1},
+    "transclip": {"rounds": 2, "steps": 2},
+}
 ROUNDING = ("attention.in.bias", "attributes")
 UNCUT = {"linear-probe", "transclip"}  # whose iterations are no training
+# Where what is drawn next depends on what was learned, a GPU has to be waited for.
 WAITING = {"lathadapter", "proto-clip-f"}
 EPISODE, TEST = synthetic.extended(*synthetic.episode(4, views=2))
 LACKING = 2  # a class that stands by its text
@@ -112,8 +119,8 @@ def configured(name: str, **own: Any) -> tuple[Method, Any]:
     settings = {f"{name}.{key}": value for key, value in own.items()}
     for leaf in leaves(name):
         config = compose.get(leaf).config()
-        for key, most in SHORT.items():
-            if leaf not in UNCUT and hasattr(config, key):
+        for key, most in {**SHORT, **QUICK.get(leaf, {})}.items():
+            if leaf != "linear-probe" and hasattr(config, key):
                 settings.setdefault(f"{leaf}.{key}", most)
     return method, configure(name, method, settings)[0]
 
