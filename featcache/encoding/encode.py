@@ -164,8 +164,9 @@ def _prepared(
     if PRE_PROJECTION in extras:
         write_projection(entry, backbone)
     taken = known(entry, found.digests, cache, extras, wanted) if todo else NOTHING
-    report.batch_size = size_of(entry, backbone, request.batch_size, bool(todo))
-    staging = Staging(backbone, report.batch_size, _compiles(backbone, request, every, count))
+    size = size_of(entry, backbone, request.batch_size, bool(todo))
+    report.batch_size = size if todo else 0
+    staging = Staging(backbone, size, _compiles(backbone, request, every, count))
     bad = frozenset(picture for picture, _ in entry.bad_pictures())
     writer = UnitWriter(entry, dataset, backbone.name, wanted.name, bad, taken.digests)
     maker = Maker(wanted.recipe, backbone.preprocess, taken)

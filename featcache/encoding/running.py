@@ -55,7 +55,7 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
     """Encode and write the units of all jobs; what stopped one is its `failed`."""
     keys = _places(jobs, dataset)
     total = sum(job.crops(unit) for job in jobs for unit in job.units)
-    done = 0
+    done = said = 0
     progress(done, total)
     makers = [job.maker for job in jobs]
     on_cpu = any(job.encoder.backbone.device.type == "cpu" for job in jobs)
@@ -72,7 +72,10 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
             ]
             for _ in range(len(_rows(units))):
                 _add(jobs, begun, next(given))
-                progress(done + sum(each.done for each in begun if each), total)
+                now = done + sum(each.done for each in begun if each)
+                if now != said:  # after each batch: to be told of each picture takes time
+                    progress(now, total)
+                    said = now
             for job, each in zip(jobs, begun, strict=True):
                 _hand_over(job, each, disk)
             # Bad pictures and those taken over count too, or the bar would never reach its end.
