@@ -1,8 +1,9 @@
 """Decoding in processes of their own, which write crops into memory that is shared.
 
 Threads of one process stand in each other's way beyond some eight of them. Here each thread of the
-pool has a process that it hands chunks of pictures to and waits for. A process is a fresh Python
-that runs this file: nothing is forked, and no script of the caller is run again. It ends when its
+pool has a process that it hands chunks of pictures to and waits for; until that is up it decodes by
+itself. A fresh Python runs this file, imports what is needed once and is forked while it has no
+thread yet; the caller is not forked, and no script of it run again. The processes end when their
 input does, as when the caller is killed.
 """
 
@@ -21,6 +22,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from select import select
 from threading import local
 from typing import IO, Any
 
@@ -71,7 +73,7 @@ def crops_from_processes(
     with tempfile.TemporaryFile(dir=_roomy((depth + 1) * SLOT)) as file:
         file.truncate((depth + 1) * SLOT)
         memory = mmap.mmap(file.fileno(), (depth + 1) * SLOT)
-        team = _Team(makers, file.fileno(), memory)
+        team = _Team(makers, file.fileno(), memory, workers)
         pool = ThreadPoolExecutor(workers)
         try:
             chunk = max(1, SLOT // size_of_crops(makers))
@@ -108,23 +110,45 @@ def _in_order(
 
 
 class _Team:
-    """The processes, one for each thread that asks."""
+    """The processes, one for each thread that asks, and the one that they are forked from."""
 
-    def __init__(self, makers: Sequence[Maker], file: int, memory: mmap.mmap) -> None:
-        self.makers = [(each.recipe, each.preprocess) for each in makers]
-        self.file, self.memory = file, memory
-        self.all: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-        self.mine = local()
+    def __init__(self, makers: Sequence[Maker], file: int, memory: mmap.mmap, workers: int) -> None:
+        self.makers, self.memory, self.mine = makers, memory, local()
+        begin = [(each.recipe, each.preprocess) for each in makers], most_pixels(), file
+        theirs: list[int] = []
+        self.pipes: SimpleQueue[tuple[IO[bytes], IO[bytes]]] = SimpleQueue()
+        self.all: list[IO[bytes]] = []
+        for _ in range(workers):
+            (asked, asking), (answer, answering) = os.pipe(), os.pipe()
+            theirs += [asked, answering]
+            pair = os.fdopen(asking, "wb"), os.fdopen(answer, "rb")
+            _send(pair[0], begin)
+            self.pipes.put(pair)
+            self.all += pair
+        path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", __name__, *map(str, theirs)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **SURROUNDINGS, "PYTHONPATH": path},
+            pass_fds=[file, *theirs],
+            process_group=0,  # Ctrl-C is for the caller, who lets them end
+        )
+        for end in theirs:
+            os.close(end)
 
     def crops(self, jobs: list[Asked], slot: int) -> list[Given]:
-        """The crops of a chunk, by this thread's process; they lie in the slot."""
+        """The crops of a chunk by this thread's process, in the slot; its own until that is up."""
         try:
-            if not hasattr(self.mine, "process"):
-                self.mine.process = self._start()
-            process: subprocess.Popen[bytes] = self.mine.process
-            assert process.stdout is not None
-            _send(process.stdin, (jobs, slot))
-            sizes, content = pickle.load(process.stdout)
+            if not hasattr(self.mine, "pipes"):
+                self.mine.pipes, self.mine.up = self.pipes.get(), False
+            asking, answer = self.mine.pipes
+            if not self.mine.up:
+                if not _ready(answer):
+                    return [crops_for(job, self.makers) for job in jobs]
+                self.mine.up = pickle.load(answer)
+            _send(asking, (jobs, slot))
+            sizes, content = pickle.load(answer)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise CacheError(
                 "a process that decodes pictures has ended; run the same again, it goes on where "
@@ -139,31 +163,18 @@ class _Team:
 
     def dismiss(self) -> None:
         """Let all processes end."""
-        while not self.all.empty():
-            process = self.all.get()
-            for pipe in (process.stdin, process.stdout):
-                with suppress(OSError):  # it has ended by itself
-                    if pipe is not None:
-                        pipe.close()
-            process.wait()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **SURROUNDINGS, "PYTHONPATH": path},
-            pass_fds=[self.file],
-            process_group=0,  # Ctrl-C is for the caller, who lets them end
-        )
-        self.all.put(process)
-        _send(process.stdin, (self.makers, most_pixels(), self.file))
-        return process
+        for pipe in self.all:
+            with suppress(OSError):  # they have ended by themselves
+                pipe.close()
+        self.server.wait()
 
 
-def _send(pipe: IO[bytes] | None, what: Any) -> None:
-    assert pipe is not None
+def _ready(pipe: IO[bytes]) -> bool:
+    """Whether something can be read there, if only that it has ended."""
+    return bool(select([pipe], [], [], 0)[0])
+
+
+def _send(pipe: IO[bytes], what: Any) -> None:
     pickle.dump(what, pipe, protocol=5)
     pipe.flush()
 
@@ -174,6 +185,7 @@ def serve(asking: IO[bytes], answering: IO[bytes]) -> None:
     limit_pixels(limit)
     makers = [Maker(recipe, preprocess) for recipe, preprocess in makers]
     memory = memoryview(mmap.mmap(file, 0))
+    _send(answering, True)
     while True:
         try:
             jobs, slot = pickle.load(asking)
@@ -195,7 +207,23 @@ def serve(asking: IO[bytes], answering: IO[bytes]) -> None:
         _send(answering, (sizes, pickle.dumps(given, protocol=5, buffer_callback=place)))
 
 
+def _fork_all(pipes: Sequence[int]) -> None:
+    """A process for each pair of pipes. This one has imported all, has no thread, and waits."""
+    for i in range(0, len(pipes), 2):
+        if os.fork() == 0:
+            mine = pipes[i : i + 2]
+            for pipe in set(pipes) - set(mine):
+                os.close(pipe)  # or they would not end when the caller does
+            with os.fdopen(mine[0], "rb") as asking, os.fdopen(mine[1], "wb") as answering:
+                with suppress(BrokenPipeError):
+                    serve(asking, answering)
+                os._exit(0)
+    for pipe in pipes:
+        os.close(pipe)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
 if __name__ == "__main__":
-    with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # whatever prints does not speak to the caller
-        serve(sys.stdin.buffer, answers)
+    _fork_all([int(each) for each in sys.argv[1:]])

@@ -25,10 +25,27 @@ SMALL, LARGE = (
 )
 
 
+def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads decode nothing by themselves while the processes start."""
+    monkeypatch.setattr(processes, "_ready", lambda pipe: True)
+
+
+def test_until_a_process_is_up_its_thread_decodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_ready", lambda pipe: False)
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    items = read(folder(tmp_path / "images", rows=1)).splits["train"]
+    asked = ((Wanted(item, True, False),) for item in items)
+    with crops_from_processes(asked, [SMALL], 2) as crops:
+        assert [each.reason for (each,) in crops if each is not None] == ["", ""]
+
+
 def test_one_process_gives_what_threads_give(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where crops have no room in the shared memory, and for pictures that are bad."""
+    """Also for pictures that are bad."""
+    waited_for(monkeypatch)
     root = folder(tmp_path / "images", rows=4)
     (root / "train" / "ant" / "00.png").write_bytes(b"")
     items = [item for rows in read(root).splits.values() for item in rows]
@@ -58,6 +75,7 @@ def test_one_process_gives_what_threads_give(
 
 
 def test_a_process_that_ends_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    waited_for(monkeypatch)
     monkeypatch.setattr(processes.sys, "executable", "/bin/false")
     root = folder(tmp_path / "images", rows=1)
     items = read(root).splits["train"]
