@@ -8,7 +8,7 @@ the paper's (1 - cos is half the squared distance). Uses of the cache: the views
 picture, one at random each time it is drawn (one will do); text; the text tower (`featcache encode
 --extra text-tower`).
 
-Differs from the released code: by default a step takes all support pictures, for it costs the same,
+Differs from the released code: by default a step takes all pictures, for it costs the same, and
 each as its centre crop and a view, so that 200 steps of AdamW do. Presets: `paper`, SGD 2e-3 for 100
 epochs with batches of 128 (its base-to-new rows), and `paper-few-shot` with batches of 32.
 """
