@@ -25,7 +25,7 @@ def test_settings() -> None:
 
 def test_without_its_term_it_is_coop() -> None:
     coop = COOP.fit(EPISODE, COOP.config(steps=20), Generator().manual_seed(0))
-    found = learned(steps=20, weight=0.0)
+    found = learned(steps=20, learning_rate=2e-3, weight=0.0)
     assert all(torch.equal(found[name], each) for name, each in coop.items())
 
 
