@@ -12,7 +12,7 @@ on test; cached views stand for fresh crops; float32 instead of half. The defaul
 of ours; `code` and `paper` are the published ones. `code` equals the released code: the same
 predictions from the same initial weights and batches, and -0.13 +- 0.26 points at M = 8 in whole
 trainings (5 draws with 2 seeds each, paired). Sigma of the paper's noise is not settled by its
-text, so `paper` has none; `gamma` is an ablation, with sigma the deviation over dimensions:
+text, so `paper` has none; `gamma` is an ablation, where it is the deviation over dimensions:
 `preset=paper` reached 98.6 without and 91.7 with gamma 1. `readout` ensemble is the released code's
 sum of probabilities before steps 0, 4 and 8. `closed-form` is an extension of ours, in no paper:
 kernel ridge solves for the velocity at each Euler time, so that nothing is trained; each

@@ -178,6 +178,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "reduction": (4, "[1, inf)"),
         "last_relu": (False, (False, True)),
         "weight": (0.1, "[0, inf)"),
+        "every": (3, "[1, inf)"),
         "keep": (3.0, "[0, inf)"),
         "attributes": (64, "[2, inf)"),
         "start": ("k-means", ("k-means", "random")),
@@ -385,7 +386,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**COOP_CODE, "epochs": 100, "batch": 128},
         "paper-few-shot": {**COOP_CODE, "epochs": 100},
     },
-    "lathadapter": {"default": {}, "plain": {"weight": 0.0}},
+    "lathadapter": {
+        "default": {},
+        "plain": {"weight": 0.0},
+        "each-step": {"every": 1},
+    },
     "ncm": {"half": {"mix": 0.5}, "mixed": {"search": True}},
     "node-adapter": {"local": {"field": "local"}},
     "proker": {
