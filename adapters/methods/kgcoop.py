@@ -9,8 +9,8 @@ picture, one at random each time it is drawn (one will do); text; the text tower
 --extra text-tower`).
 
 Differs from the released code: by default a step takes all pictures, for it costs the same, and
-each as its centre crop and a view, so that 200 steps of AdamW do. Presets: `paper`, SGD 2e-3 for 100
-epochs with batches of 128 (its base-to-new rows), and `paper-few-shot` with batches of 32.
+each as its centre crop and a view, so that 200 steps of AdamW do. Presets: `paper`, SGD 2e-3 for
+100 epochs with batches of 128 (its base-to-new rows), and `paper-few-shot` with batches of 32.
 """
 
 from __future__ import annotations
