@@ -80,7 +80,8 @@ class Staging:
 
         Raises `BackboneError` where there is no room for a single one.
         """
-        rows = padded(count, self.size)
+        rest = count % self.size  # more than one batch where that was halved since it was begun
+        rows = min(len(buffer.pixels), count - rest + padded(rest, self.size))
         buffer.pixels[count:rows] = 0
         began = time.perf_counter()
         if not self.overlaps:
