@@ -107,8 +107,8 @@ class Staging:
     ) -> tuple[dict[str, NDArray[Any]], float]:
         """What came of these batches, row by row in the types of `out`, and the model's seconds.
 
-        On CUDA it comes back on a stream of its own and in one piece; this waits for these batches
-        and for nothing that was begun later.
+        On CUDA it comes back on a stream of its own; this waits for these batches and for nothing
+        that was begun later.
         """
         if not self.overlaps:
             return _joined(made, out), sum(each.seconds for each in made)
@@ -194,9 +194,9 @@ def _stream(device: torch.device) -> Any:
 
 
 def _joined(made: Sequence[Made], out: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """One batch after the other, for the device may have no room for all once more."""
     found = {}
     for name, array in out.items():
         kind = torch.float16 if array.dtype == np.float16 else torch.float32
-        parts = [each.features[name].to(kind) for each in made]
-        found[name] = torch.cat(parts).cpu().numpy()
+        found[name] = torch.cat([each.features[name].cpu() for each in made]).to(kind).numpy()
     return found
