@@ -141,7 +141,7 @@ class _Team:
                 self.mine.pipes, self.mine.up = self.pipes.get(), False
             asking, answer = self.mine.pipes
             if not self.mine.up:
-                if not _ready(answer):
+                if not _is_up():
                     return [crops_for(job, self.makers) for job in jobs]
                 self.mine.up = pickle.load(answer)
             _send(asking, (jobs, slot))
@@ -202,9 +202,9 @@ def _fork(*files: int) -> None:
             os.close(file)
 
 
-def _ready(pipe: IO[bytes]) -> bool:
-    """Whether something can be read there, if only that it has ended."""
-    return bool(select([pipe], [], [], 0)[0])
+def _is_up() -> bool:
+    """Whether what processes are forked from has imported all (or has ended, which shows later)."""
+    return bool(select([_server(os.getpid())], [], [], 0)[0])
 
 
 def _send(pipe: IO[bytes], what: Any) -> None:
@@ -243,6 +243,7 @@ def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
 def _fork_when_asked(caller: socket.socket) -> None:
     """A process for each three files that come. This one has imported all and has no thread."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    caller.sendall(b"!")  # which is seen and never read
     while True:
         asked, files, _, _ = socket.recv_fds(caller, 1, 3)
         if not asked:

@@ -132,9 +132,9 @@ class Staging:
     def _buffer(self) -> Buffer:
         side = self.backbone.preprocess.size
         shape = (self.size, side, side, 3)
-        host = torch.zeros(shape, dtype=torch.uint8, pin_memory=self.overlaps)
+        host = torch.empty(shape, dtype=torch.uint8, pin_memory=self.overlaps)
         device = self.backbone.device
-        there = host if device.type == "cpu" else torch.zeros_like(host, device=device)
+        there = host if device.type == "cpu" else torch.empty_like(host, device=device)
         return Buffer(host, there)
 
     def _features(self, pixels: Tensor, count: int, extras: Sequence[str]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ SMALL, LARGE = (
 
 def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads decode nothing by themselves while the processes start."""
-    monkeypatch.setattr(processes, "_ready", lambda pipe: True)
+    monkeypatch.setattr(processes, "_is_up", lambda: True)
 
 
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_until_a_process_is_up_its_thread_decodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_ready", lambda pipe: False)
+    monkeypatch.setattr(processes, "_is_up", lambda: False)
     items = read(folder(tmp_path / "images", rows=1)).splits["train"]
     asked = ((Wanted(item, True, False),) for item in items)
     with crops_from_processes(asked, [SMALL], 2) as crops:

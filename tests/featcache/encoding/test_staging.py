@@ -156,8 +156,8 @@ class Stream:
 def ahead(tiny: Backbone, size: int, patch: pytest.MonkeyPatch) -> Staging:
     """The path of CUDA with everything of CUDA but the device itself made up."""
     Mark.marks.clear()
-    zeros = torch.zeros
-    patch.setattr(torch, "zeros", lambda *a, pin_memory=False, **k: zeros(*a, **k))
+    empty = torch.empty
+    patch.setattr(torch, "empty", lambda *a, pin_memory=False, **k: empty(*a, **k))
     patch.setattr(staging, "_event", Mark)
     patch.setattr(staging, "_stream", lambda device: Stream())
     patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
