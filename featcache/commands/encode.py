@@ -115,6 +115,7 @@ def encode(
     """
     from featcache import FeatureCache, ViewRecipe, prompt_bank
     from featcache.datasets.registry import load_all
+    from featcache.encoding import processes
     from featcache.encoding.encode import Request, encode_together
     from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
@@ -137,6 +138,8 @@ def encode(
     banks = [prompt_bank(prompts, data) for data in found]
     for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
+    if decode_in != "threads":
+        processes.warm_up(device)  # while models are loaded
     loaded = _loaded(backbone or ["demo"], pretrained, device, precision)
     decoding = Decoding(workers, decode_in)
     documents, failed = list[dict[str, Any]](), list[Exception]()

@@ -12,6 +12,8 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -37,6 +40,10 @@ SHARED = Path("/dev/shm")
 MOST = 64  # processes
 WORTH = 10_000  # crops: with fewer, starting the processes takes longer than they save
 MANY = 8  # cores, beyond which threads gain little
+ENDED = (
+    "a process that decodes pictures has ended; run the same again, it goes on where it was, or "
+    "add --decode-in threads."
+)
 # One thread each, and memory that is kept rather than given back and faulted in for each picture.
 SURROUNDINGS = {
     "OMP_NUM_THREADS": "1",
@@ -89,9 +96,8 @@ def _roomy(size: int) -> Path | None:
         held = os.statvfs(SHARED)
     except OSError:
         return None
-    return (
-        SHARED if held.f_bavail * held.f_frsize > 2 * size and os.access(SHARED, os.W_OK) else None
-    )
+    roomy = held.f_bavail * held.f_frsize > 2 * size and os.access(SHARED, os.W_OK)
+    return SHARED if roomy else None
 
 
 def _in_order(
@@ -110,32 +116,23 @@ def _in_order(
 
 
 class _Team:
-    """The processes, one for each thread that asks, and the one that they are forked from."""
+    """Processes, one for each thread that asks."""
 
     def __init__(self, makers: Sequence[Maker], file: int, memory: mmap.mmap, workers: int) -> None:
         self.makers, self.memory, self.mine = makers, memory, local()
-        begin = [(each.recipe, each.preprocess) for each in makers], most_pixels(), file
-        theirs: list[int] = []
+        begin = [(each.recipe, each.preprocess) for each in makers], most_pixels()
         self.pipes: SimpleQueue[tuple[IO[bytes], IO[bytes]]] = SimpleQueue()
         self.all: list[IO[bytes]] = []
         for _ in range(workers):
             (asked, asking), (answer, answering) = os.pipe(), os.pipe()
-            theirs += [asked, answering]
             pair = os.fdopen(asking, "wb"), os.fdopen(answer, "rb")
-            _send(pair[0], begin)
             self.pipes.put(pair)
             self.all += pair
-        path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
-        self.server = subprocess.Popen(
-            [sys.executable, "-m", __name__, *map(str, theirs)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, **SURROUNDINGS, "PYTHONPATH": path},
-            pass_fds=[file, *theirs],
-            process_group=0,  # Ctrl-C is for the caller, who lets them end
-        )
-        for end in theirs:
-            os.close(end)
+            _send(pair[0], begin)
+            try:
+                _fork(asked, answering, file)
+            except OSError as error:
+                raise CacheError(ENDED) from error
 
     def crops(self, jobs: list[Asked], slot: int) -> list[Given]:
         """The crops of a chunk by this thread's process, in the slot; its own until that is up."""
@@ -144,16 +141,13 @@ class _Team:
                 self.mine.pipes, self.mine.up = self.pipes.get(), False
             asking, answer = self.mine.pipes
             if not self.mine.up:
-                if not _ready(answer):
+                if not _is_up():
                     return [crops_for(job, self.makers) for job in jobs]
                 self.mine.up = pickle.load(answer)
             _send(asking, (jobs, slot))
             sizes, content = pickle.load(answer)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise CacheError(
-                "a process that decodes pictures has ended; run the same again, it goes on where "
-                "it was, or add --decode-in threads."
-            ) from error
+            raise CacheError(ENDED) from error
         view, at, buffers = memoryview(self.memory), slot * SLOT, []
         for size in sizes:
             buffers.append(view[at : at + size])
@@ -162,16 +156,55 @@ class _Team:
         return found
 
     def dismiss(self) -> None:
-        """Let all processes end."""
+        """Let all processes end, by having no more to ask of them."""
         for pipe in self.all:
             with suppress(OSError):  # they have ended by themselves
                 pipe.close()
-        self.server.wait()
 
 
-def _ready(pipe: IO[bytes]) -> bool:
-    """Whether something can be read there, if only that it has ended."""
-    return bool(select([pipe], [], [], 0)[0])
+def warm_up(device: str = "auto") -> None:
+    """Start what processes are forked from, where pictures for that device may want them soon."""
+    import torch
+
+    if os.name == "posix" and device != "cpu" and cores() >= MANY and torch.cuda.is_available():
+        _server(os.getpid())
+
+
+@cache
+def _server(caller: int) -> socket.socket:
+    """The other end of a fresh Python that imports what is needed, once, and waits to be forked.
+
+    It is the caller's alone, and ends when that does.
+    """
+    ours, theirs = socket.socketpair()
+    path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
+    with theirs:
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **SURROUNDINGS, "PYTHONPATH": path},
+            pass_fds=[theirs.fileno()],
+            process_group=0,  # Ctrl-C is for the caller, who lets them end
+        )
+    return ours
+
+
+def _fork(*files: int) -> None:
+    """A process that is asked, answers and writes crops by these files, which go over to it."""
+    try:
+        socket.send_fds(_server(os.getpid()), [b"+"], files)
+    except OSError:
+        _server.cache_clear()  # it was ended: the next run has another
+        raise
+    finally:
+        for file in files[:2]:
+            os.close(file)
+
+
+def _is_up() -> bool:
+    """Whether what processes are forked from has imported all (or has ended, which shows later)."""
+    return bool(select([_server(os.getpid())], [], [], 0)[0])
 
 
 def _send(pipe: IO[bytes], what: Any) -> None:
@@ -179,9 +212,9 @@ def _send(pipe: IO[bytes], what: Any) -> None:
     pipe.flush()
 
 
-def serve(asking: IO[bytes], answering: IO[bytes]) -> None:
+def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
     """Decode what is asked for until there is no more."""
-    makers, limit, file = pickle.load(asking)
+    makers, limit = pickle.load(asking)
     limit_pixels(limit)
     makers = [Maker(recipe, preprocess) for recipe, preprocess in makers]
     memory = memoryview(mmap.mmap(file, 0))
@@ -207,23 +240,23 @@ def serve(asking: IO[bytes], answering: IO[bytes]) -> None:
         _send(answering, (sizes, pickle.dumps(given, protocol=5, buffer_callback=place)))
 
 
-def _fork_all(pipes: Sequence[int]) -> None:
-    """A process for each pair of pipes. This one has imported all, has no thread, and waits."""
-    for i in range(0, len(pipes), 2):
+def _fork_when_asked(caller: socket.socket) -> None:
+    """A process for each three files that come. This one has imported all and has no thread."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    caller.sendall(b"!")  # which is seen and never read
+    while True:
+        asked, files, _, _ = socket.recv_fds(caller, 1, 3)
+        if not asked:
+            return
         if os.fork() == 0:
-            mine = pipes[i : i + 2]
-            for pipe in set(pipes) - set(mine):
-                os.close(pipe)  # or they would not end when the caller does
-            with os.fdopen(mine[0], "rb") as asking, os.fdopen(mine[1], "wb") as answering:
+            caller.close()  # or it would outlive the caller
+            with os.fdopen(files[0], "rb") as asking, os.fdopen(files[1], "wb") as answering:
                 with suppress(BrokenPipeError):
-                    serve(asking, answering)
+                    serve(asking, answering, files[2])
                 os._exit(0)
-    for pipe in pipes:
-        os.close(pipe)
-    with suppress(ChildProcessError):
-        while True:
-            os.wait()
+        for file in files:
+            os.close(file)
 
 
 if __name__ == "__main__":
-    _fork_all([int(each) for each in sys.argv[1:]])
+    _fork_when_asked(socket.socket(fileno=int(sys.argv[1])))

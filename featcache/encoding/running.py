@@ -83,6 +83,8 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
             progress(done, total)
             if all(job.failed for job in jobs):
                 break
+        for written in (each for job in jobs for each in job.waiting):
+            written.result()
     for job in jobs:
         job.report.notes += job.encoder.staging.notes
 

@@ -80,7 +80,8 @@ class Staging:
 
         Raises `BackboneError` where there is no room for a single one.
         """
-        rows = padded(count, self.size)
+        rest = count % self.size  # more than one batch where that was halved since it was begun
+        rows = min(len(buffer.pixels), count - rest + padded(rest, self.size))
         buffer.pixels[count:rows] = 0
         began = time.perf_counter()
         if not self.overlaps:
@@ -106,8 +107,8 @@ class Staging:
     ) -> tuple[dict[str, NDArray[Any]], float]:
         """What came of these batches, row by row in the types of `out`, and the model's seconds.
 
-        On CUDA it comes back on a stream of its own and in one piece; this waits for these batches
-        and for nothing that was begun later.
+        On CUDA it comes back on a stream of its own; this waits for these batches and for nothing
+        that was begun later.
         """
         if not self.overlaps:
             return _joined(made, out), sum(each.seconds for each in made)
@@ -131,9 +132,9 @@ class Staging:
     def _buffer(self) -> Buffer:
         side = self.backbone.preprocess.size
         shape = (self.size, side, side, 3)
-        host = torch.zeros(shape, dtype=torch.uint8, pin_memory=self.overlaps)
+        host = torch.empty(shape, dtype=torch.uint8, pin_memory=self.overlaps)
         device = self.backbone.device
-        there = host if device.type == "cpu" else torch.zeros_like(host, device=device)
+        there = host if device.type == "cpu" else torch.empty_like(host, device=device)
         return Buffer(host, there)
 
     def _features(self, pixels: Tensor, count: int, extras: Sequence[str]) -> dict[str, Tensor]:
@@ -193,9 +194,9 @@ def _stream(device: torch.device) -> Any:
 
 
 def _joined(made: Sequence[Made], out: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """One batch after the other, for the device may have no room for all once more."""
     found = {}
     for name, array in out.items():
         kind = torch.float16 if array.dtype == np.float16 else torch.float32
-        parts = [each.features[name].to(kind) for each in made]
-        found[name] = torch.cat(parts).cpu().numpy()
+        found[name] = torch.cat([each.features[name].cpu() for each in made]).to(kind).numpy()
     return found

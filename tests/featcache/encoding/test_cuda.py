@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from featcache import FeatureCache, ViewRecipe, encode_dataset, load_backbone
+from featcache import FeatureCache, encode_dataset, load_backbone
+from featcache.encoding import plan
 from featcache.encoding.reencode import TOLERANCE
 from tests.featcache.encoding.noise import VIEWS, files, noise
 
@@ -50,17 +51,18 @@ def test_a_run_that_is_cut_short_ends_with_the_same_bytes(
     assert files(parts) == files(whole)
 
 
-def test_a_full_device_halves_the_batch(tmp_path: Path) -> None:
+def test_a_full_device_halves_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of 2,048 takes 32 MB of buffers and some 150 MB on its way through the tower."""
+    monkeypatch.setattr(plan, "SHARD_ROWS", 2_048)
     backbone = load_backbone("demo", device="cuda")
-    backbone.seeing.to("cuda")
-    total = torch.cuda.get_device_properties(0).total_memory
-    held = torch.cuda.memory_allocated() + (48 << 20)
+    assert backbone.seeing is not backbone.model
     torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(held / total)
+    room = torch.cuda.memory_reserved() + (100 << 20)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(room / total)
     try:
-        data = noise(train=2_000)
         cache = FeatureCache(tmp_path)
-        report = encode_dataset(data, backbone, cache, views=ViewRecipe(0), batch_size=4_096)
+        report = encode_dataset(noise(train=2_048), backbone, cache, batch_size=2_048)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert report.entry.complete

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from featcache import FeatureCache, ViewRecipe, encode_dataset
 from featcache.backbones.backbone import Backbone
@@ -27,14 +30,19 @@ SMALL, LARGE = (
 
 def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads decode nothing by themselves while the processes start."""
-    monkeypatch.setattr(processes, "_ready", lambda pipe: True)
+    monkeypatch.setattr(processes, "_is_up", lambda: True)
+
+
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to fork processes from."""
+    monkeypatch.setattr(processes, "_server", functools.cache(processes._server.__wrapped__))
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
 
 
 def test_until_a_process_is_up_its_thread_decodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_ready", lambda pipe: False)
-    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    monkeypatch.setattr(processes, "_is_up", lambda: False)
     items = read(folder(tmp_path / "images", rows=1)).splits["train"]
     asked = ((Wanted(item, True, False),) for item in items)
     with crops_from_processes(asked, [SMALL], 2) as crops:
@@ -76,13 +84,13 @@ def test_one_process_gives_what_threads_give(
 
 def test_a_process_that_ends_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     waited_for(monkeypatch)
-    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    broken(monkeypatch)
     root = folder(tmp_path / "images", rows=1)
     items = read(root).splits["train"]
     asked = ((Wanted(item, True, False),) for item in items)
     with (
-        crops_from_processes(asked, [SMALL], 1) as crops,
         pytest.raises(CacheError, match="has ended"),
+        crops_from_processes(asked, [SMALL], 1) as crops,
     ):
         next(crops)
 
@@ -108,3 +116,29 @@ def test_an_entry_is_the_same_however_it_is_decoded(tmp_path: Path, tiny: Backbo
     for where, cache in caches.items():
         encode_dataset(data, tiny, cache, views=VIEWS, decode_in=where, workers=2)
     assert files(caches["threads"]) == files(caches["processes"])
+
+
+def test_processes_are_forked_from_one_that_stays_and_end_with_what_they_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for(monkeypatch)
+    items = read(folder(tmp_path / "images", rows=1)).splits["train"]
+    server = processes._server(os.getpid())
+    for _ in range(2):
+        asked = ((Wanted(item, True, False),) for item in items)
+        with crops_from_processes(asked, [SMALL], 2) as crops:
+            assert len(list(crops)) == 2
+    assert processes._server(os.getpid()) is server
+
+
+def test_it_is_warmed_up_where_a_device_will_want_many_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(processes, "_server", started.append)
+    monkeypatch.setattr(processes, "cores", lambda: processes.MANY)
+    for here in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda here=here: here)
+        for device in ("cpu", "auto"):
+            processes.warm_up(device)
+        assert started == [os.getpid()] * here

@@ -48,6 +48,19 @@ def test_a_batch_without_room_is_halved(tiny: Backbone, monkeypatch: pytest.Monk
     assert [note.split(";")[1].strip()[:2] for note in staged.notes] == ["8 ", "4 ", "2 "]
 
 
+@pytest.mark.parametrize(("count", "size"), [(15, 4), (11, 4), (7, 8), (16, 5), (1, 16)])
+def test_a_batch_that_was_begun_before_the_halving_is_whole_on_the_device(
+    tiny: Backbone, count: int, size: int
+) -> None:
+    staged, crops = Staging(tiny, 16), squares(count)
+    buffer = staged.take()
+    apart = staging.Buffer(buffer.host, torch.full_like(buffer.host, 7))
+    apart.pixels[:count] = crops
+    staged.size = size
+    made = staged.run(apart, count)
+    np.testing.assert_allclose(made.features["embedding"], encode_pictures(tiny, crops), atol=1e-5)
+
+
 def test_without_room_for_a_single_picture_there_is_a_way_out(
     tiny: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,8 +156,8 @@ class Stream:
 def ahead(tiny: Backbone, size: int, patch: pytest.MonkeyPatch) -> Staging:
     """The path of CUDA with everything of CUDA but the device itself made up."""
     Mark.marks.clear()
-    zeros = torch.zeros
-    patch.setattr(torch, "zeros", lambda *a, pin_memory=False, **k: zeros(*a, **k))
+    empty = torch.empty
+    patch.setattr(torch, "empty", lambda *a, pin_memory=False, **k: empty(*a, **k))
     patch.setattr(staging, "_event", Mark)
     patch.setattr(staging, "_stream", lambda device: Stream())
     patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
