@@ -321,9 +321,10 @@ def with_text(state: State, config: Config, text: Text) -> State:
     return {**state, "prototypes": prototypes, "text": start, "share": share}
 
 
-def trajectory(state: State, _config: Config, _x: Tensor) -> Tensor:
+def trajectory(state: State, config: Config, _x: Tensor) -> Tensor:
     """The prototypes `[steps + 1, c, d]`, whatever the pictures."""
-    return state["prototypes"]
+    start = _end(state, replace(config, horizon=0.0))
+    return torch.cat([start[None], state["prototypes"][1:]])
 
 
 def space(config: Config) -> Space:
