@@ -116,9 +116,6 @@ METHODS: Mapping[str, Unavailable] = {
         "MF-Adapter (arXiv 2407.05647)",
         "needs low-level maps of the image tower at several scales; its equations were not found",
     ),
-    "prograd": Unavailable(
-        "ProGrad", TEXT_TOWER, _reported("68.20 / 71.78 / 74.21 / 77.93 / 79.20")
-    ),
     "promptsrc": Unavailable(
         "PromptSRC",
         BOTH_TOWERS,

@@ -32,7 +32,8 @@ class Sentences:
     `tokens [c, l, w]` are the vectors of a class's own words and `places [c, l]` the number of the
     learned vector that stands there instead, or -1; a sentence ends at `ends [c]`. Before that all
     have `start [w]` and the first `shared` of the M `vectors`. With `per_class` each class has
-    vectors of its own. `parts` are rows `[r]` that go through the tower together.
+    vectors of its own. `parts` are rows `[r]` that go through the tower together; they and `ends`
+    lie on the processor, which has to know how long a sentence is.
     """
 
     tower: Tower
@@ -90,11 +91,11 @@ def sentences(
         text_tower.embed(tower, torch.tensor(tower.start, device=device)),
         text_tower.embed(tower, ids.clamp(min=0).to(device)),
         places.to(device),
-        (lengths - 1).to(device),
+        lengths - 1,
         vectors,
         0 if per_class else before,
         per_class,
-        tuple(part.to(device) for part in _parts(lengths, most)),
+        tuple(_parts(lengths, most)),
     )
 
 
@@ -121,7 +122,7 @@ def encode(those: Sentences, contexts: Tensor, beside: Beside | None = None) -> 
 def inputs(those: Sentences, rows: Tensor, contexts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What the tower takes of some classes: `own [g, r, l, w]`, `ends [r]`, `shared [g, p, w]`."""
     ends = those.ends[rows]
-    longest = int(ends.max()) + 1
+    longest, rows = int(ends.max()) + 1, rows.to(those.tokens.device)
     places, own = those.places[rows, :longest], those.tokens[rows, :longest]
     own = own.to(contexts.dtype)
     first = contexts[:1, :0] if those.per_class else contexts[:, : those.shared]

@@ -230,6 +230,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "text_weight": (0.0, "[0, inf)"),
         "move_new": (False, (False, True)),
     },
+    "prograd": {
+        **PROMPTS,
+        "weight": (1.0, "[0, inf)"),
+        "temperature": (1.0, "(0, inf)"),
+        "padded": (False, (True, False)),
+    },
     "proker": {
         "beta": (1.0, "(0, inf)"),
         "lambda_": (0.1, "(0, inf)"),
@@ -435,6 +441,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "spacing": "even",
         },
     },
+    "prograd": {"paper": {**COOP_CODE, "padded": True}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
     "timo": {"s": {"search": True}},
 }
