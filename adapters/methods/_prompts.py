@@ -53,6 +53,7 @@ class PromptConfig:
     learning_rate: float = Field(2e-3, gt=0, description="before the cosine")
     weight_decay: float = Field(5e-4, ge=0, description="of the optimiser")
     warm_up: float = Field(1e-5, ge=0, description="learning rate of the first epoch, by epochs")
+    centre: bool = Field(True, description="the centre crop of each picture beside a random view")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the tower's products in training; auto: bf16 on CUDA"
     )
@@ -66,6 +67,7 @@ PAPER: dict[str, Any] = {
     "optimiser": "sgd",
     "learning_rate": 2e-3,
     "weight_decay": 5e-4,
+    "centre": False,
 }
 
 
@@ -278,7 +280,7 @@ def class_vectors(state: State, config: Any) -> Tensor:
 def batches(
     episode: Episode, config: PromptConfig, generator: Generator
 ) -> Iterator[dict[str, Tensor]]:
-    """Numbers of pictures and of a random view of each `[b]`.
+    """Numbers of pictures and of a random view of each `[b]`, or twice, with view 0 beside it.
 
     By epochs a last partial batch is dropped, as published recipes do.
     """
@@ -289,6 +291,8 @@ def batches(
     whole = (rows for rows in drawn if len(rows) == size)
     for rows in itertools.islice(whole, config.steps or None):
         views = training.random_views(len(episode.support.views), rows.shape, generator)
+        if config.centre and len(episode.support.views) > 1:
+            rows, views = rows.repeat(2), torch.cat([torch.zeros_like(views), views])
         yield {"rows": rows, "views": views}
 
 

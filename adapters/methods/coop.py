@@ -8,9 +8,9 @@ of the cache: the views of each support picture, one at random each time it is d
 the text tower (`featcache encode --extra text-tower`).
 
 Differs from the released code: by default a step takes all support pictures, for it costs the same,
-so that 100 steps of AdamW do. Presets: `paper` with 16 random vectors, `paper-words` with "a photo
-of a" (its base-to-new rows), both SGD 2e-3 with batches of 32 for 50 to 200 epochs. Contexts of
-each class start at the words too, where the code shares them.
+each as its centre crop and a view, so that 100 steps of AdamW do. Presets: `paper` with 16 random
+vectors, `paper-words` with "a photo of a" (its base-to-new rows), both SGD 2e-3 with batches of 32
+for 50 to 200 epochs. Contexts of each class start at the words too, where the code shares them.
 """
 
 from __future__ import annotations

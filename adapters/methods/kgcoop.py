@@ -9,8 +9,8 @@ picture, one at random each time it is drawn (one will do); text; the text tower
 --extra text-tower`).
 
 Differs from the released code: by default a step takes all support pictures, for it costs the same,
-so that 100 steps of AdamW do. Presets: `paper`, SGD 2e-3 for 100 epochs with batches of 128 (its
-base-to-new rows), and `paper-few-shot` with batches of 32.
+each as its centre crop and a view, so that 200 steps of AdamW do. Presets: `paper`, SGD 2e-3 for 100
+epochs with batches of 128 (its base-to-new rows), and `paper-few-shot` with batches of 32.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from adapters.methods import _prompts as prompts
 class Config(prompts.PromptConfig):
     """Settings of KgCoOp."""
 
+    steps: int = Field(200, ge=0, description="training steps; 0: by epochs")
+    learning_rate: float = Field(5e-3, gt=0, description="before the cosine")
     weight: float = Field(8.0, ge=0, description="lambda, of the distance to hand-made prompts")
 
 

@@ -87,6 +87,7 @@ def _tokenizer(known: _Known) -> Tokenizer:
 
 
 @lru_cache(maxsize=2)
+@torch.inference_mode(False)  # whoever asks first: what is kept is trained through later
 def _loaded(known: _Known) -> Tower:
     config, tokenizer = known.files.config, _tokenizer(known)
     return Tower(

@@ -28,6 +28,7 @@ PROMPTS: dict[str, tuple[Any, Any]] = {
     "learning_rate": (2e-3, "(0, inf)"),
     "weight_decay": (5e-4, "[0, inf)"),
     "warm_up": (1e-5, "[0, inf)"),
+    "centre": (True, (True, False)),
     "precision": ("auto", ("auto", "fp32", "bf16")),
     "room": (3.0, "(0, inf)"),
 }
@@ -37,6 +38,7 @@ COOP_CODE = {
     "optimiser": "sgd",
     "learning_rate": 2e-3,
     "weight_decay": 5e-4,
+    "centre": False,
 }
 SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     "ape": {
@@ -160,7 +162,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
-    "kgcoop": {**PROMPTS, "weight": (8.0, "[0, inf)")},
+    "kgcoop": {
+        **PROMPTS,
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (5e-3, "(0, inf)"),
+        "weight": (8.0, "[0, inf)"),
+    },
     "lathadapter": {
         "ratio": (0.1, "[0, 1]"),
         "training_ratio": (0.1, "[0, 1]"),

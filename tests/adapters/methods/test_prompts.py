@@ -88,7 +88,7 @@ def test_a_step_shows_an_objective_what_it_is_made_of() -> None:
     assert all(torch.equal(state[name], each) for name, each in plainly.items())
     first = seen[0]
     labels = EPISODE.support.labels
-    assert sorted(first.rows.tolist()) == [*range(len(labels))]
+    assert first.rows.bincount().tolist() == [2] * len(labels)
     assert torch.equal(first.labels, labels[first.rows])
     torch.testing.assert_close(first.logits, 100 * first.f @ first.classes.T)
     wanted = torch.nn.functional.cross_entropy(first.logits, first.labels)
@@ -149,3 +149,16 @@ def test_products_are_halved_on_cuda_alone_unless_it_is_asked_for() -> None:
     assert prompts.precision(PromptConfig(precision="bf16"), tower) == torch.bfloat16
     near, exact = ran(steps=5, precision="bf16"), ran(steps=5)
     assert torch.cosine_similarity(near["text"], exact["text"]).min() > 0.99
+
+
+def test_the_centre_crop_stands_beside_a_random_view() -> None:
+    [batch] = prompts.batches(EPISODE, PromptConfig(steps=1), generator())
+    rows, views = (each.chunk(2) for each in (batch["rows"], batch["views"]))
+    assert torch.equal(*rows)
+    assert not views[0].any()
+    assert views[1].any()
+    [alone] = prompts.batches(EPISODE, PromptConfig(steps=1, centre=False), generator())
+    assert torch.equal(alone["rows"], rows[0])
+    assert torch.equal(alone["views"], views[1])
+    [one] = prompts.batches(synthetic.episode(4)[0], PromptConfig(steps=1), generator())
+    assert len(one["rows"]) == len(rows[0])
