@@ -99,6 +99,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.0015, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "cocoop": {
+        **PROMPTS,
+        "batch": (8, "[0, inf)"),
+        "centre": (False, (True, False)),
+        "silent": (True, (True, False)),
+    },
     "coop": {**PROMPTS, "per_class": (False, (True, False))},
     "cross-modal": {
         "share": (0.0, "[0, 1]"),
@@ -353,6 +359,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cocoop": {"paper": {**COOP_CODE, "epochs": 10, "batch": 1, "silent": False}},
     "coop": {"paper": {**COOP_CODE, "words": "", "context": 16}, "paper-words": COOP_CODE},
     "fma": {
         "closed-form": {"solver": "closed-form"},

@@ -25,6 +25,7 @@ NAMES = registry.names()
 # Smaller than the defaults, where those take seconds on a toy.
 PROMPTS = {"steps": 30, "learning_rate": 0.02}
 QUICK: dict[str, dict[str, Any]] = {
+    "cocoop": {**PROMPTS, "steps": 40, "batch": 0},
     "coop": PROMPTS,
     "fma": {"width": 32, "steps": 150},
     "kgcoop": PROMPTS,
