@@ -22,6 +22,7 @@ from adapters.maths import text_tower
 from adapters.maths.text_tower import Beside, Tower
 
 Position = Literal["end", "middle", "front"]
+Deep = tuple[int, Tensor]  # before which block `[c, M, w]` stand for the vectors of each class
 PLACE = -1  # stands in `ids` for the next learned vector
 
 
@@ -99,22 +100,26 @@ def sentences(
     )
 
 
-def encode(those: Sentences, contexts: Tensor, beside: Beside | None = None) -> Tensor:
+def encode(
+    those: Sentences, contexts: Tensor, beside: Beside | None = None, deep: Deep | None = None
+) -> Tensor:
     """Raw embeddings `[g, c, d]` of all sentences with each of the contexts `[g, M, w]`.
 
-    Contexts of each class are `[c, M, w]` and one group, where `sentences` was told so. Of several
+    Contexts of each class are `[c, M, w]` and one group, where `sentences` was told so. `deep` are
+    vectors of each class that take the place of those that all sentences begin with. Of several
     parts nothing is kept for the backward pass, which computes each again by itself: the gradient
     is the same, and the memory that of one part.
     """
     if len(those.parts) == 1:
-        found = [_some(those, those.parts[0], contexts, beside)]
+        found = [_some(those, those.parts[0], contexts, beside, deep)]
     else:
         found = [
             checkpoint(
-                _some, those, rows, contexts, beside, use_reentrant=False, preserve_rng_state=False
+                _some, those, rows, contexts, beside, deep, use_reentrant=False,
+                preserve_rng_state=False,
             )
             for rows in those.parts
-        ]
+        ]  # fmt: skip
     order = torch.cat(those.parts).argsort()
     return torch.cat(found, 1)[:, order]
 
@@ -137,9 +142,22 @@ def inputs(those: Sentences, rows: Tensor, contexts: Tensor) -> tuple[Tensor, Te
     return own, ends, torch.cat([start, first], 1)
 
 
-def _some(those: Sentences, rows: Tensor, contexts: Tensor, beside: Beside | None) -> Tensor:
+def _some(
+    those: Sentences, rows: Tensor, contexts: Tensor, beside: Beside | None, deep: Deep | None
+) -> Tensor:
+    tower = those.tower
     own, ends, shared = inputs(those, rows, contexts)
-    return text_tower.encode(those.tower, own, ends, shared, beside=beside)
+    if deep is None:
+        return text_tower.encode(tower, own, ends, shared, beside=beside)
+    block, vectors = deep[0], deep[1][rows.to(own.device)]
+    own, before = text_tower.placed(tower, own, shared)
+    own, before = text_tower.through(tower, own, before, range(block), beside)
+    assert before is not None
+    own = torch.cat([vectors.to(own).expand(len(own), -1, -1, -1), own], 2)
+    before = before[:, :1]
+    last = tower.layers - 1
+    own, before = text_tower.through(tower, own, before, range(block, last), beside)
+    return text_tower.ended(tower, own, ends + vectors.shape[1], before, beside)
 
 
 def _parts(lengths: Tensor, most: int) -> list[Tensor]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -232,6 +232,16 @@ def contexts(tower: Tower, text: Text, config: PromptConfig, generator: Generato
     [ids] = text.tower.ids([config.words])
     device = tower.weights["token_embedding"].device
     return text_tower.embed(tower, torch.tensor(ids, device=device))
+
+
+def new_layers(shapes: Mapping[str, tuple[int, int]], generator: Generator) -> State:
+    """Linear layers of rows by columns as PyTorch starts them: `name.weight`, `name.bias`."""
+    found = {}
+    for name, (rows, columns) in shapes.items():
+        for part, shape in (("weight", (rows, columns)), ("bias", (rows,))):
+            uniform = torch.rand(*shape, generator=generator, device=generator.device)
+            found[f"{name}.{part}"] = (2 * uniform - 1) / columns**0.5
+    return found
 
 
 def precision(config: PromptConfig, tower: Tower) -> torch.dtype:

@@ -1,11 +1,12 @@
 """CoCoOp: the picture moves the context that its classes are read with (Zhou et al. 2022).
 
-    v_m(f) = v_m + W2 relu(W1 f + b1) + b2,   g_c(f) = unit(T([v(f), name of c])),   logits s f . g_c(f)
+    v_m(f) = v_m + W2 relu(W1 f + b1) + b2,   g_c(f) = unit(T([v(f), name of c]))
+    logits = s f . g_c(f)                                                     (arXiv 2203.05557)
 
 f is the unit image embedding, T the text tower that the cache keeps, s CLIP's logit scale; v and a
-net of two layers, a sixteenth of f's width between them, by cross-entropy (arXiv 2203.05557). Uses
-of the cache: the views of each support picture, one at random each time it is drawn (one will do);
-the text tower (`featcache encode --extra text-tower`), which the fitted adapter carries along.
+net of two layers, a sixteenth of f's width between them, by cross-entropy. Uses of the cache: the
+views of each support picture, one at random each time it is drawn (one will do); the text tower
+(`featcache encode --extra text-tower`), which the fitted adapter carries along.
 
 It costs what no other learner of prompts does: every picture of a step and every picture that is
 asked about takes a sentence of each class through the tower; how many those are is said before it
@@ -54,7 +55,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     tower = prompts.tower_of(episode.text)
     start = prompts.contexts(tower, episode.text, config, generator)  # [M, w]
     f = episode.support.unit_views
-    net = new_net(f.shape[-1], tower.width, generator)
+    d, inner = f.shape[-1], max(f.shape[-1] // REDUCTION, 1)
+    net = prompts.new_layers({"net.0": (inner, d), "net.1": (tower.width, inner)}, generator)
     if config.silent:
         net |= {name: torch.zeros_like(p) for name, p in net.items() if name.startswith("net.1")}
     schedule = prompts.schedule(episode, config)
@@ -86,16 +88,6 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
             ),
         )
     )
-
-
-def new_net(d: int, width: int, generator: Generator) -> State:
-    """Layers as PyTorch starts them, from embeddings to the tower's vectors."""
-    inner, found = max(d // REDUCTION, 1), dict[str, Tensor]()
-    for name, rows, columns in (("net.0", inner, d), ("net.1", width, inner)):
-        for part, shape in (("weight", (rows, columns)), ("bias", (rows,))):
-            uniform = torch.rand(*shape, generator=generator, device=generator.device)
-            found[f"{name}.{part}"] = (2 * uniform - 1) / columns**0.5
-    return found
 
 
 def conditioned(p: Tensors, f: Tensor) -> Tensor:

@@ -316,6 +316,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.002, "(0, inf)"),
         "epochs": (0, "[0, inf)"),
     },
+    "tcp": {
+        **PROMPTS,
+        "position": ("end", ("end",)),
+        "weight": (8.0, "[0, inf)"),
+        "block": (0, "[0, inf)"),
+    },
     "timo": {
         "alpha": (100.0, "[0, inf)"),
         "gamma": (50.0, "[0, inf)"),
@@ -457,6 +463,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "prograd": {"paper": {**COOP_CODE, "padded": True}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
+    "tcp": {
+        "paper": {
+            **{**COOP_CODE, "optimiser": "adamw"},
+            "words": "",
+            "context": 4,
+            "epochs": 50,
+        }
+    },
     "timo": {"s": {"search": True}},
 }
 

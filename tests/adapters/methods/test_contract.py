@@ -40,6 +40,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "node-adapter": {"iterations": 20},
     "prograd": PROMPTS,
     "prolip": {"learning_rate": 0.01},
+    "tcp": PROMPTS,
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
 EPISODE, TEST = synthetic.extended(*synthetic.episode())

@@ -132,6 +132,17 @@ def test_other_classes_are_known_by_their_names() -> None:
         prompts.prepare(replace(EPISODE, task="base-to-new"), config, generator(), per_class=True)
 
 
+def test_layers_start_as_pytorch_starts_them() -> None:
+    net = prompts.new_layers({"net": (32, 512)}, generator())
+    assert {k: tuple(v.shape) for k, v in net.items()} == {
+        "net.weight": (32, 512),
+        "net.bias": (32,),
+    }
+    for each in net.values():
+        assert each.abs().max() <= 512**-0.5
+        assert each.std() == pytest.approx((3 * 512) ** -0.5, rel=0.3)
+
+
 def test_what_cannot_be_is_refused_with_the_way_out() -> None:
     without = replace(EPISODE, text=replace(TEXT, tower=None))
     with pytest.raises(MethodError, match="featcache encode … --extra text-tower"):
