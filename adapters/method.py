@@ -15,6 +15,7 @@ It ends with `method = Method(...)`, built from plain functions:
                                                   that `logits` reads, at little cost (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     class_vectors(state, config) -> [c, d]        what classes are in that space (optional)
+    class_vectors_by(state, config, x [q, d]) -> [q, c, d]   the same where each picture has its own
     trajectory(state, config, x [q, d]) -> [s, n, d]   where its flow takes the pictures (n = q) or
                                                   the prototypes (n = c), step by step (optional)
 
@@ -104,6 +105,7 @@ class Method:
     logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
     features: Callable[[State, Any, Any], Tensor] | None = None
     class_vectors: Callable[[State, Any], Tensor] | None = None
+    class_vectors_by: Callable[[State, Any, Tensor], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
     prepare: Callable[[Episode, Any, Generator], Training | None] | None = None

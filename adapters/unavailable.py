@@ -66,11 +66,6 @@ METHODS: Mapping[str, Unavailable] = {
         BOTH_TOWERS,
         _reported("73.20 / 76.06 / 78.18 / 80.55 / 82.97", "H 80.13"),
     ),
-    "cocoop": Unavailable(
-        "CoCoOp (Zhou et al. 2022)",
-        "makes prompts for each picture, so the text tower runs for each picture",
-        _reported("66.95 / 67.63 / 71.98 / 72.92 / 75.02", "80.47 / 71.69, H 75.83", "R: MaPLe"),
-    ),
     "comple": Unavailable(
         "CoMPLe (of the GCPL paper)",
         DIFFUSION,
@@ -115,9 +110,6 @@ METHODS: Mapping[str, Unavailable] = {
     "mf-adapter": Unavailable(
         "MF-Adapter (arXiv 2407.05647)",
         "needs low-level maps of the image tower at several scales; its equations were not found",
-    ),
-    "prograd": Unavailable(
-        "ProGrad", TEXT_TOWER, _reported("68.20 / 71.78 / 74.21 / 77.93 / 79.20")
     ),
     "promptsrc": Unavailable(
         "PromptSRC",

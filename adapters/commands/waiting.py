@@ -16,7 +16,7 @@ def waiting() -> Iterator[None]:
     """Say of each training meanwhile how long it takes, where that is long, and how far it is."""
     from adapters.maths import training
 
-    with ExitStack() as stack, training.watched(Waiting(stack)):
+    with ExitStack() as stack, training.watched(Waiting(stack), say):
         yield
 
 
@@ -40,6 +40,11 @@ class Waiting:
                     self.update = self.stack.enter_context(shown)
         if self.update is not None:
             self.update(done, total)
+
+
+def say(sentence: str) -> None:
+    """What a training says of its cost, to people."""
+    terminal.people(True).print(sentence, markup=False)
 
 
 def said(steps: int, seconds: float) -> str:

@@ -22,6 +22,7 @@ from adapters.maths import text_tower
 from adapters.maths.text_tower import Beside, Tower
 
 Position = Literal["end", "middle", "front"]
+Deep = tuple[int, Tensor]  # before which block `[c, M, w]` stand for the vectors of each class
 PLACE = -1  # stands in `ids` for the next learned vector
 
 
@@ -32,7 +33,8 @@ class Sentences:
     `tokens [c, l, w]` are the vectors of a class's own words and `places [c, l]` the number of the
     learned vector that stands there instead, or -1; a sentence ends at `ends [c]`. Before that all
     have `start [w]` and the first `shared` of the M `vectors`. With `per_class` each class has
-    vectors of its own. `parts` are rows `[r]` that go through the tower together.
+    vectors of its own. `parts` are rows `[r]` that go through the tower together; they and `ends`
+    lie on the processor, which has to know how long a sentence is.
     """
 
     tower: Tower
@@ -90,30 +92,34 @@ def sentences(
         text_tower.embed(tower, torch.tensor(tower.start, device=device)),
         text_tower.embed(tower, ids.clamp(min=0).to(device)),
         places.to(device),
-        (lengths - 1).to(device),
+        lengths - 1,
         vectors,
         0 if per_class else before,
         per_class,
-        tuple(part.to(device) for part in _parts(lengths, most)),
+        tuple(_parts(lengths, most)),
     )
 
 
-def encode(those: Sentences, contexts: Tensor, beside: Beside | None = None) -> Tensor:
+def encode(
+    those: Sentences, contexts: Tensor, beside: Beside | None = None, deep: Deep | None = None
+) -> Tensor:
     """Raw embeddings `[g, c, d]` of all sentences with each of the contexts `[g, M, w]`.
 
-    Contexts of each class are `[c, M, w]` and one group, where `sentences` was told so. Of several
+    Contexts of each class are `[c, M, w]` and one group, where `sentences` was told so. `deep` are
+    vectors of each class that take the place of those that all sentences begin with. Of several
     parts nothing is kept for the backward pass, which computes each again by itself: the gradient
     is the same, and the memory that of one part.
     """
     if len(those.parts) == 1:
-        found = [_some(those, those.parts[0], contexts, beside)]
+        found = [_some(those, those.parts[0], contexts, beside, deep)]
     else:
         found = [
             checkpoint(
-                _some, those, rows, contexts, beside, use_reentrant=False, preserve_rng_state=False
+                _some, those, rows, contexts, beside, deep, use_reentrant=False,
+                preserve_rng_state=False,
             )
             for rows in those.parts
-        ]
+        ]  # fmt: skip
     order = torch.cat(those.parts).argsort()
     return torch.cat(found, 1)[:, order]
 
@@ -121,7 +127,7 @@ def encode(those: Sentences, contexts: Tensor, beside: Beside | None = None) -> 
 def inputs(those: Sentences, rows: Tensor, contexts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What the tower takes of some classes: `own [g, r, l, w]`, `ends [r]`, `shared [g, p, w]`."""
     ends = those.ends[rows]
-    longest = int(ends.max()) + 1
+    longest, rows = int(ends.max()) + 1, rows.to(those.tokens.device)
     places, own = those.places[rows, :longest], those.tokens[rows, :longest]
     own = own.to(contexts.dtype)
     first = contexts[:1, :0] if those.per_class else contexts[:, : those.shared]
@@ -136,9 +142,22 @@ def inputs(those: Sentences, rows: Tensor, contexts: Tensor) -> tuple[Tensor, Te
     return own, ends, torch.cat([start, first], 1)
 
 
-def _some(those: Sentences, rows: Tensor, contexts: Tensor, beside: Beside | None) -> Tensor:
+def _some(
+    those: Sentences, rows: Tensor, contexts: Tensor, beside: Beside | None, deep: Deep | None
+) -> Tensor:
+    tower = those.tower
     own, ends, shared = inputs(those, rows, contexts)
-    return text_tower.encode(those.tower, own, ends, shared, beside=beside)
+    if deep is None:
+        return text_tower.encode(tower, own, ends, shared, beside=beside)
+    block, vectors = deep[0], deep[1][rows.to(own.device)]
+    own, before = text_tower.placed(tower, own, shared)
+    own, before = text_tower.through(tower, own, before, range(block), beside)
+    assert before is not None
+    own = torch.cat([vectors.to(own).expand(len(own), -1, -1, -1), own], 2)
+    before = before[:, :1]
+    last = tower.layers - 1
+    own, before = text_tower.through(tower, own, before, range(block, last), beside)
+    return text_tower.ended(tower, own, ends + vectors.shape[1], before, beside)
 
 
 def _parts(lengths: Tensor, most: int) -> list[Tensor]:

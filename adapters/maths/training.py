@@ -25,8 +25,10 @@ Loss = Callable[[Parameters, Batch], Tensor]
 Tensors = Mapping[str, Tensor]
 Optimiser = partial[Any]  # of a class of torch.optim
 Watch = Callable[[int, int], None]  # steps done, steps in all
+Say = Callable[[str], None]
 
 _watching: ContextVar[Watch | None] = ContextVar("watching", default=None)
+_saying: ContextVar[Say | None] = ContextVar("saying", default=None)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Training:
     value. It is a `partial` whose keywords are the settings that it reads and stacked trainings
     must share; what may differ between them is in `data` and the batches. All chance is in `start`
     and the batches, which are drawn as they are asked for. `stacks` is false where a training in a
-    stack would not be the training alone.
+    stack would not be the training alone. `about` is a sentence on its cost, said before it starts.
     """
 
     start: Tensors
@@ -48,10 +50,13 @@ class Training:
     schedule: Sequence[float]
     finish: Callable[[dict[str, Tensor]], dict[str, Tensor]]
     stacks: bool = True
+    about: str = ""
 
 
 def fit(training: Training) -> dict[str, Tensor]:
     """The state that the training ends in, when it is done alone."""
+    if training.about and (say := _saying.get()):
+        say(training.about)
     trained = _trainable(training.start)
     device = next(iter(trained.values())).device
 
@@ -67,13 +72,17 @@ def fit(training: Training) -> dict[str, Tensor]:
 
 
 @contextmanager
-def watched(by: Watch) -> Iterator[None]:
-    """Tell `by`, before the first step and after each, of every training that is done meanwhile."""
-    token = _watching.set(by)
+def watched(by: Watch, say: Say | None = None) -> Iterator[None]:
+    """Tell `by`, before the first step and after each, of every training that is done meanwhile.
+
+    `say` is handed what a training has to say of its cost.
+    """
+    tokens = _watching.set(by), _saying.set(say)
     try:
         yield
     finally:
-        _watching.reset(token)
+        _watching.reset(tokens[0])
+        _saying.reset(tokens[1])
 
 
 def by_adamw(rate: float, weight_decay: float = 0.01, eps: float = 1e-8) -> Optimiser:

@@ -7,16 +7,16 @@ learned while T stands still. A method is an objective on top of that: it is giv
 of a step and their cross-entropy on its pictures. A step costs what all classes cost, whatever its
 pictures, so that by default it takes all of them; presets have what was published.
 
-For whoever adds one: `prepare` gives a training with `contexts [M, w]` (`[c, M, w]` per class) and
-whatever parameters are added; `Step` is what an objective sees; `state` and `with_text` make class
-vectors of names; `sentences_of` and `encoded` are for methods with other sentences or contexts.
+For whoever adds one: `prepare` gives a training of `contexts [M, w]` (`[c, M, w]` per class), or of
+other parameters, with what stays `fixed` beside them; `Step` is what an objective sees; a `Speak`
+makes class vectors of sentences and parameters, in training and of other names (`with_text`).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -91,11 +91,18 @@ class Step(NamedTuple):
 
 
 Objective = Callable[[Step], Tensor]
+# Of sentences, parameters and hand-made class vectors `[c, d]`, the unit class vectors `[c, d]`.
+Speak = Callable[[Sentences, Tensors, Tensor], Tensor]
 
 
 def plainly(step: Step) -> Tensor:
     """Cross-entropy alone."""
     return step.cross_entropy
+
+
+def spoken(those: Sentences, p: Tensors, text: Tensor) -> Tensor:
+    """What the tower makes of the sentences with their contexts."""
+    return encoded(those, p["contexts"])
 
 
 def prepare(
@@ -104,19 +111,28 @@ def prepare(
     generator: Generator,
     objective: Objective = plainly,
     per_class: bool = False,
+    *,
+    speak: Speak = spoken,
+    learned: Tensors | None = None,
+    fixed: Tensors | None = None,
 ) -> Training:
-    """The training of contexts by an objective."""
+    """The training of contexts, or of other `learned` parameters, by an objective.
+
+    `contexts` are among the parameters or among what is `fixed`; drawn, where they are in neither.
+    """
     if per_class and episode.task in NEW_CLASSES:
         raise MethodError(
             f"contexts of each class know no new classes, and {episode.task} scores some; take "
             "per_class=false."
         )
     tower = tower_of(episode.text)
-    start = contexts(tower, episode.text, config, generator)  # [M, w]
-    if per_class:
-        start = start.expand(episode.classes, *start.shape)
+    fixed = fixed or {}
+    if learned is None:
+        start = contexts(tower, episode.text, config, generator)  # [M, w]
+        learned = {"contexts": start.expand(episode.classes, -1, -1) if per_class else start}
+    vectors = {**fixed, **learned}["contexts"].shape[-2]
     quick = tower.multiplying(precision(config, tower))
-    there = sentences_of(quick, episode.text, config, start.shape[-2], per_class)
+    there = sentences_of(quick, episode.text, config, vectors, per_class)
     support = episode.support
     data = {
         "views": support.unit_views,
@@ -124,12 +140,15 @@ def prepare(
         **training.labelled(support.labels, support.weights),
     }
 
+    def speaking(p: Tensors, data: Tensors) -> Tensor:
+        return speak(there, {**fixed, **p}, data["text"])
+
     def finish(learned: State) -> State:
-        return state(episode, config, learned)
+        return state(episode, config, {**fixed, **learned}, speak)
 
     return Training(
-        start={"contexts": start},
-        loss=partial(_loss, those=there, scale=episode.logit_scale, objective=objective),
+        start=learned,
+        loss=partial(_loss, speaking=speaking, scale=episode.logit_scale, objective=objective),
         data=data,
         batches=batches(episode, config, generator),
         optimiser=optimiser(config),
@@ -143,12 +162,11 @@ def _loss(
     learned: Tensors,
     data: Tensors,
     batch: Tensors,
-    those: Sentences,
+    speaking: Callable[[Tensors, Tensors], Tensor],
     scale: float,
     objective: Objective,
 ) -> Tensor:
-    g = encoded(those, learned["contexts"])  # [c, d]
-    return objective(step_of(g, learned, data, batch, scale))
+    return objective(step_of(speaking(learned, data), learned, data, batch, scale))
 
 
 def step_of(classes: Tensor, learned: Tensors, data: Tensors, batch: Tensors, scale: float) -> Step:
@@ -216,6 +234,16 @@ def contexts(tower: Tower, text: Text, config: PromptConfig, generator: Generato
     return text_tower.embed(tower, torch.tensor(ids, device=device))
 
 
+def new_layers(shapes: Mapping[str, tuple[int, int]], generator: Generator) -> State:
+    """Linear layers of rows by columns as PyTorch starts them: `name.weight`, `name.bias`."""
+    found = {}
+    for name, (rows, columns) in shapes.items():
+        for part, shape in (("weight", (rows, columns)), ("bias", (rows,))):
+            uniform = torch.rand(*shape, generator=generator, device=generator.device)
+            found[f"{name}.{part}"] = (2 * uniform - 1) / columns**0.5
+    return found
+
+
 def precision(config: PromptConfig, tower: Tower) -> torch.dtype:
     """Of the tower's products in training."""
     cuda = tower.weights["token_embedding"].device.type == "cuda"
@@ -223,15 +251,15 @@ def precision(config: PromptConfig, tower: Tower) -> torch.dtype:
     return torch.bfloat16 if half else torch.float32
 
 
-def state(episode: Episode, config: PromptConfig, learned: State) -> State:
-    """What is learned, with the class vectors that it makes of the episode's names."""
-    text = class_vectors_of(learned["contexts"], config, episode.text)
-    return {**learned, "text": text, "logit_scale": tensor(episode.logit_scale)}
+def state(episode: Episode, config: PromptConfig, p: State, speak: Speak = spoken) -> State:
+    """What is learned and fixed, with the class vectors that it makes of the episode's names."""
+    text = class_vectors_of(p, config, episode.text, speak)
+    return {**p, "text": text, "logit_scale": tensor(episode.logit_scale)}
 
 
-def class_vectors_of(contexts: Tensor, config: PromptConfig, text: Text) -> Tensor:
+def class_vectors_of(p: State, config: PromptConfig, text: Text, speak: Speak = spoken) -> Tensor:
     """Unit class vectors `[c, d]` of names, in full precision."""
-    tower = tower_of(text)
+    tower, contexts = tower_of(text), p["contexts"]
     if contexts.shape[-1] != tower.width:
         raise MethodError(
             f"the contexts are of a text tower {contexts.shape[-1]} wide, and this one is "
@@ -239,14 +267,14 @@ def class_vectors_of(contexts: Tensor, config: PromptConfig, text: Text) -> Tens
         )
     those = sentences_of(tower, text, config, contexts.shape[-2], contexts.ndim == 3)
     with torch.no_grad():
-        return encoded(those, contexts.to(tower.weights["token_embedding"].device))
+        return speak(those, p, text.unit())
 
 
-def with_text(state: State, config: PromptConfig, text: Text) -> State:
+def with_text(state: State, config: PromptConfig, text: Text, speak: Speak = spoken) -> State:
     """The same contexts for other classes, by their names."""
     if state["contexts"].ndim == 3:
         raise refuse_new_classes("a context for each class")
-    return {**state, "text": class_vectors_of(state["contexts"], config, text)}
+    return {**state, "text": class_vectors_of(state, config, text, speak)}
 
 
 def logits(state: State, config: Any, x: Tensor) -> Tensor:

@@ -64,6 +64,22 @@ def test_they_are_the_plain_ones_and_so_are_gradients(
     torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
 
 
+@pytest.mark.parametrize("room", [1e9, 1.0])
+def test_deep_vectors_stand_where_those_of_the_beginning_stood(room: float) -> None:
+    """By hand: whole sentences, a block of the tower, the exchange, the other."""
+    those, v = made(room=room), contexts(1)
+    g = torch.Generator().manual_seed(2)
+    deep = torch.randn(len(NAMES), M, TOWER.width, generator=g, dtype=torch.float64)
+    found = prompts.encode(those, v, deep=(1, deep))[0]
+    for c, (name, rest) in enumerate(zip(NAMES, REST, strict=True)):
+        words = text_tower.embed(TOWER, torch.tensor([TOWER.start, *name, *rest, TOWER.stop]))
+        x = torch.cat([words[:1], v[0], words[1:]])[None, None]
+        x, _ = text_tower.through(TOWER, text_tower.placed(TOWER, x)[0], None, range(1))
+        x = torch.cat([x[:, :, :1], deep[None, c : c + 1], x[:, :, 1 + M :]], 2)
+        wanted = text_tower.ended(TOWER, x, torch.tensor([x.shape[2] - 1]))[0, 0]
+        torch.testing.assert_close(found[c], wanted, atol=1e-12, rtol=1e-12)
+
+
 def test_several_contexts_are_each_by_itself() -> None:
     for position in ("end", "middle", "front"):
         those, v = made(position), contexts(3)  # type: ignore[arg-type]

@@ -208,7 +208,9 @@ def test_defaults_of_the_optimisers() -> None:
         "eps": 1e-8,
         "fused": True,
     }
-    assert training.by_sgd(0.1).keywords == {"lr": 0.1, "momentum": 0.9, "fused": True}
+    assert training.by_sgd(0.1).keywords == {
+        "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "fused": True
+    }  # fmt: skip
     batches = torch.arange(20).split(5)
     for short, full in (
         (training.adamw, partial(training.adamw, weight_decay=0.01, eps=1e-8)),

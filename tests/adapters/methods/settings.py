@@ -101,6 +101,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.0015, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "cocoop": {
+        **PROMPTS,
+        "batch": (8, "[0, inf)"),
+        "centre": (False, (True, False)),
+        "silent": (True, (True, False)),
+    },
     "coop": {**PROMPTS, "per_class": (False, (True, False))},
     "cross-modal": {
         "share": (0.0, "[0, 1]"),
@@ -242,6 +248,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "text_weight": (0.0, "[0, inf)"),
         "move_new": (False, (False, True)),
     },
+    "prograd": {
+        **PROMPTS,
+        "weight": (1.0, "[0, inf)"),
+        "temperature": (1.0, "(0, inf)"),
+        "padded": (False, (True, False)),
+    },
     "proker": {
         "beta": (1.0, "(0, inf)"),
         "lambda_": (0.1, "(0, inf)"),
@@ -311,6 +323,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "epochs": (0, "[0, inf)"),
         "most_steps": (2500, "[0, inf)"),
     },
+    "tcp": {
+        **PROMPTS,
+        "position": ("end", ("end",)),
+        "weight": (8.0, "[0, inf)"),
+        "block": (0, "[0, inf)"),
+    },
     "timo": {
         "alpha": (100.0, "[0, inf)"),
         "gamma": (50.0, "[0, inf)"),
@@ -356,6 +374,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cocoop": {"paper": {**COOP_CODE, "epochs": 10, "batch": 1, "silent": False}},
     "coop": {"paper": {**COOP_CODE, "words": "", "context": 16}, "paper-words": COOP_CODE},
     **{name: {"paper": {"most_steps": 0}} for name in ("ape-t", "clap", "taskres", "zs-lp")},
     **{name: {"paper": {"batch": 0}} for name in ("lp++", "prolip")},
@@ -458,7 +477,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "spacing": "even",
         },
     },
+    "prograd": {"paper": {**COOP_CODE, "padded": True}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
+    "tcp": {
+        "paper": {
+            **{**COOP_CODE, "optimiser": "adamw"},
+            "words": "",
+            "context": 4,
+            "epochs": 50,
+        }
+    },
     "timo": {"s": {"search": True}},
 }
 

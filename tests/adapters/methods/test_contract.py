@@ -23,8 +23,12 @@ from tests.adapters import synthetic
 
 NAMES = registry.names()
 # Smaller than the defaults, where those take seconds on a toy.
+PROMPTS = {"steps": 30, "learning_rate": 0.02}
 QUICK: dict[str, dict[str, Any]] = {
+    "cocoop": {**PROMPTS, "steps": 40, "batch": 0},
+    "coop": PROMPTS,
     "fma": {"width": 32, "steps": 150},
+    "kgcoop": PROMPTS,
     "lathadapter": {
         "steps": 40,
         "attributes": 8,
@@ -34,7 +38,9 @@ QUICK: dict[str, dict[str, Any]] = {
         "training_ratio": 0.6,
     },
     "node-adapter": {"iterations": 20},
+    "prograd": PROMPTS,
     "prolip": {"learning_rate": 0.01},
+    "tcp": PROMPTS,
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
 EPISODE, TEST = synthetic.extended(*synthetic.episode())

@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 
 from adapters.episode import TEXT_TOWER, Episode
 from adapters.maths import training
+from adapters.maths.prompts import Sentences
+from adapters.maths.training import Tensors
 from adapters.methods import _prompts as prompts
 from adapters.methods._prompts import PAPER, PromptConfig, Step
 from featcache.errors import MethodError
@@ -39,7 +41,7 @@ def test_a_photo_of_a_without_a_step_is_the_hand_made_prompt() -> None:
     wanted = normalize(torch.cat([plain(tower, mine) for mine in ids]), dim=-1)
     config = PromptConfig()
     start = prompts.contexts(tower, TEXT, config, generator())
-    found = prompts.class_vectors_of(start, config, TEXT)
+    found = prompts.class_vectors_of({"contexts": start}, config, TEXT)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
@@ -56,11 +58,17 @@ def test_random_starts_are_as_coop_draws_them_and_of_the_given_chance() -> None:
 @pytest.mark.parametrize("position", ["end", "middle", "front"])
 def test_parts_that_memory_has_room_for_learn_the_same(position: str, per_class: bool) -> None:
     config = PromptConfig(position=position, steps=3, learning_rate=0.01, words="")  # type: ignore[arg-type]
+    seen: list[Sentences] = []
+
+    def speak(those: Sentences, p: Tensors, text: torch.Tensor) -> torch.Tensor:
+        seen.append(those)
+        return prompts.spoken(those, p, text)
 
     def learned(config: PromptConfig) -> torch.Tensor:
-        found = prompts.prepare(EPISODE, config, generator(), per_class=per_class)
-        assert (len(found.loss.keywords["those"].parts) > 1) == (config.room < 1e-3)
-        return training.fit(found)["contexts"]
+        found = prompts.prepare(EPISODE, config, generator(), per_class=per_class, speak=speak)
+        state = training.fit(found)
+        assert (len(seen.pop().parts) > 1) == (config.room < 1e-3)
+        return state["contexts"]
 
     whole, parts = learned(config), learned(replace(config, room=1e-9))
     assert whole.shape == ((synthetic.CLASSES,) if per_class else ()) + (16, synthetic.WIDTH)
@@ -122,6 +130,17 @@ def test_other_classes_are_known_by_their_names() -> None:
         prompts.with_text(each, config, TEXT.of(range(2)))
     with pytest.raises(MethodError, match="base-to-new scores some"):
         prompts.prepare(replace(EPISODE, task="base-to-new"), config, generator(), per_class=True)
+
+
+def test_layers_start_as_pytorch_starts_them() -> None:
+    net = prompts.new_layers({"net": (32, 512)}, generator())
+    assert {k: tuple(v.shape) for k, v in net.items()} == {
+        "net.weight": (32, 512),
+        "net.bias": (32,),
+    }
+    for each in net.values():
+        assert each.abs().max() <= 512**-0.5
+        assert each.std() == pytest.approx((3 * 512) ** -0.5, rel=0.3)
 
 
 def test_what_cannot_be_is_refused_with_the_way_out() -> None:
