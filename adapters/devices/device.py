@@ -64,7 +64,7 @@ def name_of(device: torch.device) -> str:
 def moved(value: Any, device: torch.device) -> Any:
     """The value with every tensor in it on the device; itself where all of them are."""
     if isinstance(value, torch.Tensor):
-        return value.to(device)
+        return value if value.device == device else value.to(device)
     if isinstance(value, tuple):
         parts = tuple(moved(each, device) for each in value)
         return value if all(a is b for a, b in zip(parts, value, strict=True)) else parts

@@ -22,7 +22,7 @@ def test_what_is_left_out_is_as_in_fit() -> None:
     told = {
         name: each.default
         for name, each in inspect.signature(adapters.fit).parameters.items()
-        if name not in ("entry", "settings")
+        if name not in ("entry", "settings", "device")
     }
     told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
     plain = asdict(Experiment())

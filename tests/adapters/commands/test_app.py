@@ -17,7 +17,7 @@ def test_every_command_of_the_rooms_is_in_the_app() -> None:
         "flow"
     }
     folder = Path(room.__file__).parent
-    shared = {"__init__", "app", "completion", "options", "pictures"}
+    shared = {"__init__", "app", "completion", "options", "pictures", "waiting"}
     rooms = {"fit", "sweep", "results", "ask", "report", "methods"}
     assert {path.stem for path in folder.glob("*.py")} - shared == rooms
 

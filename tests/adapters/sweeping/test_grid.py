@@ -103,7 +103,7 @@ grids:
     shots: [1, 2]
   - method: fma
     shots: 1
-    set: {fma.learning_rate: 1e-3}
+    set: {fma.learning_rate: 2e-3}
 """
 
 
@@ -111,7 +111,7 @@ def test_a_grid_file_says_the_same_words(cache: FeatureCache, tmp_path: Path) ->
     path = tmp_path / "grid.yaml"
     path.write_text(FILE)
     runs = union(cache, path, {})
-    # The second block's runs are among the first's: 1e-3 is the default learning rate.
+    # The second block's runs are among the first's: 2e-3 is the default learning rate.
     assert len(runs) == 2 * 2 * (2 * 2 + 2)
     fewer = union(cache, path, {"dataset": ["animals"], "settings": {"fma.blocks": [2]}})
     assert len(fewer) == 2 * (2 * 1 + 2)
