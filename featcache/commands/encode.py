@@ -115,7 +115,6 @@ def encode(
     """
     from featcache import FeatureCache, ViewRecipe, prompt_bank
     from featcache.datasets.registry import load_all
-    from featcache.encoding import processes
     from featcache.encoding.encode import Request, encode_together
     from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
@@ -138,9 +137,7 @@ def encode(
     banks = [prompt_bank(prompts, data) for data in found]
     for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
-    if decode_in != "threads":
-        processes.warm_up(device)  # while models are loaded
-    loaded = _loaded(backbone or ["demo"], pretrained, device, precision)
+    loaded = _loaded(backbone or ["demo"], pretrained, device, precision, decode_in)
     decoding = Decoding(workers, decode_in)
     documents, failed = list[dict[str, Any]](), list[Exception]()
     for data, bank in zip(found, banks, strict=True):
@@ -186,10 +183,14 @@ def _shown(as_json: bool, documents: list[dict[str, Any]], several: str, backbon
 
 
 def _loaded(
-    names: Sequence[str], pretrained: str | None, device: str, precision: str
+    names: Sequence[str], pretrained: str | None, device: str, precision: str, decode_in: str
 ) -> list[Backbone]:
+    """The backbones; processes that will decode start meanwhile."""
     from featcache import load_backbone
+    from featcache.encoding import processes
 
+    if decode_in != "threads":
+        processes.warm_up(device)
     loaded = []
     for each in dict.fromkeys(names):
         with people(True).status(f"loading {each}"):

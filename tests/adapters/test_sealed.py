@@ -18,6 +18,7 @@ from adapters.experiment import Experiment
 from adapters.fitting import draw_for, run
 from featcache.store.entry import Entry
 from tests.adapters.short import short
+from tests.adapters.speaking import Speaking, speaking
 from tests.enriched import enriched
 from tests.entries import make_entry
 
@@ -68,6 +69,10 @@ def seal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         finally:
             Sealed.broken = False
 
+    def kept(entry: Entry) -> Speaking:
+        return speaking(entry.classnames, torch.from_numpy(entry.text().embedding).mean(1))
+
+    monkeypatch.setattr("adapters.drawing.kept_tower.kept", kept)
     monkeypatch.setattr(Adapter, "logits", logits)
     monkeypatch.setattr("adapters.fitting.score_target", score_target)
     Sealed.broken = False
