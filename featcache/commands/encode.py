@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from featcache.backbones.backbone import Backbone
     from featcache.encoding.report import Report
 
 
@@ -112,10 +113,10 @@ def encode(
 
     Example: featcache encode --dataset eurosat --root ~/data --backbone ViT-B/16
     """
-    from featcache import FeatureCache, ViewRecipe, load_backbone, prompt_bank
+    from featcache import FeatureCache, ViewRecipe, prompt_bank
     from featcache.datasets.registry import load_all
-    from featcache.encoding import processes
     from featcache.encoding.encode import Request, encode_together
+    from featcache.encoding.processes import warm_up
     from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
     from featcache.pictures.limit import limit_pixels
@@ -125,6 +126,7 @@ def encode(
     one_of("--decode-in", decode_in, completion.DECODE_IN)
     one_of("--classes", classes, completion.CLASSES)
     limit_pixels(round(max_pixels * 10**6))
+    warm_up("cpu" if decode_in == "threads" else device)  # while data sets and models are read
     found = load_all(
         dataset,
         root,
@@ -137,12 +139,7 @@ def encode(
     banks = [prompt_bank(prompts, data) for data in found]
     for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
-    if decode_in != "threads":
-        processes.warm_up(device)  # while models are loaded
-    loaded = []
-    for each in dict.fromkeys(backbone or ["demo"]):
-        with people(True).status(f"loading {each}"):
-            loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+    loaded = _loaded(backbone or ["demo"], pretrained, device, precision)
     decoding = Decoding(workers, decode_in)
     documents, failed = list[dict[str, Any]](), list[Exception]()
     for data, bank in zip(found, banks, strict=True):
@@ -185,6 +182,18 @@ def _shown(as_json: bool, documents: list[dict[str, Any]], several: str, backbon
     if documents:
         one = several == "backbones" and backbones == 1
         document(as_json, documents[0] if one else {several: documents})
+
+
+def _loaded(
+    names: Sequence[str], pretrained: str | None, device: str, precision: str
+) -> list[Backbone]:
+    from featcache import load_backbone
+
+    loaded = []
+    for each in dict.fromkeys(names):
+        with people(True).status(f"loading {each}"):
+            loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+    return loaded
 
 
 def _refuse(bad: int, allowed: int) -> None:
