@@ -116,7 +116,6 @@ def encode(
     from featcache import FeatureCache, ViewRecipe, prompt_bank
     from featcache.datasets.registry import load_all
     from featcache.encoding.encode import Request, encode_together
-    from featcache.encoding.processes import warm_up
     from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
     from featcache.pictures.limit import limit_pixels
@@ -126,7 +125,6 @@ def encode(
     one_of("--decode-in", decode_in, completion.DECODE_IN)
     one_of("--classes", classes, completion.CLASSES)
     limit_pixels(round(max_pixels * 10**6))
-    warm_up("cpu" if decode_in == "threads" else device)  # while data sets and models are read
     found = load_all(
         dataset,
         root,
@@ -188,7 +186,9 @@ def _loaded(
     names: Sequence[str], pretrained: str | None, device: str, precision: str
 ) -> list[Backbone]:
     from featcache import load_backbone
+    from featcache.encoding.processes import warm_up
 
+    warm_up(device)
     loaded = []
     for each in dict.fromkeys(names):
         with people(True).status(f"loading {each}"):
