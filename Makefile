@@ -8,7 +8,7 @@ LOWEST_PYTHON ?= python3.11
 LOWEST := .venv-lowest/bin
 LOWEST_STAMP := .venv-lowest/.installed
 
-.PHONY: demo test test-slow test-lowest mutants trust lint format docs bench results clean
+.PHONY: demo test test-slow test-lowest mutants trust lint format docs bench bench-fit results clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -46,6 +46,10 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/encoding.py
+
+# Fits, commands and answers beside a busy neighbour: tables of docs/scale.md.
+bench-fit: $(STAMP)
+	$(BIN)/python benchmarks/fits.py
 
 results: $(STAMP)
 	$(BIN)/python benchmarks/whurs19.py

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from featcache import threads
 from featcache.errors import FeatcacheError
 
 INTERRUPTED = 130
@@ -17,6 +18,7 @@ INTERRUPTED = 130
 
 def featcache() -> None:
     """Run the `featcache` command."""
+    threads.wait_passively()
     from featcache.commands.app import app
 
     _run(app)
@@ -24,6 +26,7 @@ def featcache() -> None:
 
 def adapters() -> None:
     """Run the `adapters` command."""
+    threads.wait_passively()
     from adapters.commands.app import app
 
     _run(app)

@@ -13,9 +13,10 @@ from torch import Tensor
 from adapters import card
 from adapters.compose import get
 from adapters.configure import configure
+from adapters.devices.device import CPU, moved, steady
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from featcache import files
+from featcache import files, threads
 from featcache.errors import CacheError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
@@ -40,6 +41,16 @@ class Adapter:
         """Features of pictures beside embeddings that it was fitted on and has to be asked with."""
         return tuple(n for n in self.about.get("extras", ()) if n in (PRE_PROJECTION, PATCHES))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it was fitted or moved, and answers."""
+        # Bare numbers may stay on the processor.
+        return next((t.device for t in self.state.values() if t.dim()), CPU)
+
+    def to(self, device: torch.device) -> Adapter:
+        """The same adapter on a device."""
+        return replace(self, state={name: t.to(device) for name, t in self.state.items()})
+
     def told(self, key: str) -> Any:
         """What `about` says of where it comes from. Raises `CacheError` where it does not."""
         if key not in self.about:
@@ -52,6 +63,7 @@ class Adapter:
     def logits(self, x: Tensor | Query) -> Tensor:
         """Scores `[q, c]` of raw image embeddings `x [q, d]`, or of a query that has its `extras`.
 
+        Pictures may lie anywhere; scores lie where the adapter does.
         Raises `CacheError` where one is missing, or the width is not that of the backbone it was
         fitted on.
         """
@@ -69,9 +81,10 @@ class Adapter:
                 f"embeddings of width {query.x.shape[-1]} were given to an adapter fitted on width "
                 f"{width} ({self.about.get('backbone')}); encode with that backbone."
             )
-        with torch.inference_mode():
-            method = get(self.method)
-            return method.answer(self.state, self.config, query, len(self.classnames))
+        method, classes = get(self.method), len(self.classnames)
+        few = threads.for_work(query.x.numel() * classes)
+        with few, torch.inference_mode(), steady(self.device):
+            return method.answer(self.state, self.config, moved(query, self.device), classes)
 
     def predict(self, x: Tensor | Query) -> list[str]:
         """The name of the best class for each picture; `x` as `logits` takes it."""
@@ -85,7 +98,7 @@ class Adapter:
         change = get(self.method).with_text
         if change is None:
             raise refuse_new_classes(self.method)
-        state = change(self.state, self.config, text)
+        state = change(self.state, self.config, moved(text, self.device))
         return replace(self, state=state, classnames=text.classnames)
 
     def save(self, folder: Path | str) -> Path:

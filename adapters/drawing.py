@@ -29,10 +29,19 @@ from numpy.typing import NDArray
 
 from adapters.episode import Draw, Episode, Labelled, Projection, Support, Target, Text
 from adapters.matching import Classes
-from adapters.reading import pictures, supports
+from adapters.reading import kept_tower, pictures, supports
 from featcache import drawn, draws
 from featcache.drawn import Drawn
-from featcache.draws import ALL, BALANCED, NATURAL, POOL_TRAIN, VAL_SHOTS, Shots, pool_indices
+from featcache.draws import (
+    ALL,
+    BALANCED,
+    NATURAL,
+    POOL_TRAIN,
+    VAL_SHOTS,
+    Groups,
+    Shots,
+    pool_indices,
+)
 from featcache.errors import CacheError, EpisodeError
 from featcache.store.entry import EXTRAS, POOL, PRE_PROJECTION
 
@@ -138,7 +147,7 @@ def pictures_of(
 
 def text_of(entry: Entry, bank: str | None = None) -> Text:
     """A prompt bank of the entry, by default the newest. Raises what `Entry.text` raises."""
-    return _text(entry.text(bank))
+    return replace(_text(entry.text(bank)), tower=kept_tower.kept(entry))
 
 
 def classes_of(entry: Entry) -> Classes:
@@ -174,14 +183,14 @@ class _How:
         if self.kind == NATURAL:
             found = draws.natural_rows(len(labels), shots * self.classes, rng)
         else:
-            found = draws.draw_rows(labels.tolist(), shots, rng)
+            found = draws.draw_rows(labels, shots, rng)
         return np.array(found, np.int64)
 
-    def check(self, dataset: str, labels: Rows) -> None:
+    def check(self, dataset: str, counts: Rows) -> None:
         """Raise `EpisodeError` where no class has K pictures, or all not K x C together."""
         if isinstance(self.shots, str):
             return
-        there, largest = len(labels), int(np.bincount(labels, minlength=1).max())
+        there, largest = int(counts.sum()), int(counts.max(initial=0))
         if self.kind == BALANCED and self.shots > largest:
             raise EpisodeError(
                 f"the largest class of {dataset} has {largest} training pictures, fewer than the "
@@ -237,7 +246,7 @@ def _draw_splits(entry: Entry, how: _How, extras: frozenset[str]) -> Parts:
     if "train" not in entry.splits:
         images = pictures.valid(entry, "test", frozenset())
         return pictures.support(images, np.zeros(0, np.int64)), None, None, pictures.whole(images)
-    images = pictures.valid(entry, "train", extras)
+    images = pictures.drawable(entry, "train", extras)
     val = pictures.valid(entry, "val", extras) if "val" in entry.splits else None
     rows, few = _rows(how, images, val)
     support = pictures.support(images, rows, _views(images, rows, how))
@@ -291,7 +300,9 @@ def _rows(
         whole = val is not None or len(np.unique(images.label[few])) == how.classes
         return rows, few if whole else None
     else:
-        how.check(entry.dataset, images.label)
+        how.check(entry.dataset, images.groups.counts)
+        if not isinstance(how.shots, str) and how.kind == BALANCED:
+            return _balanced(how, how.shots, images.groups, val, rng)
         rows = how.of(images.label, how.shots, rng)
     if val is not None:
         return rows, how.of(val.label, how.held, rng)
@@ -301,12 +312,25 @@ def _rows(
     return rows, few if enough else None
 
 
+def _balanced(
+    how: _How, shots: int, groups: Groups, val: pictures.Images | None, rng: random.Random
+) -> tuple[Rows, Rows | None]:
+    """CoOp's draw, for which no list of all labels is made."""
+    places = draws.draw_places(groups, shots, rng)
+    rows = groups.rows[places].astype(np.int64)
+    if val is not None:
+        return rows, how.of(val.label, how.held, rng)
+    few = groups.rows[draws.draw_places(groups, how.held, rng, places)].astype(np.int64)
+    more = int((groups.counts > shots).sum())  # classes of which something is left
+    return rows, few if more == how.classes else None
+
+
 def _views(images: pictures.Images, rows: Rows, how: _How) -> int | None:
     """How many views are to be read: none by default where drawn pictures have none cached."""
     if how.views is not None or how.like_coop:
         return how.views
     try:
-        images.entry.views(images.split, images.row[rows])
+        images.entry.views(images.split, images.at(rows))
     except CacheError:
         return 0
     return None

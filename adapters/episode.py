@@ -5,9 +5,10 @@ How they are drawn from a cache entry is `adapters.drawing`; nothing here reads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,10 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from adapters.maths.text_tower import Tower
 from featcache.errors import EpisodeError
 from featcache.store.entry import EMBEDDING, PATCHES, PRE_PROJECTION
 
-VIEWS, NEGATIVE_PROMPTS = "views", "negative prompts"
+VIEWS, NEGATIVE_PROMPTS, TEXT_TOWER = "views", "negative prompts", "text tower"
+
+
+class TextTower(Protocol):
+    """The text tower that texts are of, for methods that learn prompts; read once it is asked."""
+
+    def on(self, device: torch.device) -> Tower:
+        """Its tensors on a device."""
+        ...
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Tokens of each text, without those of its start and its end."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,13 +40,15 @@ class Text:
     """Raw prompt embeddings of each class, every prompt apart.
 
     `prompts [c, p, d]`, `mask [c, p]` (false where a class has fewer prompts than p). Where the
-    data has no text it is `absent`: zeros.
+    data has no text it is `absent`: zeros. `tower` encodes other prompts of the classes, where the
+    cache keeps it.
     """
 
     prompts: Tensor
     mask: Tensor
     classnames: tuple[str, ...]
     absent: bool = False
+    tower: TextTower | None = None
 
     def unit(self) -> Tensor:
         """Class vectors `[c, d]`: each prompt normalised, their mean, normalised again."""
@@ -45,7 +61,8 @@ class Text:
     def of(self, classes: range) -> Text:
         """Some consecutive classes."""
         part = slice(classes.start, classes.stop)
-        return Text(self.prompts[part], self.mask[part], self.classnames[part], self.absent)
+        names = self.classnames[part]
+        return Text(self.prompts[part], self.mask[part], names, self.absent, self.tower)
 
     def _mean(self, prompts: Tensor) -> Tensor:
         mask = self.mask.unsqueeze(-1).to(prompts.dtype)
@@ -206,6 +223,7 @@ class Episode:
             PRE_PROJECTION: self.support.pre is not None,
             PATCHES: self.support.patches is not None,
             NEGATIVE_PROMPTS: self.negative is not None,
+            TEXT_TOWER: self.text.tower is not None,
         }
         return frozenset(name for name, there in found.items() if there)
 

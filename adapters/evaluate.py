@@ -13,17 +13,18 @@ from torch import Tensor
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Top-1 accuracy in per cent of `logits [q, c]` against `labels [q]`."""
-    return 100.0 * hits(logits, labels) / len(labels) if len(labels) else math.nan
+    return 100.0 * int(hits(logits, labels)) / len(labels) if len(labels) else math.nan
 
 
-def hits(logits: Tensor, labels: Tensor) -> int:
+def hits(logits: Tensor, labels: Tensor) -> int | Tensor:
     """How many rows of `logits [q, c]` are best at their class of `labels [q]`.
 
-    A row whose best is not finite hits nothing: to argmax, NaN is more than any number.
+    Off the processor it is a number that nobody has waited for yet. A row whose best is not finite
+    hits nothing: to argmax, NaN is more than any number.
     """
     if logits.device.type != "cpu":
         best, found = logits.max(1)
-        return int(((found == labels) & best.isfinite()).sum())
+        return ((found == labels) & best.isfinite()).sum()
     # At 1,000 classes NumPy's argmax is five times as fast as torch's, and searches do little else.
     scores = logits.detach().numpy()
     right = scores.argmax(1) == labels.numpy()
@@ -32,10 +33,9 @@ def hits(logits: Tensor, labels: Tensor) -> int:
 
 def class_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Per-class accuracy in per cent `[c]`; NaN for a class without pictures."""
-    right = (logits.argmax(1) == labels).double()
-    classes = logits.shape[1]
-    total = torch.bincount(labels, minlength=classes)
-    return 100.0 * torch.bincount(labels, weights=right, minlength=classes) / total
+    right = labels[logits.argmax(1) == labels]
+    found, total = (torch.bincount(each, minlength=logits.shape[1]) for each in (right, labels))
+    return 100.0 * found.double() / total
 
 
 def harmonic_mean(base: float, new: float) -> float:

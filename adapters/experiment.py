@@ -12,7 +12,7 @@ from adapters.configure import configure
 from adapters.expression import field_of, with_base
 from adapters.method import Method
 from featcache import drawn
-from featcache.draws import ALL, BALANCED, KINDS, Shots
+from featcache.draws import ALL, BALANCED, KINDS, POOL_TRAIN, Shots
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry
@@ -79,6 +79,14 @@ def configured(experiment: Experiment) -> Configured:
     method = get(experiment.method)
     config, fixed = configure(experiment.method, method, experiment.settings)
     return Configured(experiment, method, config, fixed)
+
+
+def pictures(entry: Entry, experiment: Experiment) -> int:
+    """How many pictures are drawn to fit on, about."""
+    shots, classes = experiment.shots, len(entry.classnames)
+    if isinstance(shots, str):
+        return entry.splits.get("train", POOL_TRAIN * classes)
+    return shots * classes
 
 
 def spelt_out(experiment: Experiment) -> Experiment:

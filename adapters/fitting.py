@@ -12,13 +12,18 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import torch
+
 from adapters import registry, targets
 from adapters.ability import check, check_entry, usual
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.devices.crossover import chosen
+from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, VIEWS, Draw
-from adapters.experiment import Configured, Experiment, configured, spelt_out
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw
+from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
+from adapters.expression import leaves
 from adapters.method import Fit
 from adapters.problems.solving import Asked
 from adapters.run_identity import code_version, id_of, told
@@ -26,6 +31,7 @@ from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
 from adapters.targets import has
 from adapters.task import Task
+from featcache import threads
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
 from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
@@ -37,6 +43,7 @@ ADDED_BY = {
     PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
     PATCHES: f"--extra {PATCHES}",
     NEGATIVE_PROMPTS: "--prompts negative",
+    TEXT_TOWER: "--extra text-tower",
 }
 
 
@@ -95,12 +102,14 @@ def fit(
     draw: str = BALANCED,
     on: Sequence[Entry] = (),
     text: str | None = None,
+    device: str = "cpu",
     **settings: Any,
 ) -> Outcome:
     """Fit a method on a draw of a cache entry; settings are the method's config fields.
 
     `on` are entries of other sets to be scored on, for tasks that take them. Shots and policy that
-    are left open are the task's usual ones, 16 and `few-shot-val` for most.
+    are left open are the task's usual ones, 16 and `few-shot-val` for most. `device` is where the
+    adapter is fitted, scored and left.
 
     Raises what `run` raises.
     """
@@ -109,9 +118,10 @@ def fit(
     words = Experiment(
         method, shots, seed, policy, settings, bank, views, transfer, task, draw, others, text
     )
-    return run(entry, words)
+    return run(entry, words, device=device)
 
 
+@threads.for_work(0)  # but for the fits and scores that are large
 def run(
     entry: Entry,
     experiment: Experiment,
@@ -123,33 +133,40 @@ def run(
 
     `drawn` may be given where several experiments share a draw; it is drawn again for a method that
     reads cached features which it does not have. `fit` may be given where another function than the
-    method's own knows the states; `device` is where problems are solved. Raises `MethodError` or
-    `ConfigError` before fitting where the task does not take the method or another word, and the
-    errors of the rooms it passes through.
+    method's own knows the states; `device` is where everything is done. Raises `MethodError` or
+    `ConfigError` before fitting where the task does not take the method, another word or the
+    device, and the errors of the rooms it passes through.
     """
     # A wrong name or setting is told before anything is read.
     known = configured(experiment)
     task = registry.task(experiment.task)
     check(known.experiment)
     check_entry(entry, known)
+    words = known.experiment
+    place = device_of(chosen(device, leaves(words.method), pictures(entry, words)))
     if task.solve is not None:
-        return _solve(entry, known, task, device)
+        with steady(place):
+            return _solve(entry, known, task, place)
     if drawn is None or _lacks(drawn, known, entry):
         drawn = draw_for(entry, known.experiment)
-    check_needs(known.experiment.method, drawn, (entry, *known.experiment.on))
+    check_needs(words.method, drawn, (entry, *words.on))
+    drawn = moved(drawn, place)
     method = replace(known.method, fit=fit) if fit else known.method
-    began = time.perf_counter()
-    chosen = _choose(replace(known, method=method), drawn)
-    seconds = time.perf_counter() - began
-    about = _about(entry, known, drawn)
-    names = drawn.episode.text.classnames
-    adapter = Adapter(known.experiment.method, chosen.config, chosen.state, names, about)
+    with steady(place):
+        began = time.perf_counter()
+        found = _choose(replace(known, method=method), drawn)
+        wait(place)
+        seconds = time.perf_counter() - began
+        about = _about(entry, known, drawn)
+        names = drawn.episode.text.classnames
+        adapter = Adapter(words.method, found.config, found.state, names, about)
+        scored = _scored(adapter, drawn, (entry, *words.on))
     shared = {
         "run": id_of(entry, known),
-        **_words(known, chosen.config, chosen.score, chosen.tried, about),
+        **_words(known, found.config, found.score, found.tried, about),
         "fit_seconds": seconds,
+        "device": name_of(place),
     }
-    scored = _scored(adapter, drawn, (entry, *known.experiment.on))
     added = {each["target"]: each["accuracy"] for each in scored}
     if task.others is not None:  # the source is no target of its own
         added = {name: value for name, value in added.items() if name != entry.dataset}
@@ -157,12 +174,12 @@ def run(
     return Outcome(adapter, tuple(every | each for each in scored), every)
 
 
-def _solve(entry: Entry, known: Configured, task: Task, device: str) -> Outcome:
+def _solve(entry: Entry, known: Configured, task: Task, place: torch.device) -> Outcome:
     """Thousands of fits, of which rows are kept: one for each list of problems."""
     words = known.experiment
     asked = Asked(
         words.method, known.method, known.config, known.fixed, words.policy, words.seed,
-        words.text, words.bank, device,
+        words.text, words.bank, str(place),
     )  # fmt: skip
     began = time.perf_counter()
     assert task.solve is not None
@@ -180,6 +197,7 @@ def _solve(entry: Entry, known: Configured, task: Task, device: str) -> Outcome:
         "run": id_of(entry, known),
         **_words(known, settled.config, settled.score, settled.tried, about),
         "fit_seconds": seconds,
+        "device": name_of(place),
         **task.summary({each.name: each.accuracy for each in lists}),
     }
     rows = [
@@ -281,6 +299,7 @@ def _choose(known: Configured, drawn: Draw) -> Chosen:
         raise ConfigError("policy transfer needs the data set to take settings from (--transfer).")
     check_entry(experiment.transfer, known)
     other = draw_for(experiment.transfer, replace(experiment, task="few-shot", on=()))
+    other = moved(other, drawn.episode.support.views.device)
     held = validation(other, "few-shot-val")
     settings = select(method, other.episode, known.config, held, known.fixed)
     final = select(method, drawn.episode, settings.config, None)

@@ -7,12 +7,15 @@ It ends with `method = Method(...)`, built from plain functions:
     prepare(episode, config, generator) -> Training   the same fit still to be trained, so that many
                                                   can be as one; None where it is not (optional)
     logits(state, config, x [q, d]) -> [q, c]     scores of raw image embeddings
+    scorer(state, config) -> (x -> [q, c])        the same with all that no picture changes done
+                                                  already, for many portions of them (optional)
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
     logits_over(state, config, x, axes) -> (choice, logits) …   the logits of each of those settings
                                                   that `logits` reads, at little cost (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     class_vectors(state, config) -> [c, d]        what classes are in that space (optional)
+    class_vectors_by(state, config, x [q, d]) -> [q, c, d]   the same where each picture has its own
     trajectory(state, config, x [q, d]) -> [s, n, d]   where its flow takes the pictures (n = q) or
                                                   the prototypes (n = c), step by step (optional)
 
@@ -32,9 +35,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
-import torch
 from torch import Generator, Tensor
 
 from adapters.episode import Episode, Labelled, Query, Text
@@ -46,6 +49,7 @@ from featcache.store.entry import EXTRAS
 State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
+Scorer = Callable[[Any], Tensor]
 ChoiceLogits = Iterator[tuple[dict[str, Any], Tensor]]
 
 
@@ -80,9 +84,10 @@ class Method:
     `support_free` methods learn nothing from pictures, so that a set for test alone will do.
     `criterion` is what selection minimises or maximises on validation. `reads` names what is used
     beside embeddings and text where the cache holds it, `needs` what it must hold: `views`,
-    `pre-projection`, `patches`, `negative prompts`. `presets` are named overrides of the config's
-    defaults. `transductive` methods look at the query set as a whole. A method made
-    of `parts` fits and chooses them in its own order with `choose`; see `adapters.compose`.
+    `pre-projection`, `patches`, `negative prompts`, `text tower` (which is at `text.tower`).
+    `presets` are named overrides of the config's defaults. `transductive` methods look at the query
+    set as a whole. A method made of `parts` fits and chooses them in its own order with `choose`;
+    see `adapters.compose`.
 
     `without_text` says how it does where the names of classes would give the answer away, or the
     data has no text: its terms of text are `absent` (the texts are zeros, which add nothing), or
@@ -94,11 +99,13 @@ class Method:
     config: type[Any]
     fit: Callable[[Episode, Any, Generator], State]
     logits: Callable[[State, Any, Any], Tensor]
+    scorer: Callable[[State, Any], Scorer] | None = None
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
     logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
     features: Callable[[State, Any, Any], Tensor] | None = None
     class_vectors: Callable[[State, Any], Tensor] | None = None
+    class_vectors_by: Callable[[State, Any, Tensor], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
     prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
@@ -140,8 +147,20 @@ class Method:
 
     def answer(self, state: State, config: Any, query: Query, classes: int) -> Tensor:
         """Logits `[q, c]` of any number of pictures, a portion at a time."""
-        parts = [self.logits(state, config, x) for _, x in self.portions(query, classes)]
-        return torch.cat(parts)
+        score = self.scored_by(state, config)
+        (rows, first), *others = self.portions(query, classes)
+        part = score(first)
+        found = part.new_empty(len(query.x), part.shape[1])
+        found[rows] = part
+        for rows, x in others:
+            found[rows] = score(x)
+        return found
+
+    def scored_by(self, state: State, config: Any) -> Scorer:
+        """What is to be asked of one portion of the pictures after the other."""
+        if self.scorer is not None:
+            return self.scorer(state, config)
+        return partial(self.logits, state, config)
 
     def scores(self, state: State, config: Any, x: Tensor | Query, axes: Axes) -> ChoiceLogits:
         """Each choice of the `logits` axes with its logits `[q, c]` on that `input`, in order."""

@@ -40,7 +40,7 @@ def settings(name: str) -> list[str]:
 
     Raises what `file` raises.
     """
-    return [*_fields(file(name), "Config")]
+    return [*dict.fromkeys(_fields(file(name), "Config"))]  # one that is overridden stands once
 
 
 def plain(name: str) -> Method:

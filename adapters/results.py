@@ -27,7 +27,7 @@ COLUMNS = (
     "fingerprint", "data", "images", "features", "settings", "config", "val_score", "tried",
     "stacked", "code", "versions", "time", "harmonic_mean", "transfer", "extras", "status",
     "reason", "draw", "short_classes", "target_entry", "target_data",
-    "strict_accuracy", "target_mean", "standard_error", "text",
+    "strict_accuracy", "target_mean", "standard_error", "text", "device",
 )  # fmt: skip
 _STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
 _ADD = (

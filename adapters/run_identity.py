@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
-from adapters.episode import NEGATIVE_PROMPTS
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER
 from adapters.experiment import Configured, configured
 from adapters.expression import leaves, parts
+from adapters.reading.kept_tower import kept
 from adapters.registry import HERE, file, task, task_file
 from featcache.store.entry import POOL, PRE_PROJECTION
 from featcache.store.sameness import data_id
@@ -111,6 +112,8 @@ def features(entry: Entry, experiment: Experiment) -> list[Any]:
     if PRE_PROJECTION in method.extras:
         keys.append(("projection", None, None))
     read = [f"{key[0]} {known[key]}" for key in keys if key in known]
+    if TEXT_TOWER in method.needs or (TEXT_TOWER in method.reads and kept(entry)):
+        read.append(f"{TEXT_TOWER} {entry.spoken_by}")
     return [*pictures(entry), *prompts, views, *read]
 
 

@@ -16,12 +16,14 @@ from torch import Tensor
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.devices.device import moved, name_of
 from adapters.drawing import classes_of, pictures_of, text_of
 from adapters.episode import Draw, Target
 from adapters.evaluate import accuracy, class_accuracy
 from adapters.matching import Classes, columns
 from adapters.run_identity import code_version, target_features
 from adapters.targets import UNKNOWN, same_weights
+from featcache import threads
 from featcache.drawn import PREFIX, Drawn
 from featcache.draws import ALL, NATURAL, Shots
 from featcache.errors import CacheError, EpisodeError, MethodError
@@ -62,9 +64,10 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     what `Adapter.with_text` and `Adapter.logits` raise. Labels are looked at when all are there.
     """
     began = time.perf_counter()
+    target = moved(target, adapter.device)
     asked = adapter if target.text is None else adapter.with_text(target.text)
     every = asked.logits(target.pictures.query)
-    if bad := int((~every.isfinite().all(1)).sum()):
+    if bad := _not_finite(every):
         raise MethodError(
             f"{adapter.method} gives scores that are not finite to {bad} of {len(every)} pictures "
             f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
@@ -85,6 +88,14 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     )
 
 
+def _not_finite(logits: Tensor) -> int:
+    """How many pictures have a score that is not finite."""
+    # The sum of a row is finite only if all of it is, and a third as dear to look at.
+    if bool(logits.sum(1).isfinite().all()):
+        return 0
+    return int((~logits.isfinite().all(1)).sum())
+
+
 def _by_class(logits: Tensor, labels: Tensor) -> list[float]:
     return [float(value) for value in class_accuracy(logits, labels).tolist()]
 
@@ -97,6 +108,7 @@ def _named(pairs: Any) -> dict[str, float]:
     return found
 
 
+@threads.for_work(0)  # but for `Adapter.logits` of many pictures
 def score(adapter: Adapter, entry: Entry) -> list[Score]:
     """How a saved adapter does on the targets of its task that lie beside its own draw of `entry`.
 
@@ -137,6 +149,7 @@ def _shots(adapter: Adapter) -> Shots:
     return shots
 
 
+@threads.for_work(0)
 def score_on(
     adapter: Adapter, entry: Entry, split: str = "test", bank: str | None = None
 ) -> tuple[Score, Row]:
@@ -175,7 +188,7 @@ def seen(adapter: Adapter, entry: Entry, split: str) -> int:
     """How many pictures of a split of its own entry the adapter was fitted on."""
     if entry.key != adapter.about.get("entry") or split == "test":
         return 0
-    return len({*entry.images(split).id} & {*adapter.about.get("support", ())})
+    return len({*entry.ids(split)} & {*adapter.about.get("support", ())})
 
 
 def check_backbone(adapter: Adapter, entry: Entry) -> None:
@@ -241,6 +254,7 @@ def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, read: Se
         "strict_accuracy": scored.strict,
         "n_test": scored.n_test,
         "predict_seconds": scored.seconds,
+        "device": name_of(adapter.device),
         "status": "done",
     }
 
@@ -254,7 +268,7 @@ def _run(adapter: Adapter, target: Target, read: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(adapter.state.items()):
         digest.update(name.encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     told = [
         "evaluate", adapter.method, asdict(adapter.config), adapter.classnames,
         dict(adapter.about), digest.hexdigest(), target.name, *read,

@@ -24,6 +24,7 @@ from adapters.evaluate import hits
 from adapters.method import Axes, Method, State, choices
 from adapters.registry import POLICIES
 from adapters.stand_ins import whole
+from featcache import threads
 from featcache.errors import EpisodeError, UnknownNameError
 
 
@@ -74,7 +75,14 @@ def select(
     setting's result does not depend on what was tried before it. A class without pictures stands
     by its text, and what stands where the data has none is the method's (`adapters.stand_ins`).
     """
-    episode = whole(episode, method.without_text)
+    # All training pictures with all classes: what most methods do at least once.
+    with threads.for_work(episode.support.x.numel() * episode.classes):
+        return _select(method, whole(episode, method.without_text), config, held, fixed)
+
+
+def _select(
+    method: Method, episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]
+) -> Chosen:
     if method.choose is not None:
         chosen: Chosen = method.choose(episode, config, held, fixed)
         return chosen
@@ -119,27 +127,38 @@ def _scores(
     choices: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
-        for rows, x in method.portions(held.query, classes):
+        score = None if axes else method.scored_by(state, config)
+        # A search mixes two parts into a third, all of which then stay in a processor's cache.
+        for rows, x in method.portions(held.query, 2 * classes if axes else classes):
+            tried = [({}, score(x))] if score else method.scores(state, config, x, axes)
             found = [
-                (choice, _total(method, logits, held.labels[rows]))
-                for choice, logits in method.scores(state, config, x, axes)
+                (choice, _total(method, logits, held.labels[rows])) for choice, logits in tried
             ]
             choices = [choice for choice, _ in found]
-            totals = [a + b for a, (_, b) in zip(totals or [0.0] * len(found), found, strict=True)]
+            read = _read([total for _, total in found])
+            totals = [a + b for a, b in zip(totals or [0.0] * len(found), read, strict=True)]
     return zip(choices, (total / len(held.labels) for total in totals), strict=True)
 
 
 def score(method: Method, logits: Tensor, held: Labelled) -> float:
     """Accuracy in per cent or mean cross-entropy of `logits [n, c]`, as the criterion says."""
-    return _total(method, logits, held.labels) / len(held.labels)
+    return float(_total(method, logits, held.labels)) / len(held.labels)
 
 
-def _total(method: Method, logits: Tensor, labels: Tensor) -> float:
-    """What `score` is the mean of, summed over the pictures."""
+def _total(method: Method, logits: Tensor, labels: Tensor) -> float | Tensor:
+    """What `score` is the mean of, summed over the pictures; on a GPU still to be read."""
     if method.criterion == "accuracy":
         # A whole number, whatever the portions, so that equals stay equal.
         return 100.0 * hits(logits, labels)
-    return float(cross_entropy(logits, labels, reduction="none").double().sum())
+    return cross_entropy(logits, labels, reduction="none").double().sum()
+
+
+def _read(values: list[float | Tensor]) -> list[float]:
+    """The numbers, all at once: a GPU would stand still for each."""
+    if values and all(isinstance(value, Tensor) for value in values):
+        found: list[float] = torch.stack(values).double().tolist()  # type: ignore[arg-type]
+        return found
+    return [float(value) for value in values]
 
 
 def _signed(method: Method, value: float | None) -> float:

@@ -66,11 +66,6 @@ METHODS: Mapping[str, Unavailable] = {
         BOTH_TOWERS,
         _reported("73.20 / 76.06 / 78.18 / 80.55 / 82.97", "H 80.13"),
     ),
-    "cocoop": Unavailable(
-        "CoCoOp (Zhou et al. 2022)",
-        "makes prompts for each picture, so the text tower runs for each picture",
-        _reported("66.95 / 67.63 / 71.98 / 72.92 / 75.02", "80.47 / 71.69, H 75.83", "R: MaPLe"),
-    ),
     "comple": Unavailable(
         "CoMPLe (of the GCPL paper)",
         DIFFUSION,
@@ -79,19 +74,6 @@ METHODS: Mapping[str, Unavailable] = {
                 "Cars 87.69, Flowers 90.73, CRC5k 76.36, ISIC 49.27, LC25000 94.83, "
                 "Fractals 88.83, Cornseeds 45.79",
                 "16 shots [F]",
-            ),
-        ),
-    ),
-    "coop": Unavailable(
-        "CoOp (Zhou et al. 2022)",
-        TEXT_TOWER,
-        (
-            *_reported(
-                "68.09 / 70.13 / 73.59 / 76.45 / 79.01", "82.69 / 63.22, H 71.66", "R: MaPLe"
-            ),
-            Published(
-                "59.80 / 62.21 / 66.84 / 70.05 / 73.45",
-                "1/2/4/8/16 shots, RN50, mean of 11 sets, fixed recipe [L: APE notebook]",
             ),
         ),
     ),
@@ -111,11 +93,6 @@ METHODS: Mapping[str, Unavailable] = {
             ),
         ),
     ),
-    "kgcoop": Unavailable(
-        "KgCoOp",
-        TEXT_TOWER,
-        _reported("69.51 / 71.57 / 74.48 / 75.82 / 77.26", "H 77.00"),
-    ),
     "ldc": Unavailable(
         "LDC",
         "reads maps from between the layers of the image tower",
@@ -133,9 +110,6 @@ METHODS: Mapping[str, Unavailable] = {
     "mf-adapter": Unavailable(
         "MF-Adapter (arXiv 2407.05647)",
         "needs low-level maps of the image tower at several scales; its equations were not found",
-    ),
-    "prograd": Unavailable(
-        "ProGrad", TEXT_TOWER, _reported("68.20 / 71.78 / 74.21 / 77.93 / 79.20")
     ),
     "promptsrc": Unavailable(
         "PromptSRC",

@@ -1,13 +1,13 @@
 """Seconds and memory of every method at ImageNet's size, written to docs/scale.md.
 
-    python benchmarks/imagenet_size.py [--methods a,b] [--limit 600] [--out docs/scale.md]
+    python benchmarks/imagenet_size.py [--methods a,b] [--limit 600] [--real 60]
 
 Made-up features: 1,000 classes, 16 shots, 512 wide, 20 views, 7 prompts a class, 4 validation
-pictures a class. Each method runs in a process of its own, on two threads. A method that takes
-optimiser steps is stopped after a few; what its fits would take together is estimated from the
-median step and the number of steps that it was about to do. Any other is fitted with its choice of
-settings. Results are kept in benchmarks/results/imagenet_size.json, so that some methods can be
-measured again without the others.
+pictures a class. Each method runs in a process of its own, on two threads, and is fitted with its
+choice of settings. Where that would take more than `--real` seconds, a method that takes optimiser
+steps is stopped after a few; what its fits would take together is estimated from the median step
+and the number of steps that it was about to do. Results are kept in
+benchmarks/results/imagenet_size.json, so that some methods can be measured without the others.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import scale
 import torch
 from torch.nn.functional import normalize
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -33,7 +34,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from adapters import Episode, Labelled, Support, Text, names
 from adapters.compose import get
 from adapters.configure import configure
-from adapters.episode import Projection
+from adapters.episode import TEXT_TOWER, Projection
 from adapters.maths import training
 from adapters.selection import candidates, select
 
@@ -53,25 +54,27 @@ class EnoughError(Exception):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default=",".join(sorted({*names(), *OWN})))
+    # Learners of prompts have a section of their own, by benchmarks/prompt_learning.py.
+    known = [name for name in names() if TEXT_TOWER not in get(name).needs]
+    parser.add_argument("--methods", default=",".join(sorted({*known, *OWN})))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=float, default=600, help="seconds a method may take")
-    parser.add_argument("--out", type=Path, default=Path("docs/scale.md"))
+    parser.add_argument("--real", type=float, default=60, help="seconds that are not estimated")
     arguments = parser.parse_args()
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in arguments.methods.split(","):
-        rows[name] = measured(name, arguments.limit, arguments.threads)
+        rows[name] = measured(name, arguments.limit, arguments.threads, arguments.real)
         print(name, rows[name], flush=True)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
-    arguments.out.write_text(page(rows), encoding="utf-8")
+    scale.write()
 
 
-def measured(name: str, limit: float, threads: int) -> dict[str, Any]:
+def measured(name: str, limit: float, threads: int, real: float) -> dict[str, Any]:
     """What one method took, in a fresh process so that its peak memory is its own."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=measure, args=(name, threads, there))
+    process = context.Process(target=measure, args=(name, threads, real, there))
     began = time.perf_counter()
     process.start()
     there.close()
@@ -88,7 +91,7 @@ def measured(name: str, limit: float, threads: int) -> dict[str, Any]:
     return {**found, **about, **versions, "load": os.getloadavg()[0], "time": stamp}
 
 
-def measure(name: str, threads: int, answer: Connection) -> None:
+def measure(name: str, threads: int, real: float, answer: Connection) -> None:
     """Fit with the choice of settings, or until enough optimiser steps have been timed."""
     torch.set_num_threads(threads)
     known, settings = OWN.get(name, (name, {}))
@@ -96,7 +99,7 @@ def measure(name: str, threads: int, answer: Connection) -> None:
     episode, held = invented(extras=bool(method.needs))
     before = peak()
     config, fixed = configure(known, method, settings)
-    ticks: list[float] = []
+    ticks: list[tuple[float, float]] = []  # of the clock, and of the processor
     steps: list[int] = []
     descend = training._descend
 
@@ -105,24 +108,27 @@ def measure(name: str, threads: int, answer: Connection) -> None:
         return descend(*given)
 
     def tick(*_: object) -> None:
-        ticks.append(time.perf_counter())
-        if len(ticks) > STEPS:
+        ticks.append((time.perf_counter(), time.process_time()))
+        if len(ticks) == STEPS + 1 and len(trained) * steps[-1] * step(0) > real:
             raise EnoughError
+
+    def step(which: int) -> float:
+        pairs = zip(ticks[WARM_UP:], ticks[WARM_UP + 1 :], strict=False)
+        return statistics.median(b[which] - a[which] for a, b in pairs)
 
     training._descend = noted
     register_optimizer_step_post_hook(tick)
     fits = candidates(method, config, held, fixed)
+    trained = [each for each in fits if getattr(each, "steps", 1)]
     found: dict[str, Any] = {"fits": len(fits)}
     began, busy = time.perf_counter(), time.process_time()
     try:
         found["tried"] = select(method, episode, config, held, fixed).tried
     except EnoughError:
-        pairs = zip(ticks[WARM_UP:], ticks[WARM_UP + 1 :], strict=False)
-        trained = [each for each in fits if getattr(each, "steps", 1)]
-        found |= {"trained": len(trained), "steps": steps[-1]}
-        found["step_s"] = statistics.median(b - a for a, b in pairs)
+        found |= {"trained": len(trained), "step_s": step(0), "step_cpu_s": step(1)}
     except Exception as error:
         found["failed"] = f"{type(error).__name__}: {error}"
+    found |= {"steps": steps[-1]} if steps else {}
     found |= {"fit_s": time.perf_counter() - began, "cpu_s": time.process_time() - busy}
     found |= {"peak_gb": peak(), "data_gb": before}
     answer.send(found)
@@ -164,49 +170,6 @@ def invented(
     support, held = replace(support, pre=seen_views @ wide.T), replace(held, pre=held.x @ wide.T)
     projection = Projection(wide, torch.zeros(WIDTH))
     return Episode(support, text, 100.0, SHOTS, seed, projection=projection), held
-
-
-def page(rows: dict[str, dict[str, Any]]) -> str:
-    lines = [line(name, row) for name, row in sorted(rows.items())]
-    data = statistics.median(row["data_gb"] for row in rows.values() if "data_gb" in row)
-    threads, cores = (max(row[key] for row in rows.values()) for key in ("threads", "cores"))
-    machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
-    return f"""# At ImageNet's size
-
-Written by `python benchmarks/imagenet_size.py`; do not edit by hand.
-
-Made-up features of {CLASSES:,} classes, {SHOTS} shots, {WIDTH} wide, {VIEWS} views beside the
-centre crop, {PROMPTS} prompts a class; settings are chosen on {VAL} validation pictures a class
-(policy `few-shot-val`; `proker` with `preset=imagenet`). {machine},
-{threads} threads on {cores} cores. How well methods do is no question here: the
-features are noise around class centres.
-
-A method without optimiser steps was fitted with its choice of settings; *seconds* is what that
-took. One with optimiser steps was stopped after {STEPS}, and *seconds* is an estimate (≈): the
-median step, times steps, times fits that train, so without the scores on validation. Where there
-are many fits, `--policy none` or a fixed setting does one. Memory is the process's peak, of which
-torch and the made-up features themselves are about {data:.1f} GB.
-
-| method | fits | settings tried | steps a fit | a step, ms | seconds | memory, GB |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: |
-{os.linesep.join(lines)}
-"""
-
-
-def line(name: str, row: dict[str, Any]) -> str:
-    """One row of the table."""
-    tried = steps = step = ""
-    if "failed" in row:
-        seconds = row["failed"]
-    elif "step_s" in row:
-        steps, step = f"{row['steps']:,}", f"{1000 * row['step_s']:,.0f}"
-        seconds = f"≈ {row['trained'] * row['steps'] * row['step_s']:,.0f}"
-    else:
-        seconds, tried = f"{row['fit_s']:.1f}", f"{row['tried']:,}"
-    memory = f"{row['peak_gb']:.1f}" if "peak_gb" in row else ""
-    return (
-        f"| `{name}` | {row.get('fits', '')} | {tried} | {steps} | {step} | {seconds} | {memory} |"
-    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import os
 import platform
 import time
 from collections.abc import Hashable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ import torch
 from imagenet_size import invented
 
 from adapters.compose import get
+from adapters.devices.device import moved
 from adapters.episode import Episode, Labelled
 from adapters.evaluate import accuracy
 from adapters.registry import names
 from adapters.selection import chance
-from adapters.sweeping.device import moved
 from adapters.sweeping.stacking import Fitted, at_once, fit_all
 
 RESULTS = Path(__file__).parent / "results" / "stacking.json"
@@ -100,12 +101,14 @@ def measured(
 
 
 def grid(name: str, episodes: list[Episode]) -> Iterator[tuple[Episode, Any]]:
-    """Every seed at one learning rate and decay after the other, without end."""
+    """Every seed at one learning rate and decay, if it has any, after the other, without end."""
     config = get(name).config
+    decays = any(field.name == "weight_decay" for field in fields(config))
     for step in itertools.count():
-        rate, decay = 1e-4 * 1.2 ** (step % 20), 0.01 * (1 + step // 20)
+        rate, more = 1e-4 * 1.2 ** (step % 20), 1 + step // 20
+        own = {"weight_decay": 0.01 * more} if decays else {}
         for episode in episodes:
-            yield episode, config(learning_rate=rate, weight_decay=decay)
+            yield episode, config(learning_rate=rate if decays else rate * more, **own)
 
 
 def stacked(name: str, runs: Runs, device: torch.device) -> dict[int, Fitted]:

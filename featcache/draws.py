@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
 from featcache.errors import EpisodeError
@@ -29,35 +31,101 @@ KINDS = (BALANCED, NATURAL)
 Shots = int | Literal["all"]
 
 
-def draw_rows(labels: Sequence[int], shots: int, rng: random.Random) -> list[int]:
+@dataclass(frozen=True)
+class Groups:
+    """The rows of a list by class: `rows [n]`, ascending in each; class c begins at `starts[c]`.
+
+    `starts [c + 1]` ends with n. A class may be empty.
+    """
+
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many rows each class has `[c]`."""
+        found: NDArray[np.int64] = self.starts[1:] - self.starts[:-1]
+        return found
+
+
+def grouped(labels: Sequence[int] | NDArray[np.int64]) -> Groups:
+    """The rows with these labels, whole numbers from 0."""
+    import numpy as np
+
+    array = np.asarray(labels, np.int64)
+    counts = np.bincount(array)
+    # Numbers of 16 bits are sorted by their digits, ten times as fast.
+    small = array.astype(np.int16) if len(counts) <= np.iinfo(np.int16).max else array
+    return Groups(np.argsort(small, kind="stable"), np.concatenate([[0], np.cumsum(counts)]))
+
+
+def draw_places(
+    groups: Groups, shots: int, rng: random.Random, but: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Where among the groups' rows one draw lies: `shots` a class, in order of first appearance.
+
+    A class with fewer rows gives all it has, in list order. Those at the places `but` are as if
+    they were not there.
+    """
+    import numpy as np
+
+    counts, first = groups.counts.tolist(), groups.starts[:-1].tolist()
+    gone: dict[int, list[int]] = {}
+    if but is not None:
+        but = np.sort(but)
+        ends = np.searchsorted(but, groups.starts).tolist()
+        inside = but.tolist()
+        gone = {c: inside[a:b] for c, (a, b) in enumerate(pairwise(ends)) if b > a}
+    there = [c for c, count in enumerate(counts) if count > len(gone.get(c, ()))]
+    firsts = groups.rows[[_passing(first[c], gone.get(c, ())) for c in there]]
+    found: list[int] = []
+    for i in np.argsort(firsts, kind="stable").tolist():
+        c = there[i]
+        left = counts[c] - len(gone.get(c, ()))
+        inner = rng.sample(range(left), shots) if left >= shots else range(left)
+        found += [_passing(first[c] + at, gone.get(c, ())) for at in inner]
+    return np.array(found, np.int64)
+
+
+def _passing(place: int, gone: Iterable[int]) -> int:
+    """The place of what would stand at `place` if those that are gone, ascending, were not."""
+    for each in gone:
+        if each > place:
+            break
+        place += 1
+    return place
+
+
+def draw_rows(
+    labels: Sequence[int] | NDArray[np.int64], shots: int, rng: random.Random
+) -> list[int]:
     """Row indices of one draw: `shots` a class, classes in order of first appearance.
 
     A class with fewer rows gives all it has, in list order.
     """
-    rows: dict[int, list[int]] = {}
-    for row, label in enumerate(labels):
-        rows.setdefault(int(label), []).append(row)
-    drawn: list[int] = []
-    for mine in rows.values():
-        drawn += rng.sample(mine, shots) if len(mine) >= shots else mine
+    groups = grouped(labels)
+    drawn: list[int] = groups.rows[draw_places(groups, shots, rng)].tolist()
     return drawn
 
 
 def few_shot(
-    train: Sequence[int], val: Sequence[int] | None, shots: int, seed: int
+    train: Sequence[int] | NDArray[np.int64],
+    val: Sequence[int] | NDArray[np.int64] | None,
+    shots: int,
+    seed: int,
 ) -> tuple[list[int], list[int]]:
     """Rows that train and rows that validate, from the labels of both lists by one generator.
 
     There are `VAL_SHOTS` a class of the latter at most. Without a val list they are rows of the
     train list that were not drawn.
     """
-    rng = random.Random(seed)
-    rows, held = draw_rows(train, shots, rng), min(shots, VAL_SHOTS)
+    rng, held, groups = random.Random(seed), min(shots, VAL_SHOTS), grouped(train)
+    drawn = draw_places(groups, shots, rng)
+    rows: list[int] = groups.rows[drawn].tolist()
     if val is not None:
         return rows, draw_rows(val, held, rng)
-    drawn = set(rows)
-    left = [row for row in range(len(train)) if row not in drawn]
-    return rows, [left[at] for at in draw_rows([train[row] for row in left], held, rng)]
+    left: list[int] = groups.rows[draw_places(groups, held, rng, drawn)].tolist()
+    return rows, left
 
 
 def natural_rows(rows: int, count: int, rng: random.Random) -> list[int]:
@@ -72,9 +140,9 @@ def drawable(
     labels: Sequence[int], shots: Iterable[int] = SHOTS, seeds: Iterable[int] = SEEDS
 ) -> list[int]:
     """Rows of the train list that any of these draws uses, ascending."""
-    seeds = tuple(seeds)
-    draws = (draw_rows(labels, k, random.Random(s)) for k in shots for s in seeds)
-    return sorted({row for draw in draws for row in draw})
+    seeds, groups = tuple(seeds), grouped(labels)
+    draws = (draw_places(groups, k, random.Random(s)) for k in shots for s in seeds)
+    return sorted({row for places in draws for row in groups.rows[places].tolist()})
 
 
 def pool_indices(
@@ -88,8 +156,9 @@ def pool_indices(
 
     rng = np.random.default_rng(seed)
     train, val, test = [], [], []
-    for label in range(int(labels.max()) + 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
+    groups = grouped(labels)
+    for label, mine in enumerate(np.split(groups.rows, groups.starts[1:-1])):
+        rows = rng.permutation(mine)
         if len(rows) <= POOL_TRAIN + POOL_VAL:
             raise EpisodeError(
                 f"class {label} has {len(rows)} rows; a pool without splits needs more than "

@@ -77,7 +77,7 @@ def table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]])
 
 
 @contextmanager
-def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress(unit: str, doing: str = "encoding") -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal; it gives what is to be called with the units done and those in all."""
     from rich.progress import (
         BarColumn,
@@ -89,7 +89,7 @@ def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
     )
 
     columns = (
-        TextColumn("encoding"),
+        TextColumn(doing),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),

@@ -49,8 +49,8 @@ def test_listing_commands(filled: Type) -> None:
     assert {m["name"] for m in filled("adapters methods --json").json} == set(names())
     every = {m["name"]: m for m in filled("adapters methods --all --json").json}
     assert set(every) == {*names(), *METHODS}
-    assert every["coop"]["numbers"][0]["protocol"]
-    assert METHODS["coop"].reason.split(",")[0] in filled("adapters methods --all").out
+    assert every["maple"]["numbers"][0]["protocol"]
+    assert METHODS["maple"].reason.split(",")[0] in filled("adapters methods --all").out
     assert filled("adapters methods fma --json").json["settings"]
     assert "digits" in filled("featcache datasets").out
     exported = filled("featcache export animals --out out.npz --json")
@@ -104,7 +104,7 @@ MISTAKES = [
     ("adapters results --format xml", "markdown"),
     ("adapters methods tip", "tip-adapter"),
     ("adapters methods maple", "both towers"),
-    ("adapters fit --method coop", "text tower"),
+    ("adapters fit --method maple", "both towers"),
 ]
 
 

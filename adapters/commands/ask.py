@@ -176,6 +176,7 @@ def evaluate(
             autocompletion=completion.banks,
         ),
     ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     results: Annotated[Path, typer.Option(help="Results file that its row goes to.")] = RESULTS,
     cache: Cache = None,
     as_json: Json = False,
@@ -186,10 +187,12 @@ def evaluate(
     """
     terminal.one_of("--split", split, SPLITS)
     from adapters.adapter import load
+    from adapters.devices.device import device_of
     from adapters.scoring import score
     from featcache.store.cache import FeatureCache
 
-    fitted, store = load(adapter), FeatureCache(cache)
+    place = device_of(device)
+    fitted, store = load(adapter).to(place), FeatureCache(cache)
     if dataset is not None or split != "test":
         _elsewhere(fitted, store, dataset, split, bank, results, as_json)
         return

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, On, Text, Transfer
+from adapters.commands.options import RESULTS, Device, On, Text, Transfer
+from adapters.commands.waiting import waiting
 from featcache import drawn, terminal
 from featcache.draws import ALL, KINDS, Shots
 from featcache.errors import CacheError, ConfigError
@@ -75,6 +76,7 @@ def fit(
     text: Text = None,
     views: Annotated[int | None, typer.Option(min=0, help="Cached views to use (all).")] = None,
     transfer: Transfer = None,
+    device: Device = "auto",
     cache: Cache = None,
     out: Annotated[Path, typer.Option(help="Folder that adapters go to.")] = RESULTS.parent,
     results: Annotated[
@@ -121,7 +123,8 @@ def fit(
     )
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
-    outcome = run(entry, words)
+    with waiting():
+        outcome = run(entry, words, device=device)
     run_id = rows.add(*outcome.rows) if outcome.rows else outcome.run
     people = terminal.people(as_json)
     _say(people, method, outcome)

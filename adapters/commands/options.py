@@ -11,6 +11,7 @@ from adapters.commands import completion
 
 RESULTS = Path("runs/results.sqlite")
 
+Device = Annotated[str, typer.Option(help="auto (a GPU where it pays), cpu, cuda, cuda:1 …")]
 AdapterFolder = Annotated[Path, typer.Argument(help="Folder that `adapters fit` printed.")]
 Where = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.commands import completion
-from adapters.commands.options import RESULTS, On, Text, Transfer
+from adapters.commands.options import RESULTS, Device, On, Text, Transfer
 from featcache import terminal
 from featcache.errors import SweepError
 from featcache.terminal import Cache, Json
@@ -74,8 +74,8 @@ def sweep(
     slurm: Annotated[
         list[str] | None, typer.Option(help="partition=…, time=MINUTES, memory=GB …; repeatable.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core or GPU).")] = 0,
-    device: Annotated[str, typer.Option(help="auto (cpu), cuda, cuda:1 …")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="At once (0: one a core, or a GPU).")] = 0,
+    device: Device = "auto",
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the grid.")] = "1/1",
     stack: Annotated[
         str, typer.Option(help="auto, on, off: train runs of one shape as one.")
@@ -94,6 +94,7 @@ def sweep(
     from adapters.configure import parse
     from adapters.results import Results
     from adapters.sweeping import engine as engines
+    from adapters.sweeping.device import device_for
     from adapters.sweeping.plan import plan
     from adapters.sweeping.progress import watched
     from adapters.sweeping.search import SEARCHES, Search
@@ -128,7 +129,7 @@ def sweep(
     worker = engines.engine(
         engine,
         jobs=jobs,
-        device=device,
+        device=device_for(device, planned.runs, stack),
         address=address,
         folder=results.parent / "slurm",
         slurm=parse(slurm or []),

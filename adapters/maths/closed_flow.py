@@ -22,6 +22,7 @@ from torch.linalg import cholesky, solve_triangular
 from adapters.maths.flows import EULER_STEPS
 
 Flow = Mapping[str, Tensor]
+BAND = 256  # columns of a symmetric matrix that are multiplied at once
 JITTER = 1e-5  # of the landmarks' kernel, whose least eigenvalues float32 cannot tell from 0
 
 
@@ -70,6 +71,15 @@ def _between(x0: Tensor, x1: Tensor, i: int) -> Tensor:
     return (1 - t) * x0 + t * x1
 
 
+def _gram(phi: Tensor) -> Tensor:
+    """The lower half of phi phi^T and some of the upper, all that `cholesky` reads."""
+    gram = phi.new_zeros(len(phi), len(phi))
+    for first in range(0, len(phi), BAND):
+        band = slice(first, first + BAND)
+        torch.mm(phi[first:], phi[band].T, out=gram[first:, band])
+    return gram
+
+
 def _solve(x: Tensor, centres: Tensor, wanted: Tensor, beta: float, ridge: float) -> Tensor:
     """Weights `[m, d]` of the centres, for `wanted [n, d]` at `x [n, d]`."""
     own = kernel(centres, centres, beta)  # [m, m]
@@ -80,6 +90,6 @@ def _solve(x: Tensor, centres: Tensor, wanted: Tensor, beta: float, ridge: float
     # normal equations in K_nm is well conditioned in float32.
     root = cholesky(own + JITTER * one)
     phi = solve_triangular(root, kernel(centres, x, beta), upper=False)  # [m, n]
-    solved = torch.cholesky_solve(phi @ wanted, cholesky(phi @ phi.T + ridge * one))
+    solved = torch.cholesky_solve(phi @ wanted, cholesky(_gram(phi) + ridge * one))
     weights: Tensor = solve_triangular(root.T, solved, upper=True)
     return weights

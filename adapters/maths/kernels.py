@@ -48,10 +48,11 @@ def class_affinity(
     """
     sums = near.new_zeros(classes, near.shape[1])
     rows = max(portion(near) // max(near.shape[1], 1), 1)
-    for first, y in zip(range(0, len(near), rows), torch.split(labels, rows), strict=True):
-        some = slice(first, first + rows)
-        values = (beta * near[some]).exp_()
-        sums.index_add_(0, y, values if weights is None else values * weights[some, None])
+    # Split at once: the gradient of a slice alone is as large as the whole.
+    parts = [labels] if weights is None else [labels, weights]
+    for some, y, *counts in zip(*(torch.split(p, rows) for p in (near, *parts)), strict=True):
+        values = (beta * some).exp_()
+        sums.index_add_(0, y, values * counts[0][:, None] if counts else values)
     return sums
 
 

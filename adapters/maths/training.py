@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +24,11 @@ Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Batch], Tensor]
 Tensors = Mapping[str, Tensor]
 Optimiser = partial[Any]  # of a class of torch.optim
+Watch = Callable[[int, int], None]  # steps done, steps in all
+Say = Callable[[str], None]
+
+_watching: ContextVar[Watch | None] = ContextVar("watching", default=None)
+_saying: ContextVar[Say | None] = ContextVar("saying", default=None)
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Training:
     value. It is a `partial` whose keywords are the settings that it reads and stacked trainings
     must share; what may differ between them is in `data` and the batches. All chance is in `start`
     and the batches, which are drawn as they are asked for. `stacks` is false where a training in a
-    stack would not be the training alone.
+    stack would not be the training alone. `about` is a sentence on its cost, said before it starts.
     """
 
     start: Tensors
@@ -43,10 +50,13 @@ class Training:
     schedule: Sequence[float]
     finish: Callable[[dict[str, Tensor]], dict[str, Tensor]]
     stacks: bool = True
+    about: str = ""
 
 
 def fit(training: Training) -> dict[str, Tensor]:
     """The state that the training ends in, when it is done alone."""
+    if training.about and (say := _saying.get()):
+        say(training.about)
     trained = _trainable(training.start)
     device = next(iter(trained.values())).device
 
@@ -61,14 +71,30 @@ def fit(training: Training) -> dict[str, Tensor]:
     return training.finish(ended)
 
 
+@contextmanager
+def watched(by: Watch, say: Say | None = None) -> Iterator[None]:
+    """Tell `by`, before the first step and after each, of every training that is done meanwhile.
+
+    `say` is handed what a training has to say of its cost.
+    """
+    tokens = _watching.set(by), _saying.set(say)
+    try:
+        yield
+    finally:
+        _watching.reset(tokens[0])
+        _saying.reset(tokens[1])
+
+
 def by_adamw(rate: float, weight_decay: float = 0.01, eps: float = 1e-8) -> Optimiser:
     """AdamW at a learning rate, its parameters still to be given."""
     return partial(torch.optim.AdamW, lr=rate, weight_decay=weight_decay, eps=eps, fused=True)
 
 
-def by_sgd(rate: float, momentum: float = 0.9) -> Optimiser:
+def by_sgd(rate: float, momentum: float = 0.9, weight_decay: float = 0.0) -> Optimiser:
     """SGD with momentum at a learning rate, its parameters still to be given."""
-    return partial(torch.optim.SGD, lr=rate, momentum=momentum, fused=True)
+    return partial(
+        torch.optim.SGD, lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True
+    )
 
 
 def number(value: float) -> Tensor:
@@ -80,6 +106,12 @@ def shuffled(rows: int, batch: int, epochs: int, generator: Generator) -> Iterat
     """Row numbers of each batch; every epoch a new order, its last partial batch kept."""
     for _ in range(epochs):
         yield from torch.randperm(rows, generator=generator, device=generator.device).split(batch)  # type: ignore[no-untyped-call]
+
+
+def whole_epochs(rows: int, batch: int, epochs: int, most: int) -> int:
+    """So many epochs, or the fewer whole ones that `most` steps hold; one at least. 0: no limit."""
+    steps = math.ceil(rows / batch)
+    return min(epochs, max(most // steps, 1)) if most else epochs
 
 
 def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
@@ -226,9 +258,12 @@ def _descend(
     rate: float,
     schedule: Sequence[float],
 ) -> dict[str, Tensor]:
-    for factor, batch in zip(schedule, batches, strict=True):
+    tell = _watching.get() or (lambda done, total: None)
+    tell(0, len(schedule))
+    for number, (factor, batch) in enumerate(zip(schedule, batches, strict=True), 1):
         optimiser.param_groups[0]["lr"] = rate * factor
         optimiser.zero_grad()
         loss(trained, batch).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        tell(number, len(schedule))
     return {name: p.detach() for name, p in trained.items()}

@@ -86,16 +86,23 @@ def from_text(state: State, f: Tensor) -> Tensor:
     return state["logit_scale"] * f @ state["text"].T
 
 
-def from_cache(state: State, near: Tensor, gamma: float) -> Tensor:
-    """The cache's share `[q, c]`, before alpha, of affinities `near [n, q]`."""
+def nearness(state: State, few: Tensor) -> Tensor:
+    """Cosines less 1 of all keys with restricted queries `few [q, k]`, `[n, q]`."""
+    return state["keys"] @ few.T - 1
+
+
+def from_cache(state: State, near: Tensor, beta: float, gamma: float) -> Tensor:
+    """The cache's share `[q, c]`, before alpha, by their `nearness`."""
     weight = state["weights"] * (gamma * state["divergence"]).exp()  # [n]
-    return kernels.class_sums(near * weight[:, None], state["labels"], len(state["text"])).T
+    labels, classes = state["labels"], len(state["text"])
+    return kernels.class_affinity(near, labels, classes, beta, weight).T
 
 
 def blend(state: State, config: ChannelConfig, f: Tensor) -> Tensor:
     """Scores `[q, c]` of unit embeddings `f [q, d]`."""
-    near = kernels.affinity(state["keys"], restrict(state, f), config.beta)  # [n, q]
-    return from_text(state, f) + config.alpha * from_cache(state, near, config.gamma)
+    near = nearness(state, restrict(state, f))
+    cache = from_cache(state, near, config.beta, config.gamma)
+    return from_text(state, f) + config.alpha * cache
 
 
 def logits(state: State, config: ChannelConfig, x: Tensor) -> Tensor:
@@ -114,13 +121,12 @@ def _spread(scale: float, steps: int) -> tuple[float, ...]:
 
 
 def logits_over(state: State, config: ChannelConfig, x: Tensor, axes: Axes) -> ChoiceLogits:
-    """Every beta, gamma and alpha; one exponential a beta and one sum over classes a gamma."""
+    """Every beta, gamma and alpha; one sum over classes a beta and gamma."""
     f = normalize(x, dim=-1)
-    text, few = from_text(state, f), restrict(state, f)
+    text, near = from_text(state, f), nearness(state, restrict(state, f))
     for beta in axes.get("beta", [config.beta]):
-        near = kernels.affinity(state["keys"], few, beta)  # [n, q]
         for gamma in axes.get("gamma", [config.gamma]):
-            cache = from_cache(state, near, gamma)
+            cache = from_cache(state, near, beta, gamma)
             for alpha in axes.get("alpha", [config.alpha]):
                 choice = {"beta": beta, "gamma": gamma, "alpha": alpha}
                 yield {name: choice[name] for name in axes}, text + alpha * cache

@@ -6,6 +6,10 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. Co
 the norm r of the weights, but training does: a step turns a long vector less than a short one, and
 a penalty on the way gone grows with it. The published recipes assume CLIP's raw texts, of norm
 about 10; caches may hold texts of norm 1. So r is a setting, and the same for every cache.
+
+The published epochs are trained as long as they are no more than `most_steps` steps. Of a larger
+support, such as ImageNet's, an epoch has so many steps that fewer do: as many whole epochs are
+trained as that many steps hold, under the same schedule (`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -31,6 +35,13 @@ class HeadConfig:
     text_norm: float = Field(10.0, gt=0, description="norm r of the class texts at the start")
     batch: int = Field(256, ge=1, description="pictures a step")
     warm_up: float = Field(1e-5, ge=0, description="learning rate of the first epoch")
+    most_steps: int = Field(
+        2500, ge=0, description="where all epochs are more steps, as many whole ones; 0: all"
+    )
+
+
+# The published number of epochs, however large the support.
+PRESETS = {"paper": {"most_steps": 0}}
 
 
 def start(episode: Episode, config: HeadConfig) -> Tensor:
@@ -61,6 +72,11 @@ def class_vectors(state: State, config: Any) -> Tensor:
 def data(support: Support) -> dict[str, Tensor]:
     """What `batches` number: unit views `[v, n, d]`, labels `[n]` and, if they differ, weights."""
     return {"views": support.unit_views, **training.labelled(support.labels, support.weights)}
+
+
+def passes(support: Support, config: HeadConfig, epochs: int) -> int:
+    """How many of the published epochs are trained: as many whole ones as `most_steps` holds."""
+    return training.whole_epochs(len(support.labels), config.batch, epochs, config.most_steps)
 
 
 def batches(

@@ -32,7 +32,7 @@ from torch.nn.functional import linear, normalize, relu
 
 from adapters.episode import Episode, Query, Text
 from adapters.maths import residual_adapter, training
-from adapters.method import Axes, ChoiceLogits, Method, Space, State, choices
+from adapters.method import Axes, ChoiceLogits, Method, Scorer, Space, State, choices
 
 CHUNK = 256  # pictures whose patches are made float32 at a time
 
@@ -130,25 +130,32 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(state["text"] + config.alpha * state["read"], dim=-1)
 
 
-def _looked(state: State, x: Query) -> tuple[Tensor, Tensor]:
-    """Unit embeddings `[q, d]`, and the messages of their patches (0 where none were fitted on)."""
+def _looked(state: State, x: Query) -> tuple[Tensor, Tensor | None]:
+    """Unit embeddings `[q, d]`, and the messages of their patches if it was fitted on some."""
     f = normalize(x.x, dim=-1)
     if "local.gate" not in state:
-        return f, torch.zeros_like(f)
+        return f, None
     assert x.patches is not None
     parts = zip(torch.split(f, CHUNK), torch.split(x.patches, CHUNK), strict=True)
     return f, torch.cat([_look(state, some, patches) for some, patches in parts])
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: _scores(state, config, *_looked(state, x), classes)
+
+
 def logits(state: State, config: Config, x: Query) -> Tensor:
     """Scores `[q, c]` of raw embeddings and, where it was fitted on them, patches."""
-    f, looked = _looked(state, x)
-    return _scores(state, config, f, looked)
+    return scorer(state, config)(x)
 
 
-def _scores(state: State, config: Config, f: Tensor, looked: Tensor) -> Tensor:
-    moved = normalize(f + config.local * looked, dim=-1)
-    return state["logit_scale"] * moved @ class_vectors(state, config).T
+def _scores(
+    state: State, config: Config, f: Tensor, looked: Tensor | None, classes: Tensor
+) -> Tensor:
+    moved = f if looked is None else normalize(f + config.local * looked, dim=-1)
+    return state["logit_scale"] * moved @ classes.T
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -166,13 +173,15 @@ def logits_over(state: State, config: Config, x: Query, axes: Axes) -> ChoiceLog
     """Every weight from one look at the patches."""
     f, looked = _looked(state, x)
     for choice in choices(axes):
-        yield choice, _scores(state, replace(config, **choice), f, looked)
+        chosen = replace(config, **choice)
+        yield choice, _scores(state, chosen, f, looked, class_vectors(state, chosen))
 
 
 method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     with_text=with_text,
     space=space,
     logits_over=logits_over,

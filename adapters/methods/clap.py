@@ -8,8 +8,9 @@ know is let go the least. SGD with momentum, 300 epochs, no validation, last epo
 chosen. Uses of the cache: the views of each support picture, all for lambda and one at random a
 picture and epoch to train on (one will do), text. Differs from the released code: the texts are
 brought to one norm r, as raw texts of CLIP have it (see `adapters.methods._heads`); the optional
-outer step on lambda is left out. Nothing lets the constraint go as shots grow, so that zs-lp is
-better from two shots on (WHU-RS19).
+outer step on lambda is left out; where 300 epochs are more than 2,500 steps (above 2,048
+pictures), as many whole epochs as that holds (`preset=paper`: all). Nothing lets the constraint
+go as shots grow, so that zs-lp is better from two shots on (WHU-RS19).
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
     """The training of the class weights, with the multipliers `[c]` that hold them."""
     text = heads.start(episode, config)  # [c, d]
     data = heads.data(episode.support)
+    epochs = heads.passes(episode.support, config, config.epochs)
     return training.Training(
         start={"weights": text},
         loss=partial(_loss, scale=episode.logit_scale, distance=config.distance),
         data={**data, "text": text, "multipliers": _multipliers(episode, config)},
-        batches=heads.batches(episode.support, config, config.epochs, generator),
+        batches=heads.batches(episode.support, config, epochs, generator),
         optimiser=training.by_sgd(config.learning_rate, config.momentum),
-        schedule=heads.schedule(episode.support, config, config.epochs, config.learning_rate),
+        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
         finish=lambda head: heads.state(episode, head["weights"]),
     )
 
@@ -102,6 +104,10 @@ method = Method(
     logits=heads.logits,
     prepare=prepare,
     class_vectors=heads.class_vectors,
+    presets=heads.PRESETS,
     source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
-    status="as published; texts brought to one norm, multipliers kept as set at the start",
+    status=(
+        "as published; texts brought to one norm, multipliers kept as set at the start; 2,500 "
+        "steps at most (`preset=paper`: all)"
+    ),
 )

@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import residual_adapter, training
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Config:
     ratio: float = Field(0.6, ge=0, le=1, description="share of the adapter; 0 is zero-shot")
     side: Literal["visual", "text", "both"] = Field("visual", description="what is adapted")
     hidden: int = Field(0, ge=0, description="width of the bottleneck; 0 is a quarter of d")
-    batch: int = Field(128, ge=1, description="pictures a step")
-    steps: int = Field(300, ge=0, description="training steps")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    batch: int = Field(96, ge=1, description="pictures a step")
+    steps: int = Field(200, ge=0, description="training steps")
+    learning_rate: float = Field(1.5e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
 
 
@@ -101,9 +101,15 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return _adapted(state, config.ratio, "text", state["text"])
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -120,6 +126,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     prepare=prepare,
     with_text=with_text,
     space=space,

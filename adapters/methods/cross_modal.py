@@ -27,7 +27,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ def _batches(
     prompts = normalize(episode.text.prompts, dim=-1)  # [c, p, d]
     pictures = _rows(len(labels), config, generator)  # [steps, b / 2]
     by = _rows(len(labels), config, generator)  # the pictures that the prompts are drawn by way of
-    named = labels[by]
-    some = episode.text.mask[named.flatten()].float()
+    named = labels.to(by.device)[by]
+    some = episode.text.mask.to(by.device)[named.flatten()].float()
     which = torch.multinomial(some, 1, generator=generator).view_as(named)
-    for rows, others, ones in zip(pictures, by, which, strict=True):
+    drawn = (each.to(labels.device) for each in (pictures, by, which))
+    for rows, others, ones in zip(*drawn, strict=True):
         x = training.one_view(views, rows, generator)
         yield torch.cat([x, prompts[labels[others], ones]]), torch.cat([rows, others])
 
@@ -96,9 +97,15 @@ def _schedule(config: Config) -> list[float]:
     return [*warm, *training.cosine(config.horizon)][: config.steps]
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def class_vectors(state: State, config: Config) -> Tensor:
@@ -116,6 +123,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     space=space,
     class_vectors=class_vectors,
     criterion="cross-entropy",

@@ -9,8 +9,11 @@ one at random each time it is drawn (one will do), text.
 
 Differs from the released code: M has the least cross-entropy on validation, not the best accuracy
 on test; cached views stand for fresh crops; float32 instead of half. The defaults are a fast recipe
-of ours; `code` and `paper` are the published ones. Sigma of the paper's noise is not settled by its
-text; here it is the standard deviation over dimensions. `readout` ensemble is the released code's
+of ours; `code` and `paper` are the published ones. `code` equals the released code: the same
+predictions from the same initial weights and batches, and -0.13 +- 0.26 points at M = 8 in whole
+trainings (5 draws with 2 seeds each, paired). Sigma of the paper's noise is not settled by its
+text, so `paper` has none; `gamma` is an ablation, where it is the deviation over dimensions:
+`preset=paper` reached 98.6 without and 91.7 with gamma 1. `readout` ensemble is the released code's
 sum of probabilities before steps 0, 4 and 8. `closed-form` is an extension of ours, in no paper:
 kernel ridge solves for the velocity at each Euler time, so that nothing is trained; each
 picture is its mean view there.
@@ -43,9 +46,10 @@ class Config:
     )
     beta: float = Field(1.0, gt=0, description="sharpness of the closed form's kernel")
     ridge: float = Field(0.01, gt=0, description="ridge of the closed form")
-    landmarks: int = Field(
-        2000, ge=1, description="pictures that span the closed form; with more, it is approximate"
+    exact_rows: int = Field(
+        2000, ge=0, description="pictures up to which the closed form is spanned by all of them"
     )
+    landmarks: int = Field(1000, ge=1, description="pictures that span it where there are more")
     inference_steps: int = Field(7, ge=0, le=10, description="M, steps of 0.1 that a query takes")
     solver: odes.Solver | Literal["closed-form"] = Field(
         "euler", description="how a query follows the flow to M / 10; closed-form trains no network"
@@ -57,11 +61,11 @@ class Config:
     )
     clamp: float = Field(1e-3, gt=0, lt=0.5, description="least distance of t from 0 and 1")
     blocks: int = Field(3, ge=0, description="residual blocks of the velocity network")
-    width: int = Field(256, ge=0, description="hidden width; 0 is that of the embedding")
+    width: int = Field(128, ge=0, description="hidden width; 0 is that of the embedding")
     batch: int = Field(80, ge=1, description="pictures a step")
     epochs: int = Field(0, ge=0, description="passes over the support; 0 counts `steps` instead")
-    steps: int = Field(500, ge=0, description="training steps where `epochs` is 0")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the schedule")
+    steps: int = Field(450, ge=0, description="training steps where `epochs` is 0")
+    learning_rate: float = Field(2e-3, gt=0, description="of AdamW, before the schedule")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warm_up: Literal["clean", "released"] = Field(
         "clean", description="linear, one epoch (or a tenth of `steps`), or as the code behaves"
@@ -79,8 +83,9 @@ PUBLISHED: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "closed-form": {"solver": "closed-form"},
+    "wide": {"width": 256, "steps": 500, "learning_rate": 1e-3},
     "code": PUBLISHED | {"blocks": 12, "warm_up": "released"},
-    "paper": PUBLISHED | {"blocks": 6, "target": "paper", "gamma": 1.0},
+    "paper": PUBLISHED | {"blocks": 6, "target": "paper"},
 }
 
 
@@ -103,7 +108,8 @@ def _state(flow: State, episode: Episode) -> State:
 def _solved(episode: Episode, config: Config, generator: Generator) -> State:
     x0 = episode.support.keys()
     x1 = episode.text.unit()[episode.support.labels]
-    return closed_flow.fit(x0, x1, config.beta, config.ridge, config.landmarks, generator)
+    span = len(x0) if len(x0) <= config.exact_rows else config.landmarks
+    return closed_flow.fit(x0, x1, config.beta, config.ridge, span, generator)
 
 
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training | None:

@@ -28,8 +28,10 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import graphs, training
-from adapters.method import Method, Space, State, refuse_new_classes
+from adapters.method import Method, Scorer, Space, State, refuse_new_classes
 from adapters.methods import _prototypes as prototypes
+
+GRAPHS = ("text", "image")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Config:
     sharpness: float = Field(10.0, ge=0, description="of the softmax over edges; 0 is uniform")
     class_bias: bool = Field(False, description="train b, a bias of its own for each class")
     batch: int = Field(128, ge=1, description="pictures a step")
-    steps: int = Field(200, ge=0, description="training steps")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    steps: int = Field(100, ge=0, description="training steps")
+    learning_rate: float = Field(2e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW, towards the first weights")
 
 
@@ -51,17 +53,18 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     views, labels = normalize(episode.support.views, dim=-1), episode.support.labels
     weights = episode.support.weights
     fixed = _nodes(episode)
+    heard = _heard(fixed, config)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
-        scores = fixed["logit_scale"] * f @ class_vectors({**fixed, **net}, config).T
+        classes = _classes({**fixed, **net}, config, heard)
+        scores = fixed["logit_scale"] * f @ classes.T
         return training.cross_entropy(scores, labels, rows, weights)
 
     d = views.shape[-1]
-    names = ("text", "image")
-    net = {f"weight.{name}": torch.zeros(d, d).to(views) for name in names}
+    net = {f"weight.{name}": torch.zeros(d, d).to(views) for name in GRAPHS}
     if config.class_bias:
-        net |= {f"bias.{name}": torch.zeros(episode.classes, d).to(views) for name in names}
+        net |= {f"bias.{name}": torch.zeros(episode.classes, d).to(views) for name in GRAPHS}
     batches = [
         training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
     ]
@@ -80,25 +83,43 @@ def _nodes(episode: Episode) -> State:
     }
 
 
-def _message(state: State, config: Config, kind: str) -> Tensor:
-    """What the classes asked for hear from one graph `[c, d]`."""
-    nodes, text = state[f"nodes.{kind}"], state["text"]
-    likeness = graphs.likeness(text, nodes, state["nodes.text"], nodes)
-    heard = graphs.soft_edges(likeness, config.sharpness) @ nodes
-    made = heard + heard @ state[f"weight.{kind}"]  # the identity and what training added to it
-    return (made + state.get(f"bias.{kind}", 0)).tanh()
+def _heard(state: State, config: Config) -> dict[str, Tensor]:
+    """What the classes asked for hear along the edges of each graph `[c, d]`."""
+    heard, text = {}, state["text"]
+    for kind in GRAPHS:
+        nodes = state[f"nodes.{kind}"]
+        likeness = graphs.likeness(text, nodes, state["nodes.text"], nodes)
+        heard[kind] = graphs.soft_edges(likeness, config.sharpness) @ nodes
+    return heard
 
 
-def class_vectors(state: State, config: Config) -> Tensor:
-    """Class vectors `[c, d]` with the messages in them, unit."""
-    by_text, by_image = (_message(state, config, kind) for kind in ("text", "image"))
+def _classes(state: State, config: Config, heard: Mapping[str, Tensor]) -> Tensor:
+    """Unit class vectors `[c, d]` with what they make of what they hear."""
+
+    def message(kind: str) -> Tensor:
+        # The identity, what training added to it, and a bias.
+        made = torch.addmm(heard[kind], heard[kind], state[f"weight.{kind}"])
+        return (made + state.get(f"bias.{kind}", 0)).tanh()
+
+    by_text, by_image = map(message, GRAPHS)
     messages = (1 - config.share) * by_text + config.share * by_image
     return normalize((1 - config.beta) * state["text"] + config.beta * messages, dim=-1)
 
 
+def class_vectors(state: State, config: Config) -> Tensor:
+    """Class vectors `[c, d]` with the messages in them, unit."""
+    return _classes(state, config, _heard(state, config))
+
+
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -117,6 +138,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     with_text=with_text,
     space=space,
     class_vectors=class_vectors,

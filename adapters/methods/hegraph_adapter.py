@@ -40,6 +40,8 @@ from adapters.method import Method, Space, State
 from adapters.methods import _cache_model as cache_model
 from adapters.methods import _prototypes as prototypes
 
+KINDS = ("positive", "negative", "image")  # of nodes
+
 
 @dataclass(frozen=True)
 class Config(cache_model.CacheConfig):
@@ -68,10 +70,11 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     weights = episode.support.weights
     cache = cache_model.start(episode)
     nodes = _nodes(episode, cache, config)
+    edges = _known_edges(nodes, config)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
-        positive, negative = _heard(nodes, net, config, config.training_negative)
+        positive, negative = _heard(nodes, edges, net, config, config.training_negative)
         scores = cache["logit_scale"] * f @ (config.contrast * (positive - negative)).T
         return training.cross_entropy(scores, labels, rows, weights)
 
@@ -82,7 +85,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     ]
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
-    positive, negative = _heard(nodes, net, config, config.negative)
+    positive, negative = _heard(nodes, edges, net, config, config.negative)
     moved = cache["keys"] + config.gamma * (positive - nodes["positive"])[labels]
     return {
         **cache,
@@ -106,25 +109,43 @@ def _negatives(episode: Episode, text: Tensor, config: Config) -> Tensor:
     return normalize(others if config.negatives == "others" else 2 * mean - text, dim=-1)
 
 
+def _edges(to: Tensor, of: Tensor, config: Config, own: float = 1.0) -> Tensor:
+    """How nodes `to` hear the nodes `of` `[c, c]`; `own` is what joins those of one class."""
+    near = graphs.likeness(to, of, to, of)
+    if config.own_edges:
+        same = torch.eye(len(to)).to(near)
+        near = near * (1 - same) + own * same
+    return graphs.signed_edges(near, config.power)
+
+
+def _known_edges(nodes: State, config: Config) -> dict[str, Tensor]:
+    """The edges into negative and into positive nodes that no training changes, `[2 c, c]`."""
+    p, n, v = (nodes[kind] for kind in KINDS)
+    return {
+        "positive": torch.cat(
+            [_edges(n, p, config, -1) / 6, config.from_text * _edges(p, p, config)]
+        ),
+        "image": torch.cat(
+            [_edges(n, v, config, -1) / 6, config.from_image * _edges(p, v, config)]
+        ),
+        "negative": _edges(n, n, config) / 6,
+    }
+
+
 def _heard(
-    nodes: State, net: Mapping[str, Tensor], config: Config, a: float
+    nodes: State, edges: State, net: Mapping[str, Tensor], config: Config, a: float
 ) -> tuple[Tensor, Tensor]:
     """Positive and negative nodes `[c, d]` after their messages."""
 
-    def message(to: Tensor, kind: str, of: Tensor, own: float = 1.0) -> Tensor:
-        near = graphs.likeness(to, of, to, of)
-        if config.own_edges:
-            same = torch.eye(len(to)).to(near)
-            near = near * (1 - same) + own * same
-        return graphs.signed_edges(near, config.power) @ (of + of @ net[kind])
+    def said(kind: str, of: Tensor) -> Tensor:
+        return torch.addmm(of, of, net[kind])  # the identity and what training added to it
 
-    p, n, v = (nodes[kind] for kind in ("positive", "negative", "image"))
-    heard = message(n, "positive", p, -1) + message(n, "image", v, -1) + message(n, "negative", n)
-    negative = normalize(n / 2 + heard / 6, dim=-1)
-    by_text = config.from_text * message(p, "positive", p)
-    by_image = config.from_image * message(p, "image", v)
-    positive = p + by_text + by_image + a * message(p, "negative", negative, -1)
-    return normalize(positive, dim=-1), negative
+    p, n, v = (nodes[kind] for kind in KINDS)
+    both = edges["positive"] @ said("positive", p) + edges["image"] @ said("image", v)  # [2 c, d]
+    to_negative, to_positive = both.chunk(2)
+    negative = normalize(n / 2 + to_negative + edges["negative"] @ said("negative", n), dim=-1)
+    last = _edges(p, negative, config, -1) @ said("negative", negative)
+    return normalize(p + to_positive + a * last, dim=-1), negative
 
 
 def space(config: Config) -> Space:

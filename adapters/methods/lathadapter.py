@@ -10,11 +10,16 @@ ancestor of all three. Confirmed by the abstract: learnable attributes between c
 pictures, hyperbolic projection of each batch, a hierarchical regulariser. Ours: everything else,
 hence the settings. The attributes are vectors of the joint space, not prompts. Mining leaves out
 the anchor itself, which HIER's released code does not, and asks for at most half of the other
-points as neighbours, so that small batches have negatives. The defaults were picked among some
-dozens of settings on seeds 11 to 14 of WHU-RS19 (RN50, ViT-B/32), over all classes and from base to
-new: no larger r than the adapters were trained with did better there than that one, and the weight
-w made no difference that a few seeds could show. Uses of the cache: the views of each support
-picture, one at random each time it is drawn (one will do), text.
+points as neighbours, so that small batches have negatives.
+
+The hierarchy was found to help in no form tried here, new classes included; `preset=plain` does as
+well in a third of the time. Base / new on WHU-RS19, ViT-B/32, 16 shots, full-val, mean of seeds 11
+to 13: w = 0 98.69 / 95.59, w = 0.1 98.69 / 95.59, w = 1 98.59 / 94.92; with `attention` w = 0 97.68
+/ 95.37, w = 1 98.18 / 94.80; on `shapes` all are one. As it costs two thirds of a step, it is part
+of each third (`every`). The other defaults were picked among some dozens of settings on seeds 11 to
+14 (RN50, ViT-B/32): no larger r than the adapters were trained with did better in scores. Uses of
+the cache: the views of each support picture, one at random each time it is drawn (one will do),
+text.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from adapters.maths import hyperbolic, training
 from adapters.method import Method, Space, State
 
 Parameters = Mapping[str, Tensor]
-RATIOS = (0.0, 0.05, 0.1)
+SHARES = (0.0, 0.5, 1.0)  # of the training ratio, tried in scores
 LLOYD = 20  # iterations of k-means; they only start the attributes
 
 
@@ -49,6 +54,9 @@ class Config:
     reduction: int = Field(4, ge=1, description="the bottleneck is d / reduction wide")
     last_relu: bool = Field(False, description="ReLU after the second layer too (CLIP-Adapter)")
     weight: float = Field(0.1, ge=0, description="w, of the hierarchy; 0 is two plain adapters")
+    every: int = Field(
+        3, ge=1, description="the hierarchy is part of each such step, and counts as often"
+    )
     keep: float = Field(3.0, ge=0, description="weight of |f' - f|^2 + |t' - t|^2")
     attributes: int = Field(64, ge=2, description="A, how many")
     start: Literal["k-means", "random"] = Field("k-means", description="the attributes at first")
@@ -76,22 +84,24 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     scale, config = episode.logit_scale, replace(config, ratio=config.training_ratio)
     weights = episode.support.weights
 
-    def loss(p: Parameters, rows: Tensor) -> Tensor:
+    def loss(p: Parameters, batch: tuple[int, Tensor]) -> Tensor:
+        step, rows = batch
         x, y = training.one_view(views, rows, generator), labels[rows]
         f, t = adapt(p, "image", x, config), adapt(p, "text", text, config)
         f1, t1 = normalize(f, dim=-1), normalize(t, dim=-1)
         total = training.cross_entropy(scale * f1 @ t1.T, labels, rows, weights)
         if config.keep:
             total = total + config.keep * (_moved(f, x) + _moved(t, text))
-        if config.weight:
-            total = total + config.weight * _hierarchy(p, f1, t1, y, config, generator)
+        if config.weight and step % config.every == 0:
+            weight = config.weight * config.every
+            total = total + weight * _hierarchy(p, f1, t1, y, config, generator)
         return total
 
     rows = [training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)]
     trained = training.adamw(
         new_parameters(views.mean(0), config, generator),
         loss,
-        rows,
+        enumerate(rows),
         config.learning_rate,
         training.cosine(config.steps),
         config.weight_decay,
@@ -262,8 +272,8 @@ def with_text(state: State, config: Config, text: Text) -> State:
 
 
 def space(config: Config) -> Space:
-    """Values of r, zero-shot (0) among them, at the adapters that one fit gives."""
-    return Space(logits={"ratio": RATIOS})
+    """Shares of the r that the adapters were trained with, zero-shot (0) among them."""
+    return Space(logits={"ratio": tuple(share * config.training_ratio for share in SHARES)})
 
 
 method = Method(
@@ -275,11 +285,15 @@ method = Method(
     features=features,
     class_vectors=class_vectors,
     criterion="cross-entropy",
-    presets={"default": {}, "plain": {"weight": 0.0}},
+    presets={
+        "default": {},
+        "plain": {"weight": 0.0},
+        "each-step": {"every": 1},
+    },
     source="arXiv 2508.11176",
     status=(
         "**reconstruction**: the adapters' form, the attributes, hyperbolic model and regulariser"
-        " are not known from the abstract; every such choice is a setting; `preset=plain` leaves "
-        "the hierarchy out"
+        " are not known from the abstract; every such choice is a setting; the hierarchy "
+        "was not found to help, `preset=plain` leaves it out"
     ),
 )

@@ -22,7 +22,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import gaussian
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 MIXES = tuple(i / 20 for i in range(20, -1, -1))  # ties go to the pictures
 
@@ -56,9 +56,15 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(config.mix * state["means"] + (1 - config.mix) * state["text"], dim=-1)
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def space(config: Config) -> Space:
@@ -70,6 +76,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     space=space,
     class_vectors=class_vectors,
     presets=PRESETS,

@@ -5,9 +5,10 @@
 
 g are the features that the visual projection takes, W0 `[p, d]` and b `[d]` that projection, t the
 unit class texts, N the number of support pictures. All pictures in each step, each by one of its
-views, 300 steps of Adam (eps 1e-4) under a cosine. At no steps, or an endless lambda, it is
-zero-shot. Uses of the cache: pre-projection features of each support picture's views and of the
-queries (`featcache encode --extra pre-projection`), the projection, text.
+views, 300 steps of Adam (eps 1e-4) under a cosine; of more than 1,024 pictures a step takes so many
+by chance, all before any again (`preset=paper`: all in each step). At no steps, or an endless
+lambda, it is zero-shot. Uses of the cache: pre-projection features of each support picture's views
+and of the queries (`featcache encode --extra pre-projection`), the projection, text.
 
 Differs from the source: cached views (20 by default) for its 300 views; the learning rate is ours,
 the one of three of least cross-entropy on validation, for the source's was not found; the bias
@@ -16,7 +17,9 @@ stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterator, Mapping
 
 import torch
 from pydantic import Field
@@ -36,9 +39,14 @@ class Config:
 
     power: float = Field(1.0, ge=0, description="lambda is weight / N^power; published 1 and 2")
     weight: float = Field(1.0, ge=0, description="factor on lambda")
-    steps: int = Field(300, ge=0, description="training steps, each on the whole support")
+    steps: int = Field(300, ge=0, description="training steps")
     learning_rate: float = Field(1e-4, gt=0, description="of Adam, before the cosine")
     eps: float = Field(1e-4, gt=0, description="of Adam")
+    batch: int = Field(1024, ge=0, description="most pictures a step; 0: all")
+
+
+# Every picture in each step, however many there are.
+PRESETS = {"paper": {"batch": 0}}
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
@@ -47,7 +55,6 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     if support.pre is None or first is None:
         raise MethodError("prolip is fitted on pre-projection features and this episode has none.")
     pre, labels, weights = support.pre, support.labels, support.weights  # [v, n, p]
-    every = torch.arange(len(labels))
     pull: float = config.weight / len(labels) ** config.power
     fixed = {
         "bias": first.bias,
@@ -64,13 +71,21 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     net = training.adamw(
         {"weight": first.weight},
         loss,
-        [every] * config.steps,
+        _batches(len(labels), config, generator),
         config.learning_rate,
         training.cosine(config.steps),
         weight_decay=0.0,
         eps=config.eps,
     )
     return {**fixed, **net}
+
+
+def _batches(rows: int, config: Config, generator: Generator) -> Iterator[Tensor]:
+    """Row numbers of each step: all, or `batch` of them by chance."""
+    if not config.batch or rows <= config.batch:
+        return itertools.repeat(torch.arange(rows), config.steps)
+    epochs = math.ceil(config.steps * config.batch / rows)
+    return itertools.islice(training.shuffled(rows, config.batch, epochs, generator), config.steps)
 
 
 def _embedded(state: Mapping[str, Tensor], pre: Tensor) -> Tensor:
@@ -111,8 +126,12 @@ method = Method(
     with_text=with_text,
     space=space,
     features=features,
+    presets=PRESETS,
     criterion="cross-entropy",
     needs=frozenset({"pre-projection"}),
     source="arXiv 2410.05270",
-    status="**needs pre-projection features**; cached views for its 300, our learning rates",
+    status=(
+        "**needs pre-projection features**; cached views for its 300, our learning rates; 1,024 "
+        "pictures a step at most (`preset=paper`: all)"
+    ),
 )

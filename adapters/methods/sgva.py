@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor, zeros
@@ -28,7 +29,7 @@ from torch.nn.functional import kl_div, normalize, one_hot
 
 from adapters.episode import Episode, Query, Text
 from adapters.maths import residual_adapter, training
-from adapters.method import Axes, ChoiceLogits, Method, Space, State
+from adapters.method import Axes, ChoiceLogits, Method, Scorer, Space, State
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Config:
     temperature: float = Field(5.0, gt=0, description="of the distilled softmax")
     hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 p")
     batch: int = Field(48, ge=1, description="pictures a step")
-    steps: int = Field(120, ge=0, description="training steps")
+    steps: int = Field(100, ge=0, description="training steps")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
 
@@ -60,12 +61,15 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         y, net = labels[rows], {**last, **net}
         g = training.one_view(views, rows, generator)  # [b, p]
-        f, old = _adapted(net, g), _embedded(net, g)  # [b, d]
         # The mean without the picture itself; a class with one picture keeps it.
         others = (sums[y] - middles[rows]) / (counts[y] - 1).clamp(min=1)
         own = others.where(counts[y] > 1, means[y])
-        near = s * f @ _adapted(net, means).T
-        near_own = s * (f * _adapted(net, own)).sum(1, keepdim=True)
+        # One pass for all three: the gradients of wide maps are what costs, and so made once.
+        sizes = [len(g), len(means), len(own)]
+        f, m, m_own = torch.split(_adapted(net, torch.cat([g, means, own])), sizes)
+        old = _embedded(net, g)  # [b, d]
+        near = s * f @ m.T
+        near_own = s * (f * m_own).sum(1, keepdim=True)
         near = near.where(one_hot(y, episode.classes) == 0, near_own)
         by_text = s * f @ text.T
         kept = _divergence(by_text, s * old @ text.T, config.temperature)
@@ -125,9 +129,15 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return config.share * state["text"] + (1 - config.share) * state["prototypes"]
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
+
+
 def logits(state: State, config: Config, x: Query) -> Tensor:
     """Scores `[q, c]`."""
-    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -152,6 +162,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     with_text=with_text,
     space=space,
     logits_over=logits_over,

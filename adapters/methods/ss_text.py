@@ -26,7 +26,7 @@ from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 FACTORS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -73,9 +73,15 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(w, dim=-1)
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * normalize(x, dim=-1) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def space(config: Config) -> Space:
@@ -87,6 +93,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     space=space,
     class_vectors=class_vectors,
     presets=PRESETS,

@@ -7,7 +7,9 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. Ad
 each data set (0.5; Flowers102 1); here it is the one of less cross-entropy on validation. Uses of
 the cache: the views of each support picture, one at random a picture and epoch (one will do), text.
 Differs from the released code: the texts are brought to one norm r, as raw texts of CLIP have it
-(see `adapters.methods._heads`); the regular base only, since the enhanced one is a download.
+(see `adapters.methods._heads`); the regular base only, since the enhanced one is a download; where
+the epochs are more than 2,500 steps (above 3,072 pictures), as many whole ones as that holds
+(`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the residuals."""
     text = heads.start(episode, config)  # [c, d]
-    epochs = config.epochs or (100 if episode.shots <= FEW_SHOTS else 200)
+    published = 100 if episode.shots <= FEW_SHOTS else 200
+    epochs = heads.passes(episode.support, config, config.epochs or published)
     data = {**heads.data(episode.support), "text": text, "alpha": training.number(config.alpha)}
 
     def finish(head: State) -> State:
@@ -82,7 +85,11 @@ method = Method(
     prepare=prepare,
     space=space,
     class_vectors=heads.class_vectors,
+    presets=heads.PRESETS,
     criterion="cross-entropy",
     source="Yu et al. 2023, arXiv 2211.10277",
-    status="regular base; texts brought to one norm; alpha chosen by policy",
+    status=(
+        "regular base; texts brought to one norm; alpha chosen by policy; 2,500 steps at most "
+        "(`preset=paper`: all)"
+    ),
 )

@@ -6,7 +6,8 @@ X starts as Tip-Adapter's keys and is trained (AdamW 1e-3, eps 1e-4, cosine, 20 
 at fixed alpha and beta; then alpha and beta are searched as Tip-Adapter's are. Uses of the cache:
 the views of each support picture, their mean for the keys and one at random a picture and epoch
 to train on; text. Differs from the released code: the last epoch is kept, not the best on test;
-cached views stand for fresh crops; EuroSAT's 100 epochs are a setting.
+cached views stand for fresh crops; EuroSAT's 100 epochs are a setting; where 20 epochs are more
+than 320 steps (above 4,096 pictures) as many whole epochs as that holds (`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ class Config(cache_model.CacheConfig):
     eps: float = Field(1e-4, gt=0, description="of AdamW")
     epochs: int = Field(20, ge=0, description="passes over the support")
     batch: int = Field(256, ge=1, description="pictures a step")
+    most_steps: int = Field(
+        320, ge=0, description="where all epochs are more steps, as many whole ones; 0: all"
+    )
+
+
+# The published number of epochs, however large the support.
+PRESETS = {"paper": {"most_steps": 0}}
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
@@ -43,19 +51,21 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     cache = cache_model.start(episode)
     views, labels, weights = episode.support.views, episode.support.labels, episode.support.weights
 
+    epochs = training.whole_epochs(len(labels), config.batch, config.epochs, config.most_steps)
+
     def loss(keys: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = normalize(training.one_view(views, rows, generator), dim=-1)  # [b, d]
         alpha, beta = config.training_alpha, config.training_beta
         scores = cache_model.blend({**cache, **keys}, alpha, beta, f)
         return training.cross_entropy(scores, labels, rows, weights)
 
-    batches = training.shuffled(len(labels), config.batch, config.epochs, generator)
+    batches = training.shuffled(len(labels), config.batch, epochs, generator)
     trained = training.adamw(
         {"keys": cache["keys"]},
         loss,
         batches,
         config.learning_rate,
-        training.cosine(config.epochs * math.ceil(len(labels) / config.batch)),
+        training.cosine(epochs * math.ceil(len(labels) / config.batch)),
         config.weight_decay,
         config.eps,
     )
@@ -68,7 +78,11 @@ method = Method(
     logits=cache_model.logits,
     space=cache_model.space,
     logits_over=cache_model.logits_over,
+    presets=PRESETS,
     without_text="absent",
     source="Zhang et al. 2022, arXiv 2207.09519",
-    status="last epoch instead of the best test epoch; cached views instead of live ones",
+    status=(
+        "last epoch instead of the best test epoch; cached views instead of live ones; 320 steps "
+        "at most (`preset=paper`: all)"
+    ),
 )

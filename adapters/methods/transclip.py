@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding_bag, normalize
 
 from adapters.episode import Episode
 from adapters.maths import kernels
@@ -64,10 +64,10 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
     for _ in range(config.rounds):
         prior = _likelihood(f, means, variance) + config.text_weight * text
         for _ in range(config.steps):
-            answer = (prior + _pull(z, index, weight)).log_softmax(1)
-            z = answer.exp()
+            scores = _pull(z, index, weight, prior)
+            z = scores.softmax(1)
         means, variance = _moments(state, config, f, z)
-    return answer
+    return scores.log_softmax(1)
 
 
 def _neighbours(f: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -83,12 +83,11 @@ def _neighbours(f: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat(index), torch.cat(weight)
 
 
-def _pull(z: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """sum_j w_ij z_j `[q, c]`."""
-    pull = torch.zeros_like(z)
-    for j, w in zip(index.T, weight.T, strict=True):
-        pull.addcmul_(z[j], w[:, None])
-    return pull
+def _pull(z: Tensor, index: Tensor, weight: Tensor, prior: Tensor) -> Tensor:
+    """The prior with sum_j w_ij z_j added, `[q, c]`."""
+    if not index.shape[1]:
+        return prior
+    return prior + embedding_bag(index, z, mode="sum", per_sample_weights=weight)
 
 
 def _start(state: State, config: Config, f: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:

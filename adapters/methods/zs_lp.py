@@ -6,7 +6,8 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. SG
 300 epochs, no validation, last epoch: nothing is chosen. Uses of the cache: the views of each
 support picture, one at random a picture and epoch (one will do), text. Differs from the released
 code: the texts are brought to one norm r, as raw texts of CLIP have it (see
-`adapters.methods._heads`).
+`adapters.methods._heads`); where 300 epochs are more than 2,500 steps (above 2,048 pictures), as
+many whole epochs as that holds (`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -39,13 +40,14 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the class weights."""
+    epochs = heads.passes(episode.support, config, config.epochs)
     return training.Training(
         start={"weights": heads.start(episode, config)},
         loss=partial(_loss, scale=episode.logit_scale),
         data=heads.data(episode.support),
-        batches=heads.batches(episode.support, config, config.epochs, generator),
+        batches=heads.batches(episode.support, config, epochs, generator),
         optimiser=training.by_sgd(config.learning_rate, config.momentum),
-        schedule=heads.schedule(episode.support, config, config.epochs, config.learning_rate),
+        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
         finish=lambda head: heads.state(episode, head["weights"]),
     )
 
@@ -62,6 +64,7 @@ method = Method(
     logits=heads.logits,
     prepare=prepare,
     class_vectors=heads.class_vectors,
+    presets=heads.PRESETS,
     source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
-    status="as published; texts brought to one norm",
+    status="as published; texts brought to one norm; 2,500 steps at most (`preset=paper`: all)",
 )

@@ -20,17 +20,19 @@ from adapters.compose import get
 from adapters.drawing import draw
 from adapters.episode import Labelled
 from adapters.evaluate import accuracy
-from adapters.method import Method
+from adapters.method import Axes, Method
 from adapters.report.parts import Figure, Part, Spec, several
 from adapters.report.vega import COLOURS, GREY, HEIGHT, SCHEMA, data, layered, name, number, tips
 from adapters.report.write import html, write_figure
-from featcache import files
+from featcache import files, threads
 from featcache.errors import MethodError
 
 if TYPE_CHECKING:
     import pandas
 
     from featcache.store.entry import Entry
+
+WAYS = ("inference_steps", "horizon")  # fields that say how far along a flow
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,14 @@ class FlowFigure:
     text: str
 
 
+@threads.for_work(0)
 def flow_figure(adapter: Adapter, entry: Entry, pictures: int = 150) -> FlowFigure:
     """Draw the flow of an adapter on the test split beside its own draw, of `entry`.
 
     Raises `MethodError` where the method has no flow or reads several of its states at once.
     """
     about, method = adapter.about, get(adapter.method)
-    axes = method.space(adapter.config).logits
-    if method.trajectory is None or len(axes) != 1:
+    if method.trajectory is None or not _along(method, adapter.config):
         raise MethodError(
             f"{adapter.method} has no flow that can be drawn as it is set; give an adapter of fma "
             "(readout last) or node-adapter."
@@ -107,7 +109,7 @@ def _spread_out(labels: Tensor, count: int) -> Tensor:
 
 def _scores(adapter: Adapter, method: Method, test: Labelled) -> tuple[list[float], int]:
     """Accuracy after each step, and the number of steps the adapter takes."""
-    axes = method.space(adapter.config).logits
+    axes = _along(method, adapter.config)
     (field,) = axes
     x = method.input(test.query)
     with torch.inference_mode():
@@ -179,6 +181,12 @@ def _apart(points: Any, count: int) -> list[int]:
         found.append(int(distance.argmax()))
         distance = torch.minimum(distance, (points - points[found[-1]]).norm(dim=1))
     return found
+
+
+def _along(method: Method, config: Any) -> Axes:
+    """The axis of the method's space that says how far along its flow, if it has one."""
+    found = method.space(config).logits
+    return {name: found[name] for name in WAYS if name in found}
 
 
 def _steps(scores: list[float], chosen: int) -> Spec:

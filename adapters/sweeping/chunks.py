@@ -9,10 +9,10 @@ from typing import Any
 
 from adapters.compose import get
 from adapters.experiment import configured
+from adapters.experiment import pictures as drawn
 from adapters.expression import field_of
 from adapters.method import Method
 from adapters.sweeping.runs import Chunk, Run
-from featcache.draws import POOL_TRAIN
 from featcache.errors import ConfigError
 
 LARGER = {"auto": 4, "on": 16}  # chunks of runs that may stack: small ones are small stacks
@@ -56,10 +56,7 @@ def cost(run: Run) -> float:
 
 def pictures(run: Run) -> int:
     """How many pictures are drawn, about."""
-    shots, classes = run.experiment.shots, len(run.entry.classnames)
-    if isinstance(shots, str):
-        return run.entry.splits.get("train", POOL_TRAIN * classes)
-    return shots * classes
+    return drawn(run.entry, run.experiment)
 
 
 def _cost(method: Method, config: Any, fixed: Set[str] | None, rows: int) -> float:

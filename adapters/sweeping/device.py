@@ -1,35 +1,30 @@
-"""On which device fits run, and how what they need gets there."""
+"""On which device a sweep's runs are done where nobody has said."""
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from collections.abc import Sequence
 
-import torch
+from adapters.compose import get
+from adapters.devices.crossover import GPU, PROCESSOR, pays, saved
+from adapters.experiment import pictures, spelt_out
+from adapters.expression import leaves
+from adapters.sweeping.engine import cores
+from adapters.sweeping.runs import Run
 
-from featcache.errors import ConfigError
 
+def device_for(name: str, runs: Sequence[Run], stack: str = "auto") -> str:
+    """The device as it was named, where `auto` is the GPU if it is sooner done with all the runs.
 
-def device_of(name: str) -> torch.device:
-    """The device of that name; `auto` is the processor, where every method is tested.
-
-    Raises `ConfigError` for one that there is not.
+    That is against all cores of the processor, each as busy as can be; the GPU has what was
+    measured, stacked where a method can be. Of an adaptive search, whose runs are not known before
+    it is under way, it is the processor.
     """
-    try:
-        found = torch.device("cpu" if name == "auto" else name)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return found
+    if name != "auto":
+        return name
+    return GPU if runs and pays(sum(_saved(run, stack) for run in runs)) else PROCESSOR
 
 
-def moved(value: Any, device: torch.device) -> Any:
-    """The value with every tensor in it moved to the device."""
-    if device.type == "cpu":
-        return value
-    if isinstance(value, torch.Tensor):
-        return value.to(device)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {each.name: moved(getattr(value, each.name), device) for each in fields(value)}
-        return replace(value, **parts)
-    return value
+def _saved(run: Run, stack: str) -> float:
+    words = spelt_out(run.experiment)
+    together = stack != "off" and get(words.method).prepare is not None
+    return saved(leaves(words.method), pictures(run.entry, words), cores(), together)

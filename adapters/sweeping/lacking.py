@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from adapters.compose import get
-from adapters.episode import NEGATIVE_PROMPTS, VIEWS
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
 from adapters.fitting import ADDED_BY
-from adapters.reading import supports
+from adapters.reading import kept_tower, supports
 from adapters.registry import task as task_of
 from adapters.targets import has
 from featcache.store.entry import POOL, PRE_PROJECTION, PROJECTION_SHARD
@@ -49,6 +49,8 @@ def _holds(entry: Entry, need: str, views: int | None) -> bool:
     imported, sets = supports.alone(entry), entry.manifest["view_sets"].get("train", {})
     if need == NEGATIVE_PROMPTS:
         return bool(entry.negative_banks)
+    if need == TEXT_TOWER:
+        return kept_tower.kept(entry) is not None
     if need == VIEWS:
         stacked = entry.manifest.get("views") == "stacked" if imported else bool(sets)
         return stacked and views != 0
@@ -62,4 +64,4 @@ def _holds(entry: Entry, need: str, views: int | None) -> bool:
 
 
 def _scored(other: Entry, need: str) -> bool:
-    return need in (NEGATIVE_PROMPTS, VIEWS) or has(other, need)
+    return need in (NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS) or has(other, need)

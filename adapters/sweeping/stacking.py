@@ -45,13 +45,17 @@ class Stacks(Generic[Name]):
 
 
 def fit_all(
-    trainings: Mapping[Name, Training], stack: str, known: dict[Hashable, bool]
+    trainings: Mapping[Name, Training],
+    stack: str,
+    known: dict[Hashable, bool],
+    share: float = 1.0,
 ) -> Stacks[Name]:
     """Train in stacks those that are better so.
 
     `auto` tries on a processor whether a stack is faster, once for a kind and size; `known`
-    remembers it. On a GPU a stack always is, for a step's cost is that of launching it. A stack
-    that memory has no room for is left to be done one by one, with the reason.
+    remembers it. On a GPU a stack always is, for a step's cost is that of launching it; stacks fit
+    into a `share` of its memory. A stack that memory has no room for is left to be done one by one,
+    with the reason.
     """
     kinds: dict[Hashable, dict[Name, _Begun]] = {}
     for name, each in trainings.items():
@@ -61,7 +65,7 @@ def fit_all(
     found: Stacks[Name] = Stacks({}, {})
     for kind, members in kinds.items():
         try:
-            for part in _parts(members):
+            for part in _parts(members, share):
                 if len(part) > 1 and (stack == "on" or _worth_it(kind, [*part.values()], known)):
                     found.fitted.update(_timed(part))
         except (RuntimeError, MemoryError) as error:
@@ -143,16 +147,16 @@ def at_once(device: torch.device) -> int:
     return MOST.get(device.type, MOST_ELSEWHERE)
 
 
-def _parts(members: Mapping[Name, _Begun]) -> Iterator[dict[Name, _Begun]]:
+def _parts(members: Mapping[Name, _Begun], share: float) -> Iterator[dict[Name, _Begun]]:
     """The members in stacks, none larger than there is room for."""
     pairs = [*members.items()]
-    most = _most(pairs[0][1])
+    most = _most(pairs[0][1], share)
     for first in range(0, len(pairs), most):
         yield dict(pairs[first : first + most])
 
 
-def _most(begun: _Begun) -> int:
-    """How many trainings like this one a stack may hold."""
+def _most(begun: _Begun, share: float) -> int:
+    """How many trainings like this one a stack may hold, in that share of the memory."""
     device = device_of(begun.training)
     if device.type != "cuda":
         return at_once(device)
@@ -161,5 +165,7 @@ def _most(begun: _Begun) -> int:
     together([begun.only()])
     held = sum(each.nbytes for each in begun.training.data.values())
     one = torch.cuda.max_memory_allocated(device) - before + held
-    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - before
-    return max(1, min(at_once(device), int(SHARE * free / one)))
+    unused, every = torch.cuda.mem_get_info(device)
+    free = unused + torch.cuda.memory_reserved(device) - before
+    room = min(free, share * every - before)  # what others have not taken yet is theirs
+    return max(1, min(at_once(device), int(SHARE * room / one)))

@@ -16,6 +16,7 @@ from typing import Any
 from torch import Generator
 
 from adapters.compose import get
+from adapters.devices.device import device_of, moved, steady
 from adapters.episode import Draw, Episode
 from adapters.experiment import configured, spelt_out
 from adapters.fitting import ORACLE, run
@@ -26,13 +27,14 @@ from adapters.run_identity import code_version, told
 from adapters.scoring import Row
 from adapters.selection import candidates, chance, score, validation
 from adapters.stand_ins import whole
-from adapters.sweeping.device import device_of, moved
 from adapters.sweeping.runs import Cell, Chunk, Run
 from adapters.sweeping.stacking import Fitted, Stacks, at_once, fit_all
 from adapters.targets import draw
+from featcache import threads
 from featcache.errors import FeatcacheError
 from featcache.store.entry import Entry
 from featcache.store.features import ImageFeatures, TextFeatures
+from featcache.store.index import Index
 
 MOMENT = 0.1  # seconds
 KEPT = 2  # entries whose features a worker keeps in memory, or as many as a draw has
@@ -43,6 +45,7 @@ class Worker:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device_of(device)
+        self.share = 1.0  # of the device's memory, where several workers are on it
         self._entries: dict[Path, _InMemory] = {}
         self._drawn: tuple[Cell, Draw] | None = None
         self._faster: dict[Hashable, bool] = {}
@@ -55,12 +58,17 @@ class Worker:
             runs = chunk.runs[first : first + most]
             if chunk.stack != "off":
                 try:
-                    self._ahead = fit_all(self._trainings(runs), chunk.stack, self._faster)
+                    with threads.for_work(0):
+                        self._ahead = self._stacked(runs, chunk.stack)
                 except Exception as error:
                     yield from ([failed(each, _sentence(error))] for each in runs)
                     continue
             yield from map(self._tried, runs)
         self._ahead = Stacks({}, {})
+
+    def _stacked(self, runs: Sequence[Run], stack: str) -> Stacks[tuple[str, Any]]:
+        with steady(self.device):
+            return fit_all(self._trainings(runs), stack, self._faster, self.share)
 
     def _tried(self, each: Run) -> list[Row]:
         try:
@@ -94,6 +102,7 @@ class Worker:
         }
         return {name: found for name, found in prepared.items() if found is not None}
 
+    @threads.for_work(0)
     def draw(self, cell: Cell) -> Draw:
         """The cell's draw, on this worker's device. Raises what the task's own draw raises."""
         if self._drawn is None or self._drawn[0] != cell:
@@ -120,7 +129,7 @@ class Worker:
         drawn = self.draw(each.cell)
         ahead = {c: fitted for (name, c), fitted in self._ahead.fitted.items() if name == each.id}
         fit = _known(ahead, get(each.experiment.method).fit) if ahead else None
-        outcome = run(each.entry, each.experiment, drawn, fit)
+        outcome = run(each.entry, each.experiment, drawn, fit, str(self.device))
         alone = [why for (name, _), why in self._ahead.alone.items() if name == each.id]
         seconds = sum(fitted.seconds for fitted in ahead.values())
         more = {
@@ -204,6 +213,13 @@ class _InMemory(Entry):
         if ("images", split) not in self._kept:
             self._kept["images", split] = super().images(split)
         found: ImageFeatures = self._kept["images", split]
+        return found
+
+    def index(self, split: str) -> Index | None:
+        """As of the entry."""
+        if ("index", split) not in self._kept:
+            self._kept["index", split] = super().index(split)
+        found: Index | None = self._kept["index", split]
         return found
 
     def text(self, bank: str | None = None) -> TextFeatures:

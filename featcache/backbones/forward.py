@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featcache import threads
 from featcache.backbones import image_tower, text_cut
 from featcache.backbones.backbone import DTYPES, Backbone
 from featcache.store.entry import EMBEDDING
@@ -47,7 +48,7 @@ def features_of(
     Nothing waits for the device. `extras` have been checked; `model` is the backbone's, compiled.
     """
     mean, std = backbone.scaling
-    with torch.inference_mode() if backbone.is_cast else _autocast(backbone):
+    with _computing(backbone, len(batch) * _weights(backbone)[0], rounds=not backbone.is_cast):
         # Bytes travel to the device and become numbers there: a quarter of the traffic.
         pictures = (batch.permute(0, 3, 1, 2).float() / 255 - mean) / std
         if backbone.is_cast:
@@ -67,9 +68,8 @@ def encode_prompts(
     if not text_cut.can_cut(model):
         return _texts(backbone, model.encode_text, torch.split(tokens, batch_size))
     lengths = text_cut.ends(model, tokens)
-    order = lengths.argsort(
-        stable=True
-    )  # texts of one length together: few are longer than need be
+    # Texts of one length together: few are longer than need be.
+    order = lengths.argsort(stable=True)
     parts = [tokens[rows, : int(lengths[rows[-1]])] for rows in torch.split(order, batch_size)]
     found = np.zeros((len(prompts), backbone.width), np.float32)
     found[order.numpy()] = _texts(backbone, partial(text_cut.encode_cut, model), parts)
@@ -77,9 +77,9 @@ def encode_prompts(
 
 
 def _texts(
-    backbone: Backbone, encode: Callable[[Tensor], Tensor], parts: Iterable[Tensor]
+    backbone: Backbone, encode: Callable[[Tensor], Tensor], parts: Sequence[Tensor]
 ) -> NDArray[np.float32]:
-    with _autocast(backbone):
+    with _computing(backbone, max(map(len, parts)) * _weights(backbone)[1]):
         return np.concatenate([_to_numpy(encode(part.to(backbone.device))) for part in parts])
 
 
@@ -104,12 +104,25 @@ def tokenise(backbone: Backbone, prompts: list[str]) -> Tensor:
 
 
 @contextmanager
-def _autocast(backbone: Backbone) -> Iterator[None]:
-    """The one place where precision is decided: autocast rounds what goes into products."""
+def _computing(backbone: Backbone, work: int, rounds: bool = True) -> Iterator[None]:
+    """The one place where precision is decided: autocast rounds what goes into products.
+
+    And where threads are: `work` is inputs times weights, each of which multiplies at least once.
+    """
     dtype = DTYPES[backbone.precision]
-    low = dtype != torch.float32
-    with torch.inference_mode(), torch.autocast(backbone.device.type, dtype, enabled=low):
+    low = rounds and dtype != torch.float32
+    autocast = torch.autocast(backbone.device.type, dtype, enabled=low)
+    with threads.for_work(work), torch.inference_mode(), autocast:
         yield
+
+
+def _weights(backbone: Backbone) -> tuple[int, int]:
+    """How many numbers the tower of pictures has, and all else."""
+    visual, model = (
+        sum(weight.numel() for weight in part.parameters())
+        for part in (backbone.model.get_submodule("visual"), backbone.model)
+    )
+    return visual, model - visual
 
 
 def _to_numpy(embedding: Tensor) -> NDArray[np.float32]:

@@ -22,13 +22,14 @@ from torch import Tensor, nn
 
 from featcache.errors import BackboneError, UnknownNameError
 from featcache.store.entry import EMBEDDING, EXTRAS, PATCHES, PRE_PROJECTION
+from featcache.store.towers import TEXT_TOWER
 
 
 def check(name: str, model: Any, extras: Collection[str]) -> None:
     """Raise `UnknownNameError` or `BackboneError` where a model cannot give these extras."""
     for extra in extras:
         if extra not in EXTRAS:
-            raise UnknownNameError("extra feature", extra, EXTRAS)
+            raise UnknownNameError("extra feature", extra, (*EXTRAS, TEXT_TOWER))
     reader = _reader(model.visual)
     if extras and reader is None:
         raise BackboneError(

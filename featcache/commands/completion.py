@@ -15,6 +15,7 @@ from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import EXTRAS, Entry
 from featcache.store.sameness import spellings
+from featcache.store.towers import TEXT_TOWER
 from featcache.terminal import completing, fixed
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -68,7 +69,7 @@ cached_datasets = completing(_cached_datasets)
 cached_backbones = completing(_cached_backbones)
 banks = fixed(SHIPPED)
 splits = fixed(SPLITS, listed=True)
-extras = fixed(EXTRAS, listed=True)
+extras = fixed((*EXTRAS, TEXT_TOWER), listed=True)
 precisions = fixed(PRECISIONS)
 views_for = fixed(VIEWS_FOR)
 decode_in = fixed(DECODE_IN)

@@ -11,6 +11,7 @@ from featcache.commands import completion
 from featcache.commands.look import describe
 from featcache.commands.options import Key
 from featcache.errors import FeatcacheError
+from featcache.store.entry import Entry, reload
 from featcache.terminal import Cache, Json, document, one_of, people
 
 
@@ -43,6 +44,12 @@ def import_files(
         int | None,
         typer.Option(min=0, help="Of the draw of support sets, where the files do not say it."),
     ] = None,
+    tower: Annotated[
+        bool,
+        typer.Option(
+            "--text-tower", help="Keep the backbone's text tower, if these are its texts."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")
     ] = False,
@@ -63,6 +70,8 @@ def import_files(
         _show(offer.described(), as_json)
         return
     entry = take(offer, dataset, backbone, FeatureCache(cache), logit_scale, said)
+    kept = [_keep_tower(entry, backbone)] if tower else []
+    entry = reload(entry)
     document(as_json, describe(entry))
     console = people(as_json)
     rows = ", ".join(f"{n} {s}" for s, n in entry.splits.items())
@@ -71,9 +80,17 @@ def import_files(
     kind = f"{len(entry.classnames)} classes (format {offer.project})"
     console.print(f"Imported {what} of {kind}: {entry.key}", markup=False)
     told = [*entry.manifest["remarks"], *[f"left: {name}" for name in offer.left]]
+    told += kept
     told += [] if entry.banks else ["there is no text: --text FILE adds class vectors."]
     for line in told:
         console.print(f"  {line}", markup=False)
+
+
+def _keep_tower(entry: Entry, backbone: str) -> str:
+    from featcache import load_backbone
+    from featcache.encoding.tower import keep
+
+    return keep(entry, load_backbone(backbone, device="cpu", precision="fp32"))
 
 
 def _show(described: dict[str, Any], as_json: bool) -> None:

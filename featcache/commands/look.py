@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from featcache.commands.options import Key
+from featcache.errors import CacheError
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
 from featcache.store.sameness import data_id, shared_names
+from featcache.store.towers import TEXT_TOWER
 from featcache.terminal import Cache, Json, as_mapping, document, people, table
 
 
@@ -36,7 +38,7 @@ def list_entries(cache: Cache = None, as_json: Json = False) -> None:
             data_id(e) if e.dataset in shared else "",
             " ".join([f"{s}:{e.encoded(s)}" for s in e.splits] + _supports(e)),
             " ".join((*e.banks, *e.negative_banks)),
-            " ".join(e.extras),
+            " ".join((*e.extras, *_tower(e))),
             f"{e.bytes / 1e6:.1f} MB",
             _state(e),
         )
@@ -63,6 +65,24 @@ def info(key: Key, cache: Cache = None, as_json: Json = False) -> None:
 def _supports(entry: Entry) -> list[str]:
     """Support sets in short: `k16-s1`."""
     return [f"k{shots}-s{seed}" for shots, seed in entry.supports]
+
+
+def _tower(entry: Entry) -> list[str]:
+    """Whether the text tower of its backbone is there, as far as a look at its record tells."""
+    try:
+        return [TEXT_TOWER] if entry.text_tower() else []
+    except CacheError:
+        return [f"{TEXT_TOWER} (damaged)"]
+
+
+def _told_tower(entry: Entry) -> dict[str, Any]:
+    """The kept text tower as a document; a sentence where it is damaged, nothing without."""
+    try:
+        held = entry.text_tower()
+    except CacheError as error:
+        return {TEXT_TOWER: str(error)}
+    told = held and {"folder": str(held.folder), "bytes": held.size, **held.about}
+    return {TEXT_TOWER: told} if told else {}
 
 
 def _state(entry: Entry) -> str:
@@ -102,7 +122,7 @@ def backbones(
 
 def describe(entry: Entry) -> dict[str, Any]:
     """An entry as a document: its manifest without the shards, and what follows from them."""
-    skipped = ("shards", "older", "format")
+    skipped = ("shards", "older", "format", "text_tower")
     rest = {name: value for name, value in entry.manifest.items() if name not in skipped}
     return {
         "key": entry.key,
@@ -112,5 +132,6 @@ def describe(entry: Entry) -> dict[str, Any]:
         "bytes": entry.bytes,
         "bad": entry.bad,
         "damaged": entry.lost(),
+        **_told_tower(entry),
         **rest,
     }

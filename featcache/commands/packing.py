@@ -11,6 +11,7 @@ import typer
 
 from featcache.commands.options import Key
 from featcache.errors import FeatcacheError
+from featcache.store import towers
 from featcache.store.cache import FeatureCache
 from featcache.terminal import Cache, Json, as_mapping, document, people
 
@@ -33,7 +34,8 @@ def pack(
     from featcache.store import packing
     from featcache.store.reducing import reduce
 
-    entry, console = FeatureCache(cache).get(key), people(as_json)
+    entry = source = FeatureCache(cache).get(key)
+    console = people(as_json)
     with ExitStack() as stack:
         if for_shots is not None:
             numbers = (whole_numbers("--for-shots", for_shots), whole_numbers("--seeds", seeds))
@@ -53,6 +55,11 @@ def pack(
         f"{packed.bytes / 1e6:.1f} MB, SHA-256 {packed.sha256}",
         markup=False,
     )
+    if towers.there(source.root, source.spoken_by):
+        console.print(
+            "note: the text tower, which all entries of the backbone share, is not in it; encode "
+            f"with --extra {towers.TEXT_TOWER} at the other end, where methods learn prompts."
+        )
     if not complete:
         console.print("note: the entry is not complete; see `featcache verify`.")
 

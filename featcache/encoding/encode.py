@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from featcache.backbones import compiling
+from featcache.backbones import compiling, text_tower
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset
 from featcache.encoding.batches import UnitEncoder, feature_shapes
@@ -28,6 +28,7 @@ from featcache.encoding.sizes import size_of
 from featcache.encoding.staging import Staging
 from featcache.encoding.taking import known
 from featcache.encoding.text import encode_text
+from featcache.encoding.tower import keep
 from featcache.encoding.writing import UnitWriter, write_projection
 from featcache.errors import CacheError
 from featcache.pictures.views import ViewRecipe
@@ -35,6 +36,7 @@ from featcache.prompts import PromptBank
 from featcache.prompts import bank as own_bank
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
+from featcache.store.towers import TEXT_TOWER
 
 DECODING = Decoding()
 Result = TypeVar("Result")
@@ -78,13 +80,14 @@ def encode_dataset(
     """Bring the cache to hold the data set's splits, views and prompts, and say what was done.
 
     `views_for` is `few-shot` (the union of CoOp's draws for 1 to 16 shots, seeds 1 to 3) or
-    `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too) and
-    `patches`. `batch_size` None is what the entry was begun with on such a device, or fits device
-    and model; `compiled` None compiles convolutional towers on CUDA where there is much to do.
-    Pictures are decoded by `workers` (0: one a core) threads or processes, as `decode_in` says, or
-    auto. `part = (i, n)` does the i-th of n parts of the work, i from 1. What is there already is
-    not encoded again, as far as its bytes are the same: size and times of files say so, or with
-    `check` their bytes. Shards that are missing or damaged are written anew. Raises
+    `all`. `extras` names what is kept beside embeddings: `pre-projection` (of views too),
+    `patches` and, once a backbone, `text-tower`. `batch_size` None is what the entry was begun with
+    on such a device, or fits device and model; `compiled` None compiles convolutional towers on
+    CUDA where there is much to do. Pictures are decoded by `workers` (0: one a core) threads or
+    processes, as `decode_in` says, or auto. `part = (i, n)` does the i-th of n parts of the work,
+    i from 1. What is there already is not encoded again, as far as its bytes are the same: size and
+    times of files say so, or with `check` their bytes. Shards that are missing or damaged are
+    written anew. Raises
     `CacheError` where the disk refuses or is too full, `UnknownNameError` or `BackboneError` where
     the model has no such extras.
     """
@@ -140,6 +143,8 @@ def _prepared(
     asked, part, extras = _asked(dataset, request.splits), request.part, request.extras
     if not 1 <= part[0] <= part[1]:
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
+    tower = text_tower.asked(backbone, extras)  # refused before anything is encoded
+    extras = [name for name in extras if name != TEXT_TOWER]
     shapes = feature_shapes(backbone, extras)
     found = find_entry(dataset, backbone, cache, request.check)
     entry, wanted = found.entry, NO_VIEWS
@@ -155,6 +160,7 @@ def _prepared(
     report = Report(entry, damaged=list(found.damaged), notes=list(found.notes))
     if part[0] == 1:
         report.prompts = encode_text(entry, backbone, request.bank or own_bank(None, dataset))
+        report.notes += [keep(reload(entry), backbone)] if tower else []
     if PRE_PROJECTION in extras:
         write_projection(entry, backbone)
     taken = known(entry, found.digests, cache, extras, wanted) if todo else NOTHING

@@ -18,7 +18,7 @@ from featcache.interchange.arrays import UNKNOWN, Checked, Split, logit_scale
 from featcache.interchange.embedded import Embedded, embedded, support_shards
 from featcache.interchange.offer import Offer, Said, look
 from featcache.interchange.orientation import is_unit
-from featcache.interchange.rows import compact
+from featcache.interchange.rows import compact, kept_as, portions
 from featcache.interchange.taken import Drawn, Taken
 from featcache.interchange.widths import width
 from featcache.store.cache import FeatureCache
@@ -86,7 +86,7 @@ def take(
     if said.words:  # what they say is no part of the files, and an entry never changes
         digest = hashlib.sha256(f"{digest} {said.words}".encode()).hexdigest()
     wide = found.width or supports[0].embedding.shape[-1]
-    kept = {split: compact(rows.features) for split, rows in found.splits.items()}
+    kept = {split: kept_as(rows.features) for split, rows in found.splits.items()}
     text = compact(np.concatenate(found.text)) if found.text else None
     unit, raw = _lengths(found.splits, supports)
     header = {
@@ -101,7 +101,7 @@ def take(
         "remarks": [*taken.remarks, *_mixed(unit, raw)],
         "files": _by_name(digests),
         "stored_as": {
-            **{split: str(x.dtype) for split, x in kept.items()},
+            **{split: str(dtype) for split, dtype in kept.items()},
             **{each.name: str(each.embedding.dtype) for each in supports},
             **({} if text is None else {"text": str(text.dtype)}),
         },
@@ -123,7 +123,14 @@ def take(
             put(entry, [shard])
     if text is not None:
         _put_text(entry, text, found.prompts)
-    return reload(entry)
+    return _indexed(reload(entry))
+
+
+def _indexed(entry: Entry) -> Entry:
+    """The entry, whose training split has an index where it is large: its first draw needs it."""
+    if "train" in entry.splits:
+        entry.index("train")
+    return entry
 
 
 def _check_width(name: BackboneName, found: Checked, supports: Sequence[Drawn]) -> None:
@@ -195,14 +202,16 @@ def _mixed(unit: Sequence[str], raw: Sequence[str]) -> list[str]:
     return [f"{', '.join(unit)} had been normalised before, {', '.join(raw)} had not."]
 
 
-def _shards(name: str, split: Split, x: NDArray[Any]) -> Iterator[NewShard]:
-    _, labels, ids = split
-    for start in range(0, len(x), SHARD_ROWS):
-        stop = min(start + SHARD_ROWS, len(x))
-        record = {"kind": "images", "split": name, "start": start, "stop": stop, "bad": 0}
-        rows, n = slice(start, stop), stop - start
-        arrays = image_arrays(x[rows], labels[rows], ids[rows], np.ones(n, bool), [""] * n)
-        yield NewShard(f"images-{name}-{start // SHARD_ROWS:05d}.h5", record, arrays)
+def _shards(name: str, split: Split, dtype: np.dtype[Any]) -> Iterator[NewShard]:
+    """The shards of a split, converted one at a time."""
+    features, labels, ids = split
+    for number, x in enumerate(portions(features, SHARD_ROWS)):
+        start = number * SHARD_ROWS
+        rows = slice(start, start + len(x))
+        record = {"kind": "images", "split": name, "start": start, "stop": rows.stop, "bad": 0}
+        good, reasons = np.ones(len(x), bool), [""] * len(x)
+        arrays = image_arrays(x.astype(dtype, "C"), labels[rows], ids[rows], good, reasons)
+        yield NewShard(f"images-{name}-{number:05d}.h5", record, arrays)
 
 
 def _put_text(entry: Entry, embedding: NDArray[Any], prompts: Sequence[Sequence[str]]) -> None:

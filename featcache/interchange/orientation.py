@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.errors import ImportRefusedError
+from featcache.interchange.rows import portions
 
 ROUNDED = 5e-3  # by which lengths of unit vectors differ from 1 in half precision
 AGREE = (
@@ -44,8 +45,10 @@ def is_unit(x: NDArray[Any]) -> bool:
 def _off(x: NDArray[Any]) -> float:
     if x.dtype.kind != "f" or not x.size:
         return np.inf
-    lengths = np.linalg.norm(x.astype(np.float32), axis=1)
-    return float(np.abs(lengths - 1).max())
+    return max(
+        float(np.abs(np.linalg.norm(part.astype(np.float32), axis=1) - 1).max())
+        for part in portions(x)
+    )
 
 
 def whole_labels(what: object, labels: NDArray[Any]) -> NDArray[Any]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from featcache.errors import ImportRefusedError
 
+LARGE = 2**26  # bytes of an array from which it is mapped rather than read
 FREE = 2**30  # bytes that an archive may unfold to, however small it is: one-hot labels fold well
 UNFOLDING = 16  # times its size beyond that: numbers of features hardly fold
 MEMBERS = 10_000

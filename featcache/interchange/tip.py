@@ -20,7 +20,8 @@ from featcache.errors import CacheError, ImportRefusedError
 from featcache.files import beside
 from featcache.interchange.files import save
 from featcache.interchange.naming import BARE
-from featcache.store.entry import POOL, Entry
+from featcache.store.entry import EMBEDDING, POOL, Entry
+from featcache.store.rows import pick
 
 
 def export_tip(entry: Entry, folder: Path, shots: Sequence[int], seed: int) -> Path:
@@ -68,16 +69,18 @@ def _support(entry: Entry, shots: int, seed: int) -> tuple[NDArray[np.float32], 
             f"{entry.key} has no train split to draw {shots} shots with seed {seed} from, but "
             f"{told}; give --shots and --seed of a set, or export it without --format tip."
         )
-    images = entry.images("train")
-    good = np.flatnonzero(images.valid)
-    drawn = draw_rows(images.label[good].tolist(), shots, random.Random(seed))
-    rows = good[np.array(drawn, np.int64)]
-    centre = images.embedding[rows][None]
+    label, valid = entry.labels("train")
+    good = np.flatnonzero(valid)
+    rows = good[np.array(draw_rows(label[good], shots, random.Random(seed)), np.int64)]
     try:
         views = entry.views("train", rows)
     except CacheError:  # of some of them alone
         views = None
-    return (centre if views is None else views), images.label[rows]
+    if views is None:
+        centre = pick(entry.folder, entry.shards("images", "train"), EMBEDDING, rows)
+        assert centre is not None  # of no class there is none
+        views = centre[None].astype(np.float32)
+    return views, label[rows]
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featcache.errors import CacheError
-from featcache.store import manifest
+from featcache.store import manifest, towers
 from featcache.store.cache import FeatureCache
 
 DRAFT = re.compile(r"\..+\.(\d+)\.tmp(\.\w+)?")  # see `featcache.files.beside`
@@ -69,7 +69,26 @@ def rubbish(cache: FeatureCache, seconds: float) -> list[Path]:
     found = []
     for folder in cache.folders():
         found += [path for path in _unlisted(folder) if path.stat().st_mtime <= before]
+    found += [path for path in _unspoken(cache) if path.stat().st_mtime <= before]
     return found
+
+
+def _unspoken(cache: FeatureCache) -> Iterator[Path]:
+    """Drafts of text towers, and towers that were not finished or that no entry is of any more."""
+    entries, broken = cache.look()
+    spoken = {towers.folder_of(cache.root, entry.spoken_by) for entry in entries}
+    for folder in sorted((cache.root / towers.FOLDER).glob("*")):
+        files = sorted(path for path in folder.glob("*") if path.is_file())
+        lives = any(_writer_lives(path) for path in files)
+        for path in files:
+            if DRAFT.fullmatch(path.name):
+                left = not _writer_lives(path)
+            else:
+                ours = path.name in (towers.ABOUT, towers.WEIGHTS, towers.MERGES)
+                begun = not (folder / towers.ABOUT).is_file()
+                left = ours and not lives and not broken and (begun or folder not in spoken)
+            if left:
+                yield path
 
 
 def _unlisted(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ Everything here returns NumPy arrays and imports neither torch nor open_clip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from featcache.errors import (
     MissingShardError,
     UnknownNameError,
 )
+from featcache.store import lacking, shard, support, towers
 from featcache.store import manifest as manifests
-from featcache.store import shard, support
 from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
-from featcache.store.rows import path_of, pick, pick_views
+from featcache.store.index import Index, index_of, large
+from featcache.store.rows import column, path_of, pick, pick_views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,7 @@ EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
 EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
 NEGATIVE = "negative"  # the bank that says what is not in a picture
 PROJECTION_SHARD = "projection.h5"
+UNKNOWN = "unknown"  # fingerprint of a backbone whose features were imported
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Entry:
     def key(self) -> str:
         """`dataset/backbone/id`, the path below the cache root."""
         return "/".join(self.folder.parts[-3:])
+
+    @property
+    def root(self) -> Path:
+        """The cache that it lies in."""
+        return self.folder.parents[2]
 
     @property
     def dataset(self) -> str:
@@ -154,14 +161,7 @@ class Entry:
         """
         import numpy as np
 
-        if split not in self.splits:
-            raise UnknownNameError("split", split, self.splits)
-        have, rows = self.encoded(split), self.splits[split]
-        if have != rows:
-            raise CacheError(
-                f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
-                "`featcache encode` again, it goes on where it stopped."
-            )
+        records, rows = self._complete(split), self.splits[split]
         embedding = np.empty((rows, 0), np.float32)
         at, parts = 0, []
 
@@ -172,7 +172,7 @@ class Entry:
             at += shape[0]
             return embedding[at - shape[0] : at]
 
-        for name in self._records("images", split):
+        for name in records:
             # Straight to where it belongs: twice as fast as to join what was read, then convert.
             parts.append(self._read(name, {"embedding": place}))
         return ImageFeatures(
@@ -182,6 +182,23 @@ class Entry:
             np.concatenate([p["valid"] for p in parts]),
             sum((shard.texts(p["reason"]) for p in parts), ()),
         )
+
+    def labels(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Label of each row of a split, and whether it could be read. Raises as `images`."""
+        records = self._complete(split)
+        return column(self.folder, records, "label"), column(self.folder, records, "valid")
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        """The id of each row of a split. Raises as `images`."""
+        return shard.texts(column(self.folder, self._complete(split), "id"))
+
+    def index(self, split: str) -> Index | None:
+        """What is known of each row, of a split too large to be read for some; made once.
+
+        Raises as `images`.
+        """
+        records, wide = self._complete(split), self.manifest["backbone"].get("width", 0)
+        return index_of(self.folder, split, records) if large(records, wide) else None
 
     def views(
         self, split: str, rows: NDArray[np.int64], extra: str | None = None
@@ -237,6 +254,19 @@ class Entry:
         if PROJECTION_SHARD not in self.manifest["shards"]:
             return None
         return ProjectionWeights(**self._read(PROJECTION_SHARD))
+
+    def text_tower(self) -> towers.TowerFiles | None:
+        """The text tower of its backbone; None where the cache keeps none.
+
+        Raises `CacheError` where it is damaged.
+        """
+        return towers.find(self.root, self.spoken_by)
+
+    @property
+    def spoken_by(self) -> str:
+        """Fingerprint of the backbone that its texts are known to be of, or empty."""
+        own = str(self.manifest["backbone"].get("fingerprint", UNKNOWN))
+        return str(self.manifest.get("text_tower", "" if own == UNKNOWN else own))
 
     def text(self, bank: str | None = None) -> TextFeatures:
         """A prompt bank, by default the one encoded last that is not negative.
@@ -309,36 +339,17 @@ class Entry:
                 self._read(name)
             except FeatcacheError as error:
                 found.append(str(error))
-        found += self.lacking()
+        found += [*towers.problems(self.root, self.spoken_by), *self.lacking()]
         if not self.banks and not self.textless:
             found.append("no prompts are encoded; run the same `featcache encode` again.")
         return found
 
     def lacking(self) -> list[str]:
         """A sentence for each split, extra feature or bank that is not all there."""
-        return list(self._lacking())
-
-    def _lacking(self) -> Iterator[str]:
-        asked = [(split, None) for split in self.manifest["asked"]]
-        for extra, splits in self.manifest.get("extras", {}).items():
-            asked += [(split, extra) for split in splits]
-        for split, extra in asked:
-            have, rows = self.encoded(split, extra), self.splits[split]
-            if have != rows:
-                what = f" of {extra}" if extra else ""
-                yield (
-                    f"split {split!r} has {have} of {rows} rows{what}; "
-                    "run the same `featcache encode` again."
-                )
-        for name in support.lacking(self.manifest):
-            yield f"the support {name} is not all there; run the same `featcache import` again."
-        for bank in sorted(self.manifest["texts"].keys() - self._texts.keys()):
-            yield (
-                f"the prompts {bank!r} are not there; run `featcache encode --prompts {bank}` "
-                "again, or the same `featcache import`."
-            )
+        found = [*lacking.told(self.manifest)]
         if PRE_PROJECTION in self.extras and PROJECTION_SHARD not in self.manifest["shards"]:
-            yield "the projection is not there; run the same `featcache encode` again."
+            found.append("the projection is not there; run the same `featcache encode` again.")
+        return found
 
     @property
     def _texts(self) -> dict[str, str]:
@@ -351,8 +362,19 @@ class Entry:
     ) -> dict[str, dict[str, Any]]:
         return manifests.listed(self.manifest, kind, split, view_set)
 
+    def _complete(self, split: str) -> dict[str, dict[str, Any]]:
+        """The records of a split's pictures, of which none is missing."""
+        if split not in self.splits:
+            raise UnknownNameError("split", split, self.splits)
+        if (have := self.encoded(split)) != (rows := self.splits[split]):
+            raise CacheError(
+                f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
+                "`featcache encode` again, it goes on where it stopped."
+            )
+        return self._records("images", split)
+
     def _read(
-        self, name: str, into: Mapping[str, shard.Place] | None = None
+        self, name: str, into: Mapping[str, shard.Room] | None = None
     ) -> dict[str, NDArray[Any]]:
         record = self.manifest["shards"][name]
         return shard.read(path_of(self.folder, name, record), record=record, into=into)

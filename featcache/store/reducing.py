@@ -101,13 +101,13 @@ def _draws(
     }
 
 
-def _readable(entry: Entry, split: str) -> tuple[NDArray[np.int64], list[int]]:
+def _readable(entry: Entry, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of a split that are drawn from, and their labels."""
     import numpy as np
 
-    images = entry.images(split)
-    rows = np.flatnonzero(images.valid)
-    return rows, images.label[rows].tolist()
+    label, valid = entry.labels(split)
+    rows = np.flatnonzero(valid)
+    return rows, label[rows]
 
 
 def _header(entry: Entry, kept: NDArray[np.int64], draws: Mapping[str, Any]) -> dict[str, Any]:

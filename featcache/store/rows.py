@@ -56,6 +56,18 @@ def pick(
     return found
 
 
+def column(folder: Path, records: Records, array: str) -> NDArray[Any]:
+    """One array of all rows, of shards that are listed in the order of rows."""
+    import numpy as np
+
+    return np.concatenate(
+        [
+            shard.read(path_of(folder, name, record), array, record=record)[array]
+            for name, record in records.items()
+        ]
+    )
+
+
 def pick_views(
     folder: Path, records: Records, array: str, rows: NDArray[np.int64]
 ) -> tuple[int, NDArray[np.float32] | None]:

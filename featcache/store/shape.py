@@ -30,6 +30,7 @@ MANIFEST = {
     "view_sets": {str: {str: dict}},
     "texts": {str: str},
     "extras?": {str: [str]},
+    "text_tower?": str,
     "draws?": {str: {str: [int]}},
     "shard_rows?": int,
     "batch?": {str: int},

@@ -9,7 +9,8 @@ against what the manifest lists: sums of blocks, or where there are none yet SHA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Arrays = Mapping[str, NDArray[Any]]
-    Place = Callable[[tuple[int, ...]], NDArray[Any]]  # memory for a shape
+    Room = Callable[[tuple[int, ...]], NDArray[Any]]  # memory for a shape
 
 # What h5py raises where the bytes of a file make no sense to it.
 NONSENSE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError)
@@ -52,7 +53,7 @@ def write(path: Path, arrays: Arrays) -> Written:
         sync(draft)
         sums = {}
         for name, array in read(draft).items():
-            if array.dtype != arrays[name].dtype or array.tobytes() != arrays[name].tobytes():
+            if not _equal(array, arrays[name]):
                 raise CacheError(f"{path.name}: {name} read back differs from what was written.")
             sums[name] = sums_of(name, array)
         record = Written(draft.stat().st_size, files.sha256(draft), sums)
@@ -64,7 +65,7 @@ def read(
     name: str | None = None,
     rows: Sequence[int] | NDArray[np.int64] = (),
     record: Mapping[str, Any] | None = None,
-    into: Mapping[str, Place] | None = None,
+    into: Mapping[str, Room] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """All arrays of a shard, or the one named, or only its given (ascending) rows.
 
@@ -73,25 +74,88 @@ def read(
     the file is missing or the system does not give it, `DamagedShardError` where its bytes are not
     those that were written.
     """
+    sums = None if record is None else record.get("sums")
+    with _opened(path, record if sums is None else None) as file:
+        names = [name] if name else list(file)
+        if sums is None:
+            return {key: _plain(file[key], rows, (into or {}).get(key)) for key in names}
+        if not name and set(names) != set(sums):
+            raise KeyError("other arrays than are listed")
+        return {
+            key: _some(file[key], key, rows, sums[key])
+            if len(rows)
+            else _whole(file[key], key, sums[key], (into or {}).get(key))
+            for key in names
+        }
+
+
+@dataclass(frozen=True)
+class Place:
+    """How an array lies in a file: type and shape of a row, rows a block, where blocks begin."""
+
+    dtype: str
+    shape: Sequence[int]
+    rows: int
+    offsets: Sequence[int]
+
+    @property
+    def told(self) -> tuple[Any, ...]:
+        """It as JSON keeps it."""
+        return self.dtype, self.shape, self.rows, self.offsets
+
+
+def surveyed(
+    path: Path, record: Mapping[str, Any], names: Sequence[str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Place]]:
+    """The arrays of these names as `read` gives them, and how each lies. Raises as `read`."""
+    with _opened(path) as file:
+        held = {name: file[name] for name in names}
+        sums = record["sums"]
+        arrays = {name: _whole(each, name, sums[name], None) for name, each in held.items()}
+        return arrays, {name: _place(each) for name, each in held.items()}
+
+
+def rows_at(
+    path: Path, places: Mapping[str, Place], rows: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Those rows of some arrays that lie so: unchecked bytes, whose sums the caller knows.
+
+    Raises `CacheError` where the file is missing or the system does not give it,
+    `DamagedShardError` where it is too short.
+    """
+    import numpy as np
+
+    found = {
+        name: np.empty((len(rows), *place.shape), place.dtype) for name, place in places.items()
+    }
+    try:
+        with path.open("rb", buffering=0) as file:
+            for name, place in places.items():
+                step = found[name].nbytes // max(1, len(rows))
+                room = found[name].view(np.uint8).reshape(-1).data if step else b""
+                for i, row in enumerate(rows.tolist()):
+                    block, inside = divmod(row, place.rows)
+                    file.seek(place.offsets[block] + inside * step)
+                    if step and file.readinto(room[i * step : (i + 1) * step]) != step:
+                        raise DamagedShardError(files.damaged(path, "it ends too early"))
+    except FileNotFoundError:
+        raise MissingShardError(files.missing(path)) from None
+    except OSError as error:
+        raise CacheError(files.unreadable(path, error)) from None
+    return found
+
+
+@contextmanager
+def _opened(path: Path, record: Mapping[str, Any] | None = None) -> Iterator[h5py.File]:
+    """A shard, whose bytes are those of the record, if it is given; errors as `read` tells them."""
     import h5py
 
     try:
-        sums = None if record is None else record.get("sums")
-        if record is not None and sums is None and files.sha256_once(path) != record["sha256"]:
+        if record is not None and files.sha256_once(path) != record["sha256"]:
             raise DamagedShardError(files.damaged(path, "SHA-256"))
         # Locks fail on network and read-only mounts, and nobody writes to a named shard.
         with h5py.File(path, "r", locking=False) as file:
-            names = [name] if name else list(file)
-            if sums is None:
-                return {key: _plain(file[key], rows, (into or {}).get(key)) for key in names}
-            if not name and set(names) != set(sums):
-                raise KeyError("other arrays than are listed")
-            return {
-                key: _some(file[key], key, rows, sums[key])
-                if len(rows)
-                else _whole(file[key], key, sums[key], (into or {}).get(key))
-                for key in names
-            }
+            yield file
     except FileNotFoundError:
         raise MissingShardError(files.missing(path)) from None
     except NONSENSE as error:
@@ -128,7 +192,7 @@ def _made(arrays: Arrays) -> bytes:
 
 
 def _plain(
-    held: h5py.Dataset, rows: Sequence[int] | NDArray[np.int64], place: Place | None
+    held: h5py.Dataset, rows: Sequence[int] | NDArray[np.int64], place: Room | None
 ) -> NDArray[Any]:
     found: NDArray[Any] = held[rows if len(rows) else ()]
     if place is None:
@@ -136,6 +200,17 @@ def _plain(
     target = place(found.shape)
     target[...] = found
     return target
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are the same bytes; looked at block by block, for they may be large."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    size = block_rows(one.shape, one.itemsize)
+    return all(
+        one[start : start + size].tobytes() == other[start : start + size].tobytes()
+        for start in starts(one.shape, one.itemsize)
+    )
 
 
 class _Blocks:
@@ -173,7 +248,7 @@ class _Blocks:
         return block[: self.shape[0] - start]
 
 
-def _whole(held: h5py.Dataset, name: str, sums: str, place: Place | None) -> NDArray[Any]:
+def _whole(held: h5py.Dataset, name: str, sums: str, place: Room | None) -> NDArray[Any]:
     import numpy as np
 
     blocks = _Blocks(held, name, sums)
@@ -183,6 +258,17 @@ def _whole(held: h5py.Dataset, name: str, sums: str, place: Place | None) -> NDA
     for i, start in enumerate(blocks.starts):
         target[start : start + blocks.rows] = blocks[i]
     return target
+
+
+def _place(held: h5py.Dataset) -> Place:
+    if held.chunks is None:  # nothing in it
+        return Place(held.dtype.str, [*held.shape[1:]], 1, [])
+    rows, corner = held.chunks[0], [0] * len(held.shape[1:])
+    offsets = [
+        held.id.get_chunk_info_by_coord((start, *corner)).byte_offset
+        for start in range(0, held.shape[0], rows)
+    ]
+    return Place(held.dtype.str, [*held.shape[1:]], rows, offsets)
 
 
 def _some(

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Labelled, Projection, Support, Text
+from tests.adapters.speaking import speaking
 
 CLASSES, WIDTH, SHOTS, PROMPTS = 5, 16, 8, 3
 PRE, PATCHES = 24, 4
@@ -51,7 +52,9 @@ def permuted(e: Episode, order: Tensor) -> Episode:
     names = tuple(e.text.classnames[i] for i in back.tolist())
 
     def moved(text: Text | None) -> Text | None:
-        return text and Text(text.prompts[back], text.mask[back], names)
+        return text and replace(
+            text, prompts=text.prompts[back], mask=text.mask[back], classnames=names
+        )
 
     text = moved(e.text)
     assert text is not None
@@ -63,7 +66,8 @@ def extended(e: Episode, test: Labelled) -> tuple[Episode, Labelled]:
     """The same with all that may be cached beside embeddings, which says nothing new of them.
 
     The projection gives the embeddings back from wider features, which have noise where it looks
-    at nothing; patches lie around the embedding; negative prompts are of the second next class.
+    at nothing; patches lie around the embedding; negative prompts are of the second next class. The
+    text tower knows the classes, and takes everything for the first.
     """
     g = Generator().manual_seed(7)
     weight, bias = torch.randn(PRE, WIDTH, generator=g) / PRE**0.5, torch.randn(WIDTH, generator=g)
@@ -78,5 +82,10 @@ def extended(e: Episode, test: Labelled) -> tuple[Episode, Labelled]:
 
     support = replace(e.support, pre=pre(e.support.views), patches=patches(e.support.x))
     negative = replace(e.text, prompts=e.text.prompts.roll(-2, 0))
-    episode = replace(e, support=support, projection=Projection(weight, bias), negative=negative)
+    own = normalize(torch.stack([support.x[support.labels == c].mean(0) for c in range(CLASSES)]))
+    tower = speaking(e.text.classnames, own + 3 * (own[:1] - own.mean(0)))
+    text = replace(e.text, tower=tower)
+    episode = replace(
+        e, support=support, text=text, projection=Projection(weight, bias), negative=negative
+    )
     return episode, replace(test, pre=pre(test.x), patches=patches(test.x))

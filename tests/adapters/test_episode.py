@@ -123,7 +123,7 @@ def test_what_an_episode_holds() -> None:
     plain, test = synthetic.episode()
     assert plain.holds == frozenset()
     assert synthetic.episode(views=2)[0].holds == {"views"}
-    everything = {"pre-projection", "patches", "negative prompts"}
+    everything = {"pre-projection", "patches", "negative prompts", "text tower"}
     assert synthetic.extended(plain, test)[0].holds == everything
 
 

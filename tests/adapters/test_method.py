@@ -18,6 +18,7 @@ from adapters.method import (
     Axes,
     ChoiceLogits,
     Method,
+    Scorer,
     Space,
     State,
     choices,
@@ -51,7 +52,7 @@ def test_a_method_needs_no_more_than_a_config_and_two_functions() -> None:
     assert (PLAIN.criterion, PLAIN.transductive) == ("accuracy", False)
     assert PLAIN.extras == frozenset()
     assert (PLAIN.status, PLAIN.source, PLAIN.new_classes) == ("as published", "", "")
-    optional = ("with_text", "logits_over", "features", "class_vectors", "trajectory")
+    optional = ("scorer", "with_text", "logits_over", "features", "class_vectors", "trajectory")
     assert {getattr(PLAIN, name) for name in (*optional, "choose", "prepare")} == {None}
     assert (PLAIN.parts, PLAIN.presets) == ({}, {})
 
@@ -106,6 +107,20 @@ def test_an_answer_does_not_depend_on_the_portions(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(room, "portion", lambda x: 4)
     assert torch.equal(PLAIN.answer({}, Config(1.0, 2.0), QUERY, 2), whole)
     assert PLAIN.answer({}, Config(), QUERY[:0], 2).shape == (0, 2)
+
+
+def test_what_no_picture_changes_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def scorer(state: State, config: Config) -> Scorer:
+        begun.append(config)
+        return lambda x: logits(state, config, x)
+
+    quick = replace(PLAIN, scorer=scorer)
+    monkeypatch.setattr(room, "portion", lambda x: 4)
+    assert torch.equal(quick.answer({}, Config(2.0), QUERY, 2), QUERY.x + 2)
+    assert begun == [Config(2.0)]
+    assert torch.equal(PLAIN.scored_by({}, Config(2.0))(QUERY.x), QUERY.x + 2)
 
 
 AXES: Axes = {"shift": [0.0, 1.0], "scale": [2.0, 3.0]}

@@ -58,7 +58,7 @@ def test_a_name_that_is_none_offers_the_nearest() -> None:
         with pytest.raises(UnknownNameError, match=r"unknown method 'tip-adaptor'.*tip-adapter"):
             ask("tip-adaptor")
         with pytest.raises(MethodError, match="cannot be fitted here"):
-            ask("coop")
+            ask("maple")
     for ask_task in (registry.task, registry.task_file):
         with pytest.raises(UnknownNameError, match="unknown task 'few'; known are: base-to-new, b"):
             ask_task("few")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import adapters
 from adapters import scoring
@@ -184,3 +185,13 @@ def test_a_target_is_scored_as_its_row_says(birds: Entry) -> None:
 
 def test_scores_stay_as_they_were() -> None:
     assert frozen.thawed(scoring) == []
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_pictures_without_finite_scores_are_counted(value: float) -> None:
+    logits = torch.randn(7, 5)
+    assert scoring._not_finite(logits) == 0
+    assert scoring._not_finite(torch.full((2, 3), 3e38)) == 0  # though their sum is not finite
+    logits[2, 1] = logits[5, 4] = value
+    logits[5, 0] = -value
+    assert scoring._not_finite(logits) == 2

@@ -144,7 +144,7 @@ def test_a_portion_at_a_time_is_all_at_once(
 ) -> None:
     method = replace(TOY, criterion=criterion)
     whole = select(method, drawn.episode, Config(), held_of(drawn))
-    monkeypatch.setattr("adapters.method.portion", lambda x: 12)  # rows x classes: 4 of 15
+    monkeypatch.setattr("adapters.method.portion", lambda x: 24)  # rows x 2 x classes: 4 of 15
     parts = select(method, drawn.episode, Config(), held_of(drawn))
     assert (parts.config, parts.tried) == (whole.config, whole.tried)
     assert parts.score == pytest.approx(whole.score)
@@ -153,7 +153,7 @@ def test_a_portion_at_a_time_is_all_at_once(
 def test_a_portion_with_other_choices_is_an_error(
     drawn: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.method.portion", lambda x: 24)
+    monkeypatch.setattr("adapters.method.portion", lambda x: 48)
 
     def fewer(state: State, config: Any, x: Tensor, axes: Axes) -> ChoiceLogits:
         for bias in axes["bias"][: 4 if len(x) == 8 else 2]:

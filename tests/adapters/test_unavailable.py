@@ -24,7 +24,7 @@ def test_each_has_a_reason_and_a_protocol_for_every_number(name: str) -> None:
     assert all(number.protocol in unavailable.numbers(method) for number in method.numbers)
 
 
-@pytest.mark.parametrize("name", ["coop", "maple", "mf-adapter"])
+@pytest.mark.parametrize("name", ["apollo", "maple", "mf-adapter"])
 def test_asking_for_one_is_refused_with_its_reason(name: str) -> None:
     reason = unavailable.METHODS[name].reason
     for ask in (compose.get, registry.summary):
@@ -35,18 +35,19 @@ def test_asking_for_one_is_refused_with_its_reason(name: str) -> None:
 
 
 def test_numbers_are_a_line_each_with_their_protocol() -> None:
-    kgcoop = unavailable.METHODS["kgcoop"]
-    by_shots, base_to_new = unavailable.numbers(kgcoop).splitlines()
-    assert by_shots.startswith("69.51 / 71.57 / 74.48 / 75.82 / 77.26 (1/2/4/8/16 shots, ViT-B/16")
-    assert base_to_new.startswith("H 77.00 (base-to-new, ViT-B/16, 16 shots")
+    lora = unavailable.METHODS["clip-lora"]
+    by_shots, base_to_new = unavailable.numbers(lora).splitlines()
+    assert by_shots.startswith("72.20 / 75.41 / 77.32 / 80.10 / 82.89 (1/2/4/8/16 shots, ViT-B/16")
+    assert base_to_new.startswith("H 79.18 (base-to-new, ViT-B/16, 16 shots")
     assert unavailable.numbers(unavailable.METHODS["2sfs"]).count("\n") == 0
     assert unavailable.numbers(unavailable.METHODS["mf-adapter"]) == "none found"
 
 
 def test_a_refusal_says_where_the_numbers_are() -> None:
-    assert unavailable.refusal("coop") == (
-        "coop cannot be fitted here: it learns prompts, so each step runs the text tower, and this "
-        "project fits on cached embeddings; `adapters methods --all` shows its published numbers."
+    assert unavailable.refusal("maple") == (
+        "maple cannot be fitted here: it trains parameters inside both towers, so no embedding can "
+        "be kept, and this project fits on cached embeddings; `adapters methods --all` shows its "
+        "published numbers."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections import deque
@@ -14,14 +15,15 @@ from typing import Any
 
 import torch
 
+from adapters.devices.device import device_of
 from adapters.scoring import Row
-from adapters.sweeping.device import device_of
 from adapters.sweeping.engine import EngineOptions, cores
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker, portions
 from featcache.errors import SweepError
 
 STARTS = 3  # processes in a row that may end before they are ready
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -29,7 +31,8 @@ class Local:
     """In this process where `jobs` is 1, else in so many processes of one thread each.
 
     Processes start with the first chunks and stay until `close`. One that dies is replaced.
-    `worker` is what does the chunks.
+    `worker` is what does the chunks. Where there are several GPUs each process sees one of them,
+    and those that share one share its memory.
     """
 
     def __init__(self, jobs: int = 1, device: str = "cpu", worker: type[Worker] = Worker) -> None:
@@ -37,6 +40,8 @@ class Local:
         self.workers = jobs
         self.device = device
         self.worker = worker
+        self._gpus = gpus(device) if jobs > 1 else []
+        self._on: dict[Connection, str] = {}
         self._here: Worker | None = None
         self._pool: dict[Connection, BaseProcess] = {}
         self._starting: set[Connection] = set()
@@ -91,6 +96,7 @@ class Local:
 
     def _bury(self, connection: Connection) -> None:
         self._pool.pop(connection).join()
+        self._on.pop(connection, None)
         connection.close()
         self._stillborn += connection in self._starting
         if self._stillborn == STARTS:
@@ -99,30 +105,48 @@ class Local:
                 'script that sweeps has its work under `if __name__ == "__main__":`.'
             )
 
+    def _place(self) -> tuple[str, float]:
+        """The GPU with the fewest processes, if there are any, and a process's share of it."""
+        gpu = min(self._gpus, key=[*self._on.values()].count, default="")
+        return gpu, 1 / math.ceil(self.workers / max(len(self._gpus), 1))
+
     def _start(self) -> None:
-        # A fork server has torch imported once; a plain fork of a process with threads may hang.
-        if "forkserver" in get_all_start_methods():
+        # A fork server has torch imported once; a plain fork of a process with threads may hang,
+        # and one that has seen a GPU cannot use it.
+        if "forkserver" in get_all_start_methods() and not self._gpus:
             context: Any = get_context("forkserver")
             context.set_forkserver_preload(["adapters.sweeping.worker"])
         else:
             context = get_context("spawn")
         ours: Connection
         ours, theirs = context.Pipe()
+        gpu, share = self._place()
         process = context.Process(
-            target=_serve, args=(theirs, self.worker, self.device), daemon=True
+            target=_serve, args=(theirs, self.worker, self.device, gpu, share), daemon=True
         )
         with _one_thread():
             process.start()
         theirs.close()
         self._pool[ours] = process
         self._starting.add(ours)
+        if gpu:
+            self._on[ours] = gpu
 
 
 def engine(options: EngineOptions) -> Local:
     """One process a core, or a GPU, unless `jobs` says how many."""
     if options.device.startswith("cuda"):
-        return Local(options.jobs or max(torch.cuda.device_count(), 1), options.device)
+        return Local(options.jobs or max(len(gpus(options.device)), 1), options.device)
     return Local(options.jobs or cores(), options.device)
+
+
+def gpus(device: str) -> list[str]:
+    """The GPUs that a name stands for, as `CUDA_VISIBLE_DEVICES` names them: `cuda` is all."""
+    kind, _, number = device.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 0
+    seen = os.environ.get(VISIBLE) or ",".join(map(str, range(count)))
+    every = seen.split(",")[:count]
+    return every if not number else every[int(number) :][:1]
 
 
 def _received(connection: Connection) -> tuple[list[Row], str]:
@@ -139,11 +163,16 @@ def _received(connection: Connection) -> tuple[list[Row], str]:
     return rows, "busy"
 
 
-def _serve(connection: Connection, kind: type[Worker], device: str) -> None:
+def _serve(
+    connection: Connection, kind: type[Worker], device: str, gpu: str = "", share: float = 1.0
+) -> None:
     """A worker process: chunks in, portions of rows out, None when it waits for a chunk."""
+    if gpu:  # which is then the only one; read when CUDA starts
+        os.environ[VISIBLE], device = gpu, "cuda"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     torch.set_num_threads(1)
     worker = kind(device)
+    worker.share = share
     try:
         while True:
             connection.send(None)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.interchange.naming import BARE
-from featcache.interchange.safe import check_npy
+from featcache.interchange.safe import LARGE, check_npy
 
 SUFFIXES = (".npy",)
 
@@ -18,7 +18,8 @@ SUFFIXES = (".npy",)
 def load(path: Path) -> dict[str, NDArray[Any]]:
     """The array of the file, which has no name. Raises `ImportRefusedError` for a pickle."""
     check_npy(path)
-    return {BARE: np.load(path, allow_pickle=False)}
+    mapped: Any = "r" if path.stat().st_size >= LARGE else None
+    return {BARE: np.load(path, mapped, allow_pickle=False)}
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], named: Mapping[str, list[Any]]) -> None:

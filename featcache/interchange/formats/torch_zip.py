@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.interchange.naming import BARE, flat
-from featcache.interchange.safe import check_storages, check_torch
+from featcache.interchange.safe import LARGE, check_storages, check_torch
 
 SUFFIXES = (".pt", ".pth")
 DEPTH, MANY = 4, 100_000
@@ -67,4 +67,5 @@ def _as_arrays(content: Any) -> Any:
     plain = content.detach()
     if plain.dtype == torch.bfloat16:  # which NumPy does not know
         plain = plain.float()
-    return plain.contiguous().clone().numpy()
+    # One that is large stays mapped, without a copy of it.
+    return (plain if plain.nbytes >= LARGE else plain.contiguous().clone()).numpy()

@@ -208,3 +208,12 @@ def test_an_entry_of_some_draws_fits_as_the_whole_does(filled: Type) -> None:
     assert some["config"] == whole["config"]
     refused = filled("adapters fit --shots 1 --seed 3 --cache there")
     assert "holds the pictures of some draws alone (shots-seed: 2-3)" in refused.err
+
+
+def test_a_row_says_its_device_and_one_that_there_is_not_is_refused(filled: Type) -> None:
+    line = "adapters fit --method ncm --dataset animals --shots 1 --json --device"
+    assert json.loads(filled(f"{line} cpu").out)["device"] == "cpu"
+    refused = filled(f"{line} tpu")
+    assert refused.status == 1
+    assert "device 'tpu' cannot be used" in refused.err
+    assert "take --device cpu" in refused.err

@@ -23,7 +23,7 @@ def test_all_of_them_with_those_that_cannot_be_fitted(type_in: Type) -> None:
     found = {each["name"]: each for each in type_in("adapters methods --all --json").json}
     assert [*found] == [*names(), *METHODS]
     assert found["maple"]["reason"] == METHODS["maple"].reason
-    assert found["coop"]["numbers"][0].keys() == {"value", "protocol"}
+    assert found["maple"]["numbers"][0].keys() == {"value", "protocol"}
     said = type_in("adapters methods --all").out
     assert "reported elsewhere" in said
     assert all(name in said for name in METHODS)

@@ -55,6 +55,13 @@ def test_landmarks_solve_the_equations_of_their_span(i: int) -> None:
     np.testing.assert_allclose(found.numpy(), across @ weights, atol=1e-3)
 
 
+@pytest.mark.parametrize("band", [3, 10, 99])
+def test_bands_make_the_whole_lower_half(band: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed_flow, "BAND", band)
+    phi = torch.randn(10, 7, generator=Generator().manual_seed(0))
+    torch.testing.assert_close(closed_flow._gram(phi).tril(), (phi @ phi.T).tril())
+
+
 def test_landmarks_are_pairs() -> None:
     x0, x1 = pairs()
     few = flow(landmarks=10)

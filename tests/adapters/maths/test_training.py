@@ -208,7 +208,9 @@ def test_defaults_of_the_optimisers() -> None:
         "eps": 1e-8,
         "fused": True,
     }
-    assert training.by_sgd(0.1).keywords == {"lr": 0.1, "momentum": 0.9, "fused": True}
+    assert training.by_sgd(0.1).keywords == {
+        "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "fused": True
+    }  # fmt: skip
     batches = torch.arange(20).split(5)
     for short, full in (
         (training.adamw, partial(training.adamw, weight_decay=0.01, eps=1e-8)),
@@ -247,3 +249,9 @@ def test_a_schedule_and_batches_of_other_lengths_are_refused() -> None:
 def test_a_number_acts_as_the_bare_one_does() -> None:
     x = torch.randn(50, generator=seeded())
     assert torch.equal(training.number(0.1) * x, 0.1 * x)
+
+
+def test_epochs_are_whole_and_as_many_as_the_steps_hold() -> None:
+    asked = [(10, 4, 20, most) for most in (0, 60, 59, 3, 1)]  # three steps an epoch
+    assert [training.whole_epochs(*each) for each in asked] == [20, 20, 19, 1, 1]
+    assert training.whole_epochs(10, 4, 0, 60) == 0

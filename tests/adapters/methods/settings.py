@@ -16,6 +16,30 @@ from pydantic import ValidationError
 
 from adapters import compose
 
+# Of every learner of prompts.
+PROMPTS: dict[str, tuple[Any, Any]] = {
+    "words": ("a photo of a", ("a photo of a", "", "a sketch of")),
+    "context": (16, "[1, inf)"),
+    "position": ("end", ("end", "middle", "front")),
+    "steps": (100, "[0, inf)"),
+    "epochs": (0, "[0, inf)"),
+    "batch": (0, "[0, inf)"),
+    "optimiser": ("adamw", ("adamw", "sgd")),
+    "learning_rate": (2e-3, "(0, inf)"),
+    "weight_decay": (5e-4, "[0, inf)"),
+    "warm_up": (1e-5, "[0, inf)"),
+    "centre": (True, (True, False)),
+    "precision": ("auto", ("auto", "fp32", "bf16")),
+    "room": (3.0, "(0, inf)"),
+}
+COOP_CODE = {
+    "steps": 0,
+    "batch": 32,
+    "optimiser": "sgd",
+    "learning_rate": 2e-3,
+    "weight_decay": 5e-4,
+    "centre": False,
+}
 SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     "ape": {
         "alpha": (2.0, "[0, inf)"),
@@ -43,6 +67,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "eps": (0.0001, "(0, inf)"),
         "epochs": (20, "[0, inf)"),
         "batch": (256, "[1, inf)"),
+        "most_steps": (320, "[0, inf)"),
     },
     "attn-adapter": {
         "alpha": (2.0, "[0, inf)"),
@@ -65,16 +90,24 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.1, "(0, inf)"),
         "momentum": (0.9, "[0, 1)"),
         "epochs": (300, "[0, inf)"),
+        "most_steps": (2500, "[0, inf)"),
     },
     "clip-adapter": {
         "ratio": (0.6, "[0, 1]"),
         "side": ("visual", ("visual", "text", "both")),
         "hidden": (0, "[0, inf)"),
-        "batch": (128, "[1, inf)"),
-        "steps": (300, "[0, inf)"),
-        "learning_rate": (0.001, "(0, inf)"),
+        "batch": (96, "[1, inf)"),
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (0.0015, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "cocoop": {
+        **PROMPTS,
+        "batch": (8, "[0, inf)"),
+        "centre": (False, (True, False)),
+        "silent": (True, (True, False)),
+    },
+    "coop": {**PROMPTS, "per_class": (False, (True, False))},
     "cross-modal": {
         "share": (0.0, "[0, 1]"),
         "learning_rate": (0.001, "(0, inf)"),
@@ -89,7 +122,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "readout": ("last", ("last", "ensemble")),
         "beta": (1.0, "(0, inf)"),
         "ridge": (0.01, "(0, inf)"),
-        "landmarks": (2000, "[1, inf)"),
+        "exact_rows": (2000, "[0, inf)"),
+        "landmarks": (1000, "[1, inf)"),
         "inference_steps": (7, "[0, 10]"),
         "solver": ("euler", ("euler", "midpoint", "rk4", "dopri5", "closed-form")),
         "target": ("interpolant", ("paper", "interpolant", "endpoint")),
@@ -97,11 +131,11 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "times": ("euler", ("euler", "uniform")),
         "clamp": (0.001, "(0, 0.5)"),
         "blocks": (3, "[0, inf)"),
-        "width": (256, "[0, inf)"),
+        "width": (128, "[0, inf)"),
         "batch": (80, "[1, inf)"),
         "epochs": (0, "[0, inf)"),
-        "steps": (500, "[0, inf)"),
-        "learning_rate": (0.001, "(0, inf)"),
+        "steps": (450, "[0, inf)"),
+        "learning_rate": (0.002, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
         "warm_up": ("clean", ("clean", "released")),
     },
@@ -114,8 +148,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "sharpness": (10.0, "[0, inf)"),
         "class_bias": (False, (False, True)),
         "batch": (128, "[1, inf)"),
-        "steps": (200, "[0, inf)"),
-        "learning_rate": (0.001, "(0, inf)"),
+        "steps": (100, "[0, inf)"),
+        "learning_rate": (0.002, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
     "hegraph-adapter": {
@@ -137,6 +171,12 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
+    "kgcoop": {
+        **PROMPTS,
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (5e-3, "(0, inf)"),
+        "weight": (8.0, "[0, inf)"),
+    },
     "lathadapter": {
         "ratio": (0.1, "[0, 1]"),
         "training_ratio": (0.1, "[0, 1]"),
@@ -144,6 +184,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "reduction": (4, "[1, inf)"),
         "last_relu": (False, (False, True)),
         "weight": (0.1, "[0, inf)"),
+        "every": (3, "[1, inf)"),
         "keep": (3.0, "[0, inf)"),
         "attributes": (64, "[2, inf)"),
         "start": ("k-means", ("k-means", "random")),
@@ -173,6 +214,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "alpha_every": (10, "[1, inf)"),
         "alpha_scale": (250.0, "[0, inf)"),
         "momentum": (0.9, "[0, 1)"),
+        "batch": (2048, "[0, inf)"),
     },
     "ncm": {
         "mix": (1.0, "[0, 1]"),
@@ -181,7 +223,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     "node-adapter": {
         "horizon": (1.0, "[0, 1]"),
         "mix": ("feature", ("feature", "class", "fixed")),
-        "mix_value": (0.5, "[0, 1]"),
+        "mix_value": (0.15, "[0, 1]"),
+        "odds": (1.0, "[0, inf)"),
         "field": ("attention", ("attention", "local", "mlp")),
         "heads": (8, "[1, inf)"),
         "head_width": (8, "[1, inf)"),
@@ -199,9 +242,17 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "least_shots": (3, "[2, inf)"),
         "iterations": (60, "[0, inf)"),
         "episodes": (4, "[1, inf)"),
+        "most_queries": (2048, "[1, inf)"),
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
         "text_weight": (0.0, "[0, inf)"),
+        "move_new": (False, (False, True)),
+    },
+    "prograd": {
+        **PROMPTS,
+        "weight": (1.0, "[0, inf)"),
+        "temperature": (1.0, "(0, inf)"),
+        "padded": (False, (True, False)),
     },
     "proker": {
         "beta": (1.0, "(0, inf)"),
@@ -223,6 +274,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "steps": (300, "[0, inf)"),
         "learning_rate": (0.0001, "(0, inf)"),
         "eps": (0.0001, "(0, inf)"),
+        "batch": (1024, "[0, inf)"),
     },
     "proto-clip": {
         "share": (0.5, "[0, 1]"),
@@ -251,7 +303,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "temperature": (5.0, "(0, inf)"),
         "hidden": (0, "[0, inf)"),
         "batch": (48, "[1, inf)"),
-        "steps": (120, "[0, inf)"),
+        "steps": (100, "[0, inf)"),
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
@@ -269,6 +321,13 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "alpha": (0.5, "[0, inf)"),
         "learning_rate": (0.002, "(0, inf)"),
         "epochs": (0, "[0, inf)"),
+        "most_steps": (2500, "[0, inf)"),
+    },
+    "tcp": {
+        **PROMPTS,
+        "position": ("end", ("end",)),
+        "weight": (8.0, "[0, inf)"),
+        "block": (0, "[0, inf)"),
     },
     "timo": {
         "alpha": (100.0, "[0, inf)"),
@@ -294,6 +353,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "eps": (0.0001, "(0, inf)"),
         "epochs": (20, "[0, inf)"),
         "batch": (256, "[1, inf)"),
+        "most_steps": (320, "[0, inf)"),
     },
     "transclip": {
         "support_weight": (0.02, "[0, inf)"),
@@ -310,11 +370,18 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.1, "(0, inf)"),
         "momentum": (0.9, "[0, 1)"),
         "epochs": (300, "[0, inf)"),
+        "most_steps": (2500, "[0, inf)"),
     },
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cocoop": {"paper": {**COOP_CODE, "epochs": 10, "batch": 1, "silent": False}},
+    "coop": {"paper": {**COOP_CODE, "words": "", "context": 16}, "paper-words": COOP_CODE},
+    **{name: {"paper": {"most_steps": 0}} for name in ("ape-t", "clap", "taskres", "zs-lp")},
+    **{name: {"paper": {"batch": 0}} for name in ("lp++", "prolip")},
+    "tip-adapter-f": {"paper": {"most_steps": 0}},
     "fma": {
         "closed-form": {"solver": "closed-form"},
+        "wide": {"width": 256, "steps": 500, "learning_rate": 0.001},
         "code": {
             "times": "uniform",
             "width": 0,
@@ -332,10 +399,17 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "learning_rate": 0.0002,
             "blocks": 6,
             "target": "paper",
-            "gamma": 1.0,
         },
     },
-    "lathadapter": {"default": {}, "plain": {"weight": 0.0}},
+    "kgcoop": {
+        "paper": {**COOP_CODE, "epochs": 100, "batch": 128},
+        "paper-few-shot": {**COOP_CODE, "epochs": 100},
+    },
+    "lathadapter": {
+        "default": {},
+        "plain": {"weight": 0.0},
+        "each-step": {"every": 1},
+    },
     "ncm": {"half": {"mix": 0.5}, "mixed": {"search": True}},
     "node-adapter": {"local": {"field": "local"}},
     "proker": {
@@ -403,7 +477,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "spacing": "even",
         },
     },
+    "prograd": {"paper": {**COOP_CODE, "padded": True}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
+    "tcp": {
+        "paper": {
+            **{**COOP_CODE, "optimiser": "adamw"},
+            "words": "",
+            "context": 4,
+            "epochs": 50,
+        }
+    },
     "timo": {"s": {"search": True}},
 }
 
@@ -439,7 +522,8 @@ def _taken(default: Any, allowed: str | tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _refused(default: Any, allowed: str | tuple[Any, ...]) -> tuple[Any, ...]:
     if isinstance(allowed, tuple):
-        return () if bool in {*map(type, allowed)} else ("no such choice",)
+        free = bool in {*map(type, allowed)} or "" in allowed  # no text is refused
+        return () if free else ("no such choice",)
     low, high = _ends(allowed)
     step = _step(default)
     under = low - step if allowed.startswith("[") else low

@@ -236,9 +236,10 @@ def test_one_pass_gives_the_steps_that_were_asked_for_and_no_others() -> None:
         torch.testing.assert_close(logits, FMA.logits(state, replace(config, **choice), TEST.x))
 
 
-@pytest.mark.parametrize("landmarks", [9, 20])
-def test_the_closed_form_solves_from_mean_views_to_texts(landmarks: int) -> None:
-    config, state = fit(VIEWS, solver="closed-form", beta=2.0, ridge=0.3, landmarks=landmarks)
+@pytest.mark.parametrize(("rows", "landmarks"), [(19, 9), (20, 20)])
+def test_the_closed_form_solves_from_mean_views_to_texts(rows: int, landmarks: int) -> None:
+    settings = {"beta": 2.0, "ridge": 0.3, "exact_rows": rows, "landmarks": 9}
+    config, state = fit(VIEWS, solver="closed-form", **settings)
     x1 = VIEWS.text.unit()[VIEWS.support.labels]
     chance = Generator().manual_seed(0)
     flow = closed_flow.fit(VIEWS.support.keys(), x1, 2.0, 0.3, landmarks, chance)

@@ -69,3 +69,10 @@ def test_targets_are_what_logits_compare_with(name: str) -> None:
     f = normalize(TEST.x, dim=-1)
     expected = EPISODE.logit_scale * f @ method.class_vectors(state, config).T
     torch.testing.assert_close(method.logits(state, config, TEST.x), expected)
+
+
+def test_of_a_large_support_fewer_whole_epochs_are_trained() -> None:
+    """Three steps an epoch."""
+    for most, wanted in ((0, 300), (900, 300), (899, 299), (7, 2), (1, 1)):
+        config = heads.HeadConfig(batch=8, most_steps=most)
+        assert heads.passes(EPISODE.support, config, 300) == wanted

@@ -35,6 +35,7 @@ LOUD: dict[str, Any] = {
     "neighbours": 3,
     "triplets": 3,
     "weight": 0.8,
+    "every": 1,
     "training_ratio": 0.4,
     "learning_rate": 0.01,
     "margin": 0.3,
@@ -60,6 +61,7 @@ def test_settings() -> None:
     settings.check("lathadapter")
     assert lathadapter.LLOYD == 20  # small supports converge sooner, large ones do not
     assert lathadapter.space(Config()).logits == {"ratio": (0.0, 0.05, 0.1)}
+    assert lathadapter.space(Config(training_ratio=0.6)).logits == {"ratio": (0.0, 0.3, 0.6)}
     assert lathadapter.space(Config()).fit == {}
     assert lathadapter.method.criterion == "cross-entropy"
 
@@ -253,20 +255,29 @@ def trained_by_hand(config: Config) -> dict[str, Tensor]:
         loss = cross_entropy(100 * f1 @ t1.T, labels[rows])
         moves = [(new - old).square().sum(1).mean() for new, old in ((f, x), (t, text))]
         loss = loss + config.keep * (moves[0] + moves[1])
-        c = p["curvature"].exp() if config.learn_curvature else p["curvature"].exp().detach()
-        pictures, attributes, classes = (
-            nodes_by_hand(p, each, config) for each in (f1, p["attributes"], t1)
-        )
-        alone = torch.arange(config.attributes)
-        below = level_by_hand(pictures, attributes, labels[rows], c, config, g)
-        above = level_by_hand(attributes, classes, alone, c, config, g)
+        if step % config.every == 0:
+            loss = loss + config.every * config.weight * hierarchy_by_hand(
+                p, f1, t1, labels[rows], config, g
+            )
         adam.param_groups[0]["lr"] = (
             config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
         )
         adam.zero_grad()
-        (loss + config.weight * (below + above)).backward()
+        loss.backward()
         adam.step()
     return {name: value.detach() for name, value in p.items()}
+
+
+def hierarchy_by_hand(
+    p: Any, f1: Tensor, t1: Tensor, labels: Tensor, config: Config, g: Generator
+) -> Tensor:
+    c = p["curvature"].exp() if config.learn_curvature else p["curvature"].exp().detach()
+    pictures, attributes, classes = (
+        nodes_by_hand(p, each, config) for each in (f1, p["attributes"], t1)
+    )
+    alone = torch.arange(config.attributes)
+    below = level_by_hand(pictures, attributes, labels, c, config, g)
+    return below + level_by_hand(attributes, classes, alone, c, config, g)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +287,7 @@ def trained_by_hand(config: Config) -> dict[str, Tensor]:
         {"model": "lorentz", "keep": 0.0, "weight_decay": 0.4},
         {"learn_curvature": True, "curvature": 0.7, "start": "random"},
         {"one_sided": True, "neighbours": 2, "last_relu": True},
-        {"attention": True, "steps": 4},
+        {"attention": True, "steps": 4, "every": 2},
         {"sides": "image", "scale": 2.99, "radius": 3.0},
         {"sides": "text", "temperature": 0.5, "triplets": 2, "margin": 0.0},
         {"neighbours": 99, "scale": 0.5},

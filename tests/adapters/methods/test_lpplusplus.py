@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters.methods.lpplusplus import Config, fit, logits
+from adapters.methods.lpplusplus import Config, _batches, fit, logits
 from tests.adapters import synthetic
 from tests.adapters.methods import settings
 
@@ -56,3 +56,19 @@ def test_before_the_first_step_it_is_prototypes_and_texts() -> None:
     f, labels = normalize(EPISODE.support.x, dim=-1), EPISODE.support.labels
     sums = torch.stack([f[labels == c].sum(0) for c in range(EPISODE.classes)])
     torch.testing.assert_close(found, normalize(TEST.x, dim=-1) @ sums.T)
+
+
+def test_in_parts_it_ends_near_to_where_the_whole_does() -> None:
+    """40 pictures in parts of 20 by chance, every picture in turn."""
+    whole, parts = (Config(steps=40, batch=batch) for batch in (0, 39))
+    rows = list(_batches(40, parts, Generator().manual_seed(0)))
+    assert [len(each) for each in rows if each is not None] == [20] * 40
+    for one, two in zip(rows[::2], rows[1::2], strict=True):
+        assert one is not None
+        assert two is not None
+        assert torch.cat([one, two]).sort().values.tolist() == [*range(40)]
+    assert list(_batches(40, Config(steps=2, batch=40), Generator())) == [None, None]
+    found = [logits(fit(EPISODE, each, Generator()), each, TEST.x) for each in (whole, parts)]
+    one, two = (each.softmax(1) for each in found)
+    assert (one - two).abs().mean() < 0.05
+    assert not torch.equal(one, two)

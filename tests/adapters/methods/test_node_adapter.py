@@ -15,7 +15,7 @@ from torchdiffeq import odeint
 
 from adapters import compose
 from adapters.episode import Episode, Text
-from adapters.maths import local_flow, odes, training
+from adapters.maths import local_flow, mixture, odes, training
 from tests.adapters import synthetic, whurs19
 from tests.adapters.episodes import alike, make_episode
 from tests.adapters.methods import settings
@@ -171,7 +171,8 @@ def trained_by_hand(config: Any, warm: int) -> tuple[dict[str, Tensor], Tensor]:
 def test_training_is_the_episodes_written_out(overrides: dict[str, Any]) -> None:
     config, state = fit(RAGGED, **(SMALL | overrides))
     net, prototypes = trained_by_hand(config, warm=2 if config.iterations > 20 else 1)
-    assert state.keys() == {*net, "prototypes", "text", "logit_scale"}
+    assert state.keys() == {*net, "prototypes", "text", "logit_scale", "share"}
+    assert state["share"].shape == (4, 1)
     for name, value in net.items():
         if name != "attention.in.bias":  # of keys: attention does not see it, rounding moves it
             torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
@@ -224,6 +225,7 @@ def test_what_stacks_are_fixed_steps_without_the_adjoint_equation() -> None:
 def test_runs_that_differ_in_what_the_loss_does_not_read_can_be_stacked() -> None:
     loss = prepared().loss.keywords
     unread = {"horizon": 0.5, "queries": 0.3, "weight_decay": 0.3, "text_weight": 0.5}
+    unread |= {"odds": 2.0, "most_queries": 500, "move_new": True}
     for field, value in {**unread, "learning_rate": 0.5}.items():
         assert prepared(**{field: value}).loss.keywords == loss, field
     for field, value in {"steps": 3, "renormalise": False, "solver": "euler"}.items():
@@ -282,10 +284,53 @@ def test_logits_are_cosines_at_the_horizon_and_the_text_beside_them(
     torch.testing.assert_close(NODE.logits(state, config, TEST.x), wanted, atol=1e-3, rtol=1e-5)
 
 
-def test_the_search_is_over_every_step_of_the_flow() -> None:
+def test_the_search_is_over_every_step_and_lambdas_around_its_own() -> None:
     found = NODE.space(NODE.config(steps=4))
-    assert found.logits == {"horizon": (0.0, 0.25, 0.5, 0.75, 1.0)}
+    assert found.logits["horizon"] == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert found.logits["odds"] == (1.0, 0.0, 0.25, 0.5, 2.0, 4.0, 8.0)
     assert found.fit == {}
+    assert "odds" not in NODE.space(NODE.config(mix="fixed")).logits
+
+
+@pytest.mark.parametrize("shots", [1, 2])
+@pytest.mark.parametrize("odds", [0.0, 0.3, 4.0])
+def test_odds_mix_p0_anew_and_leave_the_flow_alone(shots: int, odds: float) -> None:
+    episode, _ = synthetic.episode(shots)
+    config, state = fit(episode, odds=odds, horizon=0)
+    x, text, share = episode.support.keys(), episode.text.unit(), state["share"]
+    v = normalize(torch.stack([x[episode.support.labels == c].mean(0) for c in range(5)]), dim=-1)
+    grown = odds * share / (1 - share + odds * share)
+    p = normalize(grown * v + (1 - grown) * text, dim=-1)
+    wanted = 100 * normalize(TEST.x, dim=-1) @ p.T
+    torch.testing.assert_close(NODE.logits(state, config, TEST.x), wanted, atol=1e-3, rtol=1e-4)
+    far = replace(config, horizon=1.0)
+    assert torch.equal(
+        NODE.logits(state, far, TEST.x), NODE.logits(state, replace(far, odds=1.0), TEST.x)
+    )
+
+
+def test_untrained_lambda_is_what_leaving_out_says() -> None:
+    one, two = (synthetic.episode(shots)[0] for shots in (1, 2))
+    assert fit(one, mix="class")[1]["share"].flatten() == pytest.approx(0.15)
+    assert fit(one, mix="class", mix_value=0.4)[1]["share"].flatten() == pytest.approx(0.4)
+    support = two.support
+    wanted = mixture.by_leaving_out(
+        support.keys(), support.unit_views[0], support.labels, two.text.unit(), 100, 0.15, None
+    )
+    assert fit(two, mix="class")[1]["share"].flatten() == pytest.approx(float(wanted))
+    assert fit(two, mix="feature")[1]["share"].flatten() == pytest.approx(float(wanted), abs=0.02)
+
+
+def test_with_more_queries_than_the_most_there_are_fewer_episodes_then_fewer_of_one() -> None:
+    # 40 pictures, of which 30 are asked about an episode.
+    for most, episodes, asked in ((120, 4, 30), (119, 3, 30), (30, 1, 30), (29, 1, 29), (7, 1, 7)):
+        batch = next(iter(prepared(most_queries=most).batches))
+        assert batch["asked"].shape == (episodes, 40)
+        assert batch["queries"].shape == (episodes, asked)
+        for held, some in zip(batch["asked"], batch["queries"], strict=True):
+            assert held.sum() == 30
+            assert held[some].all()
+            assert len(some.unique()) == asked
 
 
 def test_the_trajectory_is_that_of_the_prototypes() -> None:
@@ -296,7 +341,7 @@ def test_the_trajectory_is_that_of_the_prototypes() -> None:
 
 @pytest.mark.parametrize("field", ["attention", "mlp", "local"])
 def test_new_classes_start_from_their_text_and_move_by_the_same_field(field: str) -> None:
-    config, state = fit(field=field, rivals=2)
+    config, state = fit(field=field, rivals=2, move_new=True)
     assert NODE.with_text is not None
     one = EPISODE.text
     text = Text(one.prompts[:3], one.mask[:3], one.classnames[:3])
@@ -318,7 +363,18 @@ def test_new_classes_start_from_their_text_and_move_by_the_same_field(field: str
     assert not found["prototypes"].requires_grad
     torch.testing.assert_close(found["text"], start)
     same = {name for name in state if torch.equal(state[name], found[name])}
-    assert same == {*state} - {"prototypes", "text"}
+    assert same == {*state} - {"prototypes", "text", "share"}
+
+
+@pytest.mark.parametrize("odds", [1.0, 4.0])
+def test_new_classes_stay_at_their_texts(odds: float) -> None:
+    config, state = fit(odds=odds, horizon=0.5 if odds == 1 else 0.0)
+    assert NODE.with_text is not None
+    one = EPISODE.text
+    text = Text(one.prompts[[3, 1]], one.mask[[3, 1]], ("d", "b"))
+    found = NODE.logits(NODE.with_text(state, config, text), config, TEST.x)
+    wanted = 100 * normalize(TEST.x, dim=-1) @ text.unit().T
+    torch.testing.assert_close(found, wanted)
 
 
 def test_permuting_the_classes_permutes_the_logits() -> None:

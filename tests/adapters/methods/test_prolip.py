@@ -14,6 +14,7 @@ import adapters
 from adapters import compose
 from adapters.episode import Episode, Query
 from adapters.method import State
+from adapters.methods.prolip import _batches
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 from tests.adapters.methods import settings
@@ -85,3 +86,16 @@ def test_nothing_is_fitted_in_a_space_it_does_not_reach() -> None:
         compose.get("prolip@taskres")
     assert adapters.get("fma@prolip").extras == {"pre-projection"}
     assert adapters.get("sum:gda+prolip").extras == {"pre-projection"}
+
+
+def test_a_step_takes_all_pictures_or_so_many_by_chance() -> None:
+    def rows(batch: int) -> list[list[int]]:
+        config = PROLIP.config(steps=4, batch=batch)
+        return [each.tolist() for each in _batches(40, config, Generator().manual_seed(0))]
+
+    assert rows(0) == rows(40) == [[*range(40)]] * 4
+    one, two, three, four = rows(20)
+    assert sorted(one + two) == sorted(three + four) == [*range(40)]
+    assert one != three
+    state, _ = fit(batch=20)
+    assert moved(state) > 0

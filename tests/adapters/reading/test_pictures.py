@@ -43,7 +43,7 @@ def test_a_support_has_its_centre_crop_first_and_no_extra_that_was_not_asked_for
     rows = np.arange(2)
     found = pictures.support(asked, rows, None)
     assert found.views.shape[0] == 1 + VIEWS
-    assert torch.equal(found.views[0], torch.from_numpy(asked.x[rows]))
+    assert torch.equal(found.views[0], torch.from_numpy(asked.some(rows)[0]))
     assert found.pre is not None
     assert found.pre.shape[:2] == (1 + VIEWS, 2)
     assert found.patches is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,43 @@ def test_the_sets_are_part_of_what_a_run_reads(tmp_path: Path) -> None:
         assert told(other, words)["images"] != told(entry, words)["images"]
         assert told(other, words)["data"] == told(entry, words)["data"]
     assert run_id(entry, replace(words, views=0)) != run_id(entry, words)
+
+
+def _cosines(keys: np.ndarray, labels: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Of pictures and class means, in NumPy alone; keys `[v, n, d]` as they lie in the files."""
+    one = layouts.unit(keys.astype(np.float64).mean(0))  # [n, d]
+    means = np.stack([one[labels == c].mean(0) for c in range(layouts.CLASSES)])
+    cosines: np.ndarray = layouts.unit(x.astype(np.float64)) @ layouts.unit(means).T
+    return cosines
+
+
+def _rows(
+    entry: Entry, split: str, ids: Sequence[str], held: layouts.Held
+) -> tuple[np.ndarray, np.ndarray]:
+    places = {name: row for row, name in enumerate(entry.images(split).id)}
+    x, labels = (each[[places[name] for name in ids]] for each in held.splits[split])
+    return x, labels
+
+
+@pytest.mark.parametrize("project", layouts.ALL)
+def test_class_means_of_every_layout_are_those_of_a_count_by_hand(
+    project: str, tmp_path: Path
+) -> None:
+    make, seed = layouts.ALL[project]
+    held, entry = make(tmp_path / "again"), imported(tmp_path, make)
+    if held.supports:
+        (shots, of), (keys, labels) = max(held.supports.items(), key=lambda each: each[0][0])
+        of, (x, y) = of or seed or 0, held.splits["test"]
+    else:  # which rows are drawn is the draw's business, what lies in them is not
+        shots, of = 2, 0
+        found = draw(entry, shots, of)
+        train, test = ("pool", "pool") if "pool" in held.splits else ("train", "test")
+        keys, labels = _rows(entry, train, found.episode.support.ids, held)
+        x, y = _rows(entry, test, found.test.ids, held)
+        keys = keys[None]
+    expected = _cosines(keys, labels, x)
+    fitted = fit(entry, "ncm", shots=shots, seed=of, policy="none")
+    scores = fitted.adapter.logits(torch.from_numpy(x.astype(np.float32))).numpy()
+    np.testing.assert_allclose(scores / entry.logit_scale, expected, atol=1e-3)
+    right = (expected.argmax(-1) == y).mean()
+    assert fitted.rows[0]["accuracy"] == pytest.approx(100 * right, abs=1e-3)

@@ -45,7 +45,8 @@ def test_trajectories_pass_the_states_that_are_scored(fitted: Adapter, entry: En
     test = adapters.draw(entry, 4, 1).test
     states = method.trajectory(fitted.state, fitted.config, test.x)  # type: ignore[misc]
     scale, text = fitted.state["logit_scale"], fitted.state["text"]
-    axes = method.space(fitted.config).logits
+    axes = dict(method.space(fitted.config).logits)
+    axes.pop("odds", None)  # those that were chosen; they are no step of the way
     scored = method.scores(fitted.state, fitted.config, test.x, axes)
     for state, (_, logits) in zip(states, scored, strict=True):
         unit = normalize(state, dim=-1)

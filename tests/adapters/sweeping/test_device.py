@@ -1,42 +1,36 @@
-"""Devices by name, and what is moved to them; `meta` stands for one that is not the processor."""
+"""A sweep's `auto` is the device that is sooner done with all its runs."""
 
 from __future__ import annotations
 
 import pytest
-import torch
 
-from adapters.sweeping.device import device_of, moved
-from featcache.errors import ConfigError
-from tests.adapters import synthetic
-
-
-def test_auto_is_the_processor() -> None:
-    assert device_of("auto") == device_of("cpu") == torch.device("cpu")
-    assert device_of("meta").type == "meta"
+from adapters.devices import crossover
+from adapters.sweeping import device
+from adapters.sweeping.device import device_for
+from featcache.store.cache import FeatureCache
+from tests.adapters.sweeping.quick import runs_of
 
 
-@pytest.mark.parametrize("name", ["tpu", "cuda:99", ""])
-def test_a_device_that_there_is_not_is_one_sentence(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"^device '{name}' cannot be used: ") as refusal:
-        device_of(name)
-    assert "\n" not in str(refusal.value)
+def test_all_the_runs_decide(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = {"fma": [[4, 10.0, 5.0]], "gda": [[4, 1.0, 2.0]]}
+    known = {"start_s": 2.0, "fits": fits, "stacked": {"fma": 50.0}}
+    monkeypatch.setattr(crossover, "measured", lambda: known)
+    monkeypatch.setattr(crossover.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "cores", lambda: 4)
+    long, short = runs_of(cache, method="fma"), runs_of(cache, method="gda")
+    assert device_for("auto", long) == "cuda"  # 2.5 s against 0.1 s a run
+    assert device_for("auto", long[:1], "off") == "cpu"  # against 5 s, one by one
+    assert device_for("auto", long, "off") == "cpu"
+    assert device_for("auto", short) == "cpu"
+    assert device_for("auto", [*long, *short[:1]]) == "cuda"
+    assert device_for("auto", []) == "cpu"
+    assert device_for("cuda:1", short) == "cuda:1"
 
 
-def test_an_episode_is_moved_with_every_tensor_in_it() -> None:
-    plain, _ = synthetic.extended(*synthetic.episode(views=2))
-    assert moved(plain, torch.device("cpu")) is plain
-    there = moved(plain, torch.device("meta"))
-    tensors = [there.support.views, there.support.labels, there.text.prompts, there.text.mask]
-    assert there.support.pre is not None
-    assert there.projection is not None
-    assert there.negative is not None
-    tensors += [there.support.pre, there.projection.weight, there.negative.prompts]
-    assert {each.device.type for each in tensors} == {"meta"}
-    assert there.support.views.shape == plain.support.views.shape
-    assert (there.shots, there.support.ids) == (plain.shots, plain.support.ids)
-    assert plain.support.views.device.type == "cpu"
-
-
-@pytest.mark.parametrize("value", [None, 3, "x", (1, 2), synthetic.Episode])
-def test_what_holds_no_tensor_stays_itself(value: object) -> None:
-    assert moved(value, torch.device("meta")) is value
+def test_what_nobody_has_measured_stays_on_the_processor(
+    cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"start_s": 0.0, "fits": {}, "stacked": {}}
+    monkeypatch.setattr(crossover, "measured", lambda: known)
+    monkeypatch.setattr(crossover.torch.cuda, "is_available", lambda: True)
+    assert device_for("auto", runs_of(cache)) == "cpu"

@@ -50,7 +50,7 @@ def test_a_default_among_the_values_is_the_run_without_it(cache: FeatureCache) -
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"method": "tip-adaptor"}, "tip-adapter"),
-    ({"method": "coop"}, "text tower"),
+    ({"method": "maple"}, "both towers"),
     ({"method": "fma", "settings": {"block": [2]}}, "fma.blocks"),
     ({"method": "fma", "settings": {"gda.alpha": [2]}}, "unknown setting"),
     ({"method": "fma", "settings": {"blocks": [2, -1]}}, "blocks"),

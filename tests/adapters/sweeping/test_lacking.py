@@ -10,7 +10,7 @@ import pytest
 
 from adapters import compose
 from adapters.drawing import draw
-from adapters.episode import NEGATIVE_PROMPTS, VIEWS
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
 from adapters.fitting import ADDED_BY
 from adapters.registry import names, plain
 from adapters.sweeping import lacking as room
@@ -18,18 +18,25 @@ from adapters.sweeping.grid import grid
 from adapters.sweeping.lacking import lacking
 from featcache import Entry, FeatureCache, import_features
 from featcache.errors import MethodError
-from featcache.store.entry import PATCHES, PRE_PROJECTION
+from featcache.store.entry import PATCHES, PRE_PROJECTION, reload
 from tests.enriched import enriched
 from tests.entries import NARROW, make_entry
 from tests.featcache.interchange import layouts
+from tests.featcache.store.test_towers import beside
 from tests.typed import Type
 
-FOUR = (VIEWS, PRE_PROJECTION, PATCHES, NEGATIVE_PROMPTS)
+FIVE = (VIEWS, PRE_PROJECTION, PATCHES, NEGATIVE_PROMPTS, TEXT_TOWER)
 
 
 def needing(monkeypatch: pytest.MonkeyPatch, need: str) -> None:
     found = replace(plain("ncm"), needs=frozenset({need}))
     monkeypatch.setattr(room, "get", lambda _name: found)
+
+
+def spoken(entry: Entry) -> Entry:
+    """The entry with a text tower beside it, as far as a look goes."""
+    beside(entry)
+    return reload(entry)
 
 
 def imported(folder: Path, make: layouts.Made, seed: int | None = None) -> Entry:
@@ -38,12 +45,12 @@ def imported(folder: Path, make: layouts.Made, seed: int | None = None) -> Entry
     return import_features([held.folder], "pets", NARROW, cache, classes=classes, seed=seed)
 
 
-@pytest.mark.parametrize("need", FOUR)
+@pytest.mark.parametrize("need", FIVE)
 @pytest.mark.parametrize("views", [None, 0])
 def test_it_is_what_a_draw_does_not_hold(
     need: str, views: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert {*ADDED_BY} == {*FOUR}
+    assert {*ADDED_BY} == {*FIVE}
     needing(monkeypatch, need)
     entries = [
         make_entry(tmp_path / "bare"),
@@ -51,10 +58,11 @@ def test_it_is_what_a_draw_does_not_hold(
         make_entry(tmp_path / "pool", splits={"pool": 90}),
         imported(tmp_path / "views", layouts.timo),
         imported(tmp_path / "mean", layouts.tip_adapter, 1),
+        spoken(make_entry(tmp_path / "spoken")),
     ]
     for entry in entries:
         shots, seed = (entry.supports or ((2, 1),))[-1]
-        held = draw(entry, shots, seed, views=views, extras=FOUR).episode.holds
+        held = draw(entry, shots, seed, views=views, extras=FIVE).episode.holds
         why = lacking(entry, (), "few-shot", "ncm", views)
         assert (why == "") is (need in held), entry.key
         if why:

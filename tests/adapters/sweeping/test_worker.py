@@ -17,6 +17,7 @@ from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Chunk, Run
 from adapters.sweeping.worker import KEPT, Worker, failed, portions
 from featcache.errors import ConfigError
+from featcache.store import index
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
 from tests.adapters.sweeping.quick import runs_of
@@ -195,3 +196,20 @@ def test_portions_hold_whole_runs_and_all_of_them(monkeypatch: pytest.MonkeyPatc
     assert [row for rows in found for row in rows] == [row for rows in runs for row in rows]
     assert [len(rows) for rows in found] == [6, 6, 2]
     assert [*portions(iter([]))] == []
+
+
+def test_rows_of_a_large_split_are_those_of_one_that_is_held_whole(
+    cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything read twice: what is known of its rows stays, and so does the test split."""
+    runs = runs_of(cache, shots=1, seed=[1, 2], method=["ncm", "zero-shot"])
+    before = [row["accuracy"] for rows in done(Worker(), runs) for row in rows]
+    monkeypatch.setattr(index, "LARGE", 1)
+    asked: list[str] = []
+    images, index_of = Entry.images, Entry.index
+    monkeypatch.setattr(Entry, "images", lambda e, s: asked.append(s) or images(e, s))
+    monkeypatch.setattr(Entry, "index", lambda e, s: asked.append(f"of {s}") or index_of(e, s))
+    after = [row["accuracy"] for rows in done(Worker(), runs) for row in rows]
+    assert after == before
+    assert "train" not in asked
+    assert sorted(asked) == sorted({*asked})

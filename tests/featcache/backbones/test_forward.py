@@ -103,3 +103,25 @@ def test_prompts_that_are_cut_are_told(
         tokens = open_clip.tokenize(long, context_length=16)
         theirs = backbone.model.encode_text(tokens).numpy()  # type: ignore[operator]
     np.testing.assert_allclose(embedding, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(("pictures", "threads"), [(1, 1), (3, 2)])
+def test_a_batch_that_is_small_for_its_tower_has_one_thread(
+    backbone: Backbone, pictures: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three pictures are made the least that is worth more."""
+    weights = sum(each.numel() for each in backbone.model.get_submodule("visual").parameters())
+    monkeypatch.setattr("featcache.threads.LARGE", 3 * weights)
+    monkeypatch.setattr("featcache.threads._chosen", lambda count: False)
+    seen = list[int]()
+    hook = backbone.model.get_submodule("visual").register_forward_pre_hook(
+        lambda *_: seen.append(torch.get_num_threads())
+    )
+    before, side = torch.get_num_threads(), backbone.preprocess.size
+    torch.set_num_threads(2)
+    try:
+        encode_pictures(backbone, np.zeros((pictures, side, side, 3), np.uint8))
+        assert (seen, torch.get_num_threads()) == ([threads], 2)
+    finally:
+        torch.set_num_threads(before)
+        hook.remove()

@@ -92,7 +92,10 @@ def test_a_list_goes_on_after_a_comma_without_what_it_has() -> None:
     assert complete(completion.splits, "") == ["train", "val", "test"]
     assert complete(completion.splits, "train,t") == ["train,test"]
     assert complete(completion.splits, "train,val,") == ["train,val,test"]
-    assert complete(completion.extras, "patches,") == ["patches,pre-projection"]
+    assert complete(completion.extras, "patches,") == [
+        "patches,pre-projection",
+        "patches,text-tower",
+    ]
 
 
 def test_data_sets_and_backbones_by_name() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from featcache.commands.look import describe
+from featcache.store import towers
 from featcache.store.entry import reload
 from featcache.store.sameness import data_id
 from featcache.store.writing import amend
 from tests.entries import make_entry
 from tests.featcache.store.made import made
+from tests.featcache.store.test_towers import ABOUT, beside
 from tests.typed import Type
 
 
@@ -51,6 +53,21 @@ def test_the_table_has_extras_negative_prompts_and_what_is_incomplete(
         *("dataset", "seven", "negative", "negative-mine", "pre-projection", "patches"),
         *(f"{reload(entry).bytes / 1e6:.1f}", "MB", "incomplete"),
     ]
+
+
+def test_a_text_tower_is_shown_and_what_is_wrong_with_it(type_in: Type, tmp_path: Path) -> None:
+    entry = made(tmp_path / "cache")
+    held = beside(entry)
+    assert " text-tower " in type_in("featcache ls").out
+    told = type_in("featcache info numbers --json").json["text-tower"]
+    assert told["bytes"] == held.size
+    assert told["config"] == ABOUT["config"]
+    (held.folder / towers.MERGES).write_text("?")
+    assert "merges.txt is damaged" in type_in("featcache verify").out
+    (held.folder / towers.ABOUT).write_text("?")
+    assert "text-tower (damaged)" in type_in("featcache ls").out
+    assert "is damaged" in type_in("featcache info numbers --json").json["text-tower"]
+    assert "tower.json is damaged" in type_in("featcache verify").out
 
 
 def test_two_data_sets_of_one_name_are_told_apart(type_in: Type, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from featcache.store.entry import reload
 from featcache.store.writing import amend
 from tests.entries import make_entry
+from tests.featcache.store.test_towers import beside
 from tests.typed import Type
 
 
@@ -26,6 +27,15 @@ def test_an_entry_is_moved_to_another_cache(type_in: Type, tmp_path: Path) -> No
     assert type_in("featcache gc --older-than 0 --cache elsewhere --json").json["files"] == {}
     again = type_in("featcache unpack animals.zip --cache elsewhere --json").json
     assert again == {"key": entry.key, "placed": [], "held": 4}
+
+
+def test_a_text_tower_is_left_out_and_that_is_said(type_in: Type, tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    beside(entry)
+    packed = type_in("featcache pack animals --out animals.zip --json")
+    assert "the text tower, which all entries of the backbone share, is not in it" in packed.err
+    assert packed.json["shards"] == 4
+    assert "share" not in type_in("featcache unpack animals.zip --cache elsewhere").out
 
 
 def test_an_entry_that_is_not_complete_is_said(type_in: Type, tmp_path: Path) -> None:

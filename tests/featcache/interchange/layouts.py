@@ -227,14 +227,14 @@ def prolip(folder: Path, width: int = WIDTH, shuffled: bool = False) -> Held:
 def ss_text(folder: Path) -> Held:
     held = Held(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    labels = np.arange(30) % CLASSES
+    labels = np.arange(110) % CLASSES
     held.splits["pool"] = cloud(labels, 3)[0], labels
     held.text = cloud(np.arange(CLASSES), 7)[0][:, None]
     np.savez(
         folder / "pets_conch.npz",
         feats_ds=held.splits["pool"][0],
         refs_ds=labels.astype(np.float32),
-        logits_ds=np.zeros((30, CLASSES), np.float32),
+        logits_ds=np.zeros((len(labels), CLASSES), np.float32),
         logit_scale=np.array(56.3),
         initial_prototypes=held.text[:, 0],
     )

@@ -13,7 +13,8 @@ import pytest
 from featcache import FeatureCache, export_features, import_features
 from featcache.errors import ImportRefusedError
 from featcache.interchange import importing
-from featcache.store import shard
+from featcache.interchange.formats import npz
+from featcache.store import index, shard
 from featcache.store.originals import content_hash
 from tests.entries import NARROW, arrays
 
@@ -310,3 +311,22 @@ def test_an_import_that_is_killed_before_its_text_is_not_complete(
     (entry,) = cache.entries()
     assert not entry.complete
     assert import_features([path], "x", NARROW, cache).complete
+
+
+def test_what_is_larger_than_memory_is_taken_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that stay mapped, shards of few rows: the same numbers, and an index for draws."""
+    np.savez(tmp_path / "a.npz", **arrays())
+    one = import_features([tmp_path / "a.npz"], "x", NARROW, FeatureCache(tmp_path / "one"))
+    monkeypatch.setattr(npz, "LARGE", 1)
+    monkeypatch.setattr(index, "LARGE", 1)
+    monkeypatch.setattr(importing, "SHARD_ROWS", 7)
+    other = import_features([tmp_path / "a.npz"], "x", NARROW, FeatureCache(tmp_path / "other"))
+    assert one.key == other.key
+    for split in one.splits:
+        a, b = one.images(split), other.images(split)
+        assert a.embedding.tobytes() == b.embedding.tobytes()
+        assert (a.label.tolist(), a.id) == (b.label.tolist(), b.id)
+    assert [each.name for each in other.folder.glob("index-*")] == ["index-train.bin"]
+    assert not [*one.folder.glob("index-*")]

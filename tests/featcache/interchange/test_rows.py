@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,3 +59,15 @@ def test_half_precision_where_it_is_enough(value: float, kept: str) -> None:
     x[-1] = value  # one row is enough, also in the last portion
     assert rows.compact(x).dtype == kept
     assert rows.compact(np.full((2, 2), 6e-8, np.float16)).dtype == np.float16
+
+
+def test_portions_of_a_file_are_all_of_it_and_can_be_read_again(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(50, 300))
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for _ in range(2):
+        for each, plain in ((mapped, x), (mapped.T, x.T), (x, x)):
+            found = [part.copy() for part in rows.portions(each, 7)]
+            assert {len(part) for part in found[:-1]} == {7}
+            assert np.concatenate(found).tobytes() == np.ascontiguousarray(plain).tobytes()
+    assert rows.kept_as(mapped) == rows.compact(x).dtype == np.float16

@@ -12,9 +12,11 @@ from filelock import FileLock
 
 from featcache import FeatureCache
 from featcache.errors import CacheError, UnknownNameError
+from featcache.store import towers
 from featcache.store.cleaning import folder_of, remove, rubbish, size_of
 from featcache.store.entry import Entry, reload
 from tests.featcache.store.made import made
+from tests.featcache.store.test_towers import ABOUT, beside
 
 
 @pytest.fixture
@@ -59,6 +61,22 @@ def test_what_no_manifest_lists_and_drafts_of_the_dead_are_rubbish(
         put(folder, name)
     assert rubbish(cache, 0) == sorted(left)
     assert reload(entry).problems() == []
+
+
+def test_a_tower_goes_when_no_entry_is_of_its_backbone(entry: Entry, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    own = beside(entry).folder
+    other = towers.write(tmp_path, {**ABOUT, "fingerprint": "another"}, {}, "").folder
+    begun = put(tmp_path / towers.FOLDER / "begun", towers.WEIGHTS)
+    draft = put(own, f".{towers.MERGES}.{dead()}.tmp.txt")
+    kept = put(own, f".{towers.MERGES}.{os.getpid()}.tmp.txt")
+    mine = put(other, "notes.txt")
+    wanted = [draft, begun, *(other / n for n in (towers.ABOUT, towers.WEIGHTS, towers.MERGES))]
+    assert sorted(rubbish(cache, 0)) == sorted(wanted)
+    assert kept.exists()
+    assert mine.exists()
+    put(entry.folder, "manifest.json")  # then it is not known whose towers there are
+    assert sorted(rubbish(cache, 0)) == [draft]
 
 
 def test_what_is_young_may_yet_be_needed(entry: Entry, tmp_path: Path) -> None:

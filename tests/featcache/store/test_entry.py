@@ -339,3 +339,14 @@ def test_reading_imports_neither_torch_nor_open_clip(entry: Entry) -> None:
     )
     root = entry.folder.parents[2]
     subprocess.run([sys.executable, "-c", script, str(root)], check=True)
+
+
+def test_labels_and_ids_are_those_of_the_pictures(entry: Entry) -> None:
+    for split in entry.splits:
+        images, (label, valid) = entry.images(split), entry.labels(split)
+        assert label.tolist() == images.label.tolist()
+        assert valid.tolist() == images.valid.tolist()
+        assert entry.ids(split) == images.id
+    for read in (entry.labels, entry.ids, entry.index):
+        with pytest.raises(UnknownNameError, match="split"):
+            read("val")

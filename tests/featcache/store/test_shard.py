@@ -410,3 +410,41 @@ def test_text_is_utf8_of_the_longest() -> None:
     assert shard.strings([]).dtype == np.dtype("S1")
     assert shard.texts(shard.strings(())) == ()
     assert shard.texts(found) == ("a", "äö")
+
+
+def test_a_survey_is_of_checked_arrays(tmp_path: Path) -> None:
+    record = listed(tmp_path / "a.h5", BIG)
+    found, where = shard.surveyed(tmp_path / "a.h5", record, ["id", "embedding"])
+    for name, array in BIG.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+        assert where[name].rows == min(3000, (1 << 20) // (array.nbytes // 3000))
+    other = {**record, "sums": {**record["sums"], "embedding": record["sums"]["embedding"][::-1]}}
+    with pytest.raises(DamagedShardError):
+        shard.surveyed(tmp_path / "a.h5", other, ["embedding"])
+
+
+def test_rows_are_found_by_where_they_lie(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    record = listed(path, {**BIG, "none": np.zeros((0, 3))})
+    where = shard.surveyed(path, record, [*BIG, "none"])[1]
+    rows = np.array([2999, 0, 1748, 0])
+    found = shard.rows_at(path, {name: where[name] for name in BIG}, rows)
+    for name, array in BIG.items():
+        np.testing.assert_array_equal(found[name], array[rows], strict=True)
+    assert shard.rows_at(path, where, rows[:0])["none"].shape == (0, 3)
+    assert shard.Place(*where["id"].told) == where["id"]
+
+
+def test_rows_beyond_the_end_of_a_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    where = shard.surveyed(path, listed(path, BIG), ["embedding"])[1]
+    path.write_bytes(path.read_bytes()[: where["embedding"].offsets[1]])
+    assert shard.rows_at(path, where, np.array([0]))["embedding"].shape == (1, 300)
+    with pytest.raises(DamagedShardError, match="it ends too early"):
+        shard.rows_at(path, where, np.array([2999]))
+    path.unlink()
+    with pytest.raises(MissingShardError):
+        shard.rows_at(path, where, np.array([0]))
+    path.mkdir()
+    with pytest.raises(CacheError, match="cannot be read now"):
+        shard.rows_at(path, where, np.array([0]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,7 +15,7 @@ from adapters.results import Results
 from adapters.sweeping.chunks import chunks
 from adapters.sweeping.engine import EngineOptions, cores
 from adapters.sweeping.engines import local
-from adapters.sweeping.engines.local import THREADS, Local, engine
+from adapters.sweeping.engines.local import THREADS, VISIBLE, Local, engine, gpus
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
@@ -124,11 +125,66 @@ def test_a_core_or_a_gpu_has_a_process_unless_told_otherwise(
     assert engine(EngineOptions()).workers == cores()
     assert engine(EngineOptions(jobs=3)).workers == 3
     monkeypatch.setattr(local, "device_of", lambda name: None)
-    for gpus, workers in ((0, 1), (4, 4)):
-        monkeypatch.setattr(local.torch.cuda, "device_count", lambda gpus=gpus: gpus)
+    for count, workers in ((0, 1), (4, 4)):
+        monkeypatch.setattr(local.torch.cuda, "device_count", lambda count=count: count)
         made = engine(EngineOptions(device="cuda"))
         assert (made.workers, made.device) == (workers, "cuda")
     assert engine(EngineOptions(jobs=2, device="cuda:1")).workers == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "found"),
+    [
+        ("cuda", None, ["0", "1", "2"]),
+        ("cuda:1", None, ["1"]),
+        ("cuda", "7,GPU-5,2", ["7", "GPU-5", "2"]),
+        ("cuda:1", "7,GPU-5,2", ["GPU-5"]),
+        ("cpu", None, []),
+    ],
+)
+def test_gpus_are_those_that_this_process_sees(
+    monkeypatch: pytest.MonkeyPatch, device: str, visible: str | None, found: list[str]
+) -> None:
+    monkeypatch.setattr(local.torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv(VISIBLE, visible) if visible else monkeypatch.delenv(VISIBLE, raising=False)
+    assert gpus(device) == found
+
+
+def test_processes_are_spread_over_the_gpus_and_share_their_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "device_of", lambda name: None)
+    monkeypatch.setattr(local.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv(VISIBLE, "3,5")
+    made = Local(4, "cuda")
+    for place, gpu in enumerate(("3", "5", "3", "5")):
+        assert made._place() == (gpu, 0.5)
+        made._on[place] = gpu  # type: ignore[index]
+    del made._on[1]  # type: ignore[arg-type]
+    assert made._place() == ("5", 0.5)
+    assert Local(3)._place() == ("", 1 / 3)
+
+
+class Told(Worker):
+    """A worker that only notes where it is."""
+
+    made: ClassVar[list[Worker]] = []
+
+    def __init__(self, device: str) -> None:
+        self.seen = device, os.environ.get(VISIBLE)
+        self.made.append(self)
+
+
+def test_a_process_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local.signal, "signal", lambda *_: None)
+    monkeypatch.setenv(VISIBLE, "3,5")
+    monkeypatch.setattr(local.torch, "set_num_threads", lambda _: None)
+    ours, theirs = Pipe()
+    ours.close()
+    local._serve(theirs, Told, "cuda:1", "5", 0.5)
+    worker = Told.made[-1]
+    assert worker.seen == ("cuda", "5")  # type: ignore[attr-defined]
+    assert worker.share == 0.5
 
 
 def test_a_device_that_there_is_not_is_refused_before_a_process_starts() -> None:

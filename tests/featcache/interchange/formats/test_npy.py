@@ -9,6 +9,7 @@ import pytest
 
 from featcache.errors import ImportRefusedError
 from featcache.interchange.files import load, save
+from featcache.interchange.formats import npy
 from featcache.interchange.naming import BARE
 
 
@@ -35,3 +36,12 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ImportRefusedError, match="only a pickle could keep"):
         load(path)
+
+
+def test_a_large_array_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(npy, "LARGE", 1)
+    for x in (np.arange(6.0).reshape(2, 3), np.asfortranarray(np.eye(2, 3, dtype=np.float16))):
+        np.save(tmp_path / "x.npy", x)
+        found = load(tmp_path / "x.npy")[BARE]
+        assert isinstance(found, np.memmap)
+        np.testing.assert_array_equal(found, x, strict=True)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -74,3 +75,15 @@ def test_the_same_content_is_the_same_bytes_in_every_process(tmp_path: Path) -> 
 
 def test_its_suffix() -> None:
     assert safetensors.SUFFIXES == (".safetensors",)
+
+
+def test_large_arrays_stay_in_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, rng = tmp_path / "a.safetensors", np.random.default_rng(0)
+    arrays = {kind: rng.normal(size=(7, 3)).astype(kind) for kind in ("f2", "f4", "f8", "i8")}
+    safetensors.save(path, arrays, {"classnames": ["ä"]})
+    monkeypatch.setattr(safetensors, "LARGE", 1)
+    found = safetensors.load(path)
+    assert found.pop("classnames").tolist() == ["ä"]
+    assert {key for key, x in found.items() if isinstance(x, np.memmap)} == {"f2", "f4", "f8"}
+    for key, x in found.items():
+        np.testing.assert_array_equal(x, arrays[key], strict=True)

@@ -10,6 +10,7 @@ import torch
 
 from featcache.errors import ImportRefusedError
 from featcache.interchange.files import load, save
+from featcache.interchange.formats import torch_zip
 from featcache.interchange.naming import BARE
 
 TENSORS = {
@@ -24,8 +25,12 @@ TENSORS = {
 }
 
 
+@pytest.mark.parametrize("large", [1, 1 << 26])
 @pytest.mark.parametrize("name", TENSORS)
-def test_tensors_alone(tmp_path: Path, name: str) -> None:
+def test_tensors_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, large: int
+) -> None:
+    monkeypatch.setattr(torch_zip, "LARGE", large)
     path = tmp_path / "x.pth"
     torch.save(TENSORS[name], path)
     found = load(path)

@@ -1,0 +1,214 @@
+"""docs/scale.md made of what the other benchmarks have measured.
+
+    python benchmarks/scale.py [--out docs/scale.md]
+
+Reads benchmarks/results/fits.json (`benchmarks/fits.py`) and imagenet_size.json
+(`benchmarks/imagenet_size.py`), both of which call it. A part that was not measured has no section.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+NEWLINE = "\n"
+KEPT = "\n## A step of learning prompts"  # by benchmarks/prompt_learning.py
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=PAGE)
+    write(parser.parse_args().out)
+
+
+def write(path: Path = PAGE) -> None:
+    """The page anew, of all results that there are."""
+    fits, size = _held("fits.json"), _held("imagenet_size.json")
+    sections = [
+        make(part["rows"]) + _machine(part)
+        for name, make in SECTIONS.items()
+        if (part := fits.get(name))
+    ]
+    sections += [imagenet_size(size)] if size else []
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    _, mark, rest = before.partition(KEPT)
+    path.write_text(f"{HEAD}\n{NEWLINE.join(sections)}{mark}{rest}", encoding="utf-8")
+
+
+HEAD = """# At ImageNet's size, and beside a busy neighbour
+
+Written by `python benchmarks/scale.py` from what `make bench-fit` and
+`python benchmarks/imagenet_size.py` measured; do not edit by hand.
+
+All features are made up: noise around class centres, 512 wide. How well methods do is no question
+here. *Wall* is seconds by the clock, *processor* what all cores together spent.
+"""
+
+
+def fits(rows: Rows) -> str:
+    """Fits of every method, quiet and busy."""
+    return f"""## Fits on 19 classes x 16 shots
+
+With the choice of settings on 4 validation pictures a class, on a quiet machine and beside one
+process that never rests: as it is, and with one thread (`OMP_NUM_THREADS=1`). *Times* is the
+processor's seconds as it is by those with one thread, busy.
+
+| method | quiet: wall | processor | one thread: wall | processor | busy: wall | processor \
+| one thread: wall | processor | times |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+{_conditions(rows)}
+"""
+
+
+def commands(rows: Rows) -> str:
+    """Commands in the same conditions."""
+    return f"""## Commands, quiet and busy
+
+Whole commands, the start of Python and torch (some 3 s) included: 2,000 JPEGs of 500 x 375 in 19
+classes with the demo backbone.
+
+| command | quiet: wall | processor | one thread: wall | processor | busy: wall | processor \
+| one thread: wall | processor | times |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+{_conditions(rows)}
+"""
+
+
+def forwards(rows: Rows) -> str:
+    """The forward of two towers in the same conditions."""
+    return f"""## Forwards, quiet and busy
+
+The picture tower alone: 2,048 pictures with the demo backbone, 32 with a ViT-B/32 of random
+weights.
+
+| tower | quiet: wall | processor | one thread: wall | processor | busy: wall | processor \
+| one thread: wall | processor | times |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+{_conditions(rows)}
+"""
+
+
+CONDITIONS = ("quiet", "quiet, one thread", "busy", "busy, one thread")
+
+
+def _conditions(rows: Rows) -> str:
+    lines = []
+    for name, row in sorted(rows.items()):
+        cells: list[str] = []
+        for condition in CONDITIONS:
+            found = row.get(condition) or {}
+            told = found.get("failed")
+            cells += [told, ""] if told else [_seconds(found.get(key)) for key in ("wall", "cpu")]
+        one, busy = (row.get(each, {}).get("cpu") for each in (CONDITIONS[3], CONDITIONS[2]))
+        times = f"{busy / one:.1f}" if one and busy else ""
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {times} |")
+    return "\n".join(lines)
+
+
+def reading(rows: Rows) -> str:
+    """Draws and fits on many training rows."""
+    lines = [
+        f"| {name} | {_seconds(row['wall'])} | {_seconds(row['cpu'])} | {row['peak_gb']:.1f} |"
+        for name, row in rows.items()
+    ]
+    return f"""## Reading
+
+Entries of 1,000 classes with as many training rows as are named. Each line is a process of its
+own; *memory* is its peak, torch included.
+
+| what | wall | processor | memory, GB |
+| --- | ---: | ---: | ---: |
+{NEWLINE.join(lines)}
+"""
+
+
+def answers(rows: Rows) -> str:
+    """Answering, beside the arithmetic of a linear classifier."""
+    plain = rows["normalise + matmul"]["wall"]
+    lines = [
+        f"| `{name}` | {_seconds(row['wall'])} | {_seconds(row['cpu'])} "
+        f"| {row['wall'] / plain:.1f} |"
+        for name, row in sorted(rows.items())
+    ]
+    return f"""## Answers
+
+20,000 pictures among 1,000 classes (16 shots), one thread; adapters whose training was cut short,
+for what they have learned takes no time. *Times* is by the clock, beside the first line of a linear
+classifier: normalise and multiply.
+
+| method | wall | processor | times |
+| --- | ---: | ---: | ---: |
+{NEWLINE.join(lines)}
+"""
+
+
+SECTIONS = {
+    "fits": fits, "commands": commands, "forwards": forwards, "reading": reading,
+    "answers": answers,
+}  # fmt: skip
+
+
+def imagenet_size(rows: Rows) -> str:
+    """Fits at ImageNet's size."""
+    lines = [_size_line(name, row) for name, row in sorted(rows.items())]
+    data = statistics.median(row["data_gb"] for row in rows.values() if "data_gb" in row)
+    last = max(rows.values(), key=lambda row: row["time"])
+    return f"""## Fits on 1,000 classes x 16 shots
+
+20 views beside the centre crop, 7 prompts a class; settings are chosen on 4 validation pictures a
+class (policy `few-shot-val`; `proker` with `preset=imagenet`). Seconds are those of a fit with its
+choice of settings. Where that would take long, the fit was stopped after some optimiser steps and
+they are an estimate (≈): the median step, times steps, times fits that train, so without the scores
+on validation. Where there are many fits, `--policy none` or a fixed setting does one. Memory is the
+process's peak, of which torch and the features themselves are about {data:.1f} GB.
+
+| method | fits | settings tried | steps a fit | wall | processor | memory, GB |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+{NEWLINE.join(lines)}
+
+torch {last["torch"]}, Python {last["python"]}, at most {last["threads"]} threads on
+{last["cores"]} cores.
+"""
+
+
+def _size_line(name: str, row: Mapping[str, Any]) -> str:
+    tried, steps = row.get("tried", ""), row.get("steps", "")
+    if "failed" in row:
+        wall, cpu = row["failed"], ""
+    elif "step_s" in row:
+        times = row["trained"] * row["steps"]
+        wall = f"≈ {times * row['step_s']:,.0f}"
+        cpu = f"≈ {times * row['step_cpu_s']:,.0f}" if "step_cpu_s" in row else ""
+    else:
+        wall, cpu = _seconds(row["fit_s"]), _seconds(row["cpu_s"])
+    memory = f"{row['peak_gb']:.1f}" if "peak_gb" in row else ""
+    counts = " | ".join(f"{n:,}" if isinstance(n, int) else "" for n in (tried, steps))
+    return f"| `{name}` | {row.get('fits', '')} | {counts} | {wall} | {cpu} | {memory} |"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}" if value < 1 else f"{value:.1f}"
+
+
+def _machine(part: Mapping[str, Any]) -> str:
+    return (
+        f"\ntorch {part['torch']}, Python {part['python']}, {part['cores']} cores "
+        f"({part['machine']}); load before it began {part['load']:.1f}: where that is not near 0, "
+        "other work had its share of the cores, and only the processor's seconds say much.\n"
+    )
+
+
+def _held(name: str) -> Any:
+    path = RESULTS / name
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+if __name__ == "__main__":
+    main()
