@@ -115,7 +115,6 @@ def encode(
     """
     from featcache import FeatureCache, ViewRecipe, prompt_bank
     from featcache.datasets.registry import load_all
-    from featcache.encoding import processes
     from featcache.encoding.encode import Request, encode_together
     from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
@@ -138,8 +137,6 @@ def encode(
     banks = [prompt_bank(prompts, data) for data in found]
     for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
-    if decode_in != "threads":
-        processes.warm_up(device)  # while models are loaded
     loaded = _loaded(backbone or ["demo"], pretrained, device, precision)
     decoding = Decoding(workers, decode_in)
     documents, failed = list[dict[str, Any]](), list[Exception]()
@@ -189,7 +186,9 @@ def _loaded(
     names: Sequence[str], pretrained: str | None, device: str, precision: str
 ) -> list[Backbone]:
     from featcache import load_backbone
+    from featcache.encoding.processes import warm_up
 
+    warm_up(device)
     loaded = []
     for each in dict.fromkeys(names):
         with people(True).status(f"loading {each}"):
