@@ -115,10 +115,12 @@ def prepare(
     speak: Speak = spoken,
     learned: Tensors | None = None,
     fixed: Tensors | None = None,
+    draw: Callable[[], Tensors] = dict,
 ) -> Training:
     """The training of contexts, or of other `learned` parameters, by an objective.
 
     `contexts` are among the parameters or among what is `fixed`; drawn, where they are in neither.
+    `draw` gives what `speak` is handed beside them in a step.
     """
     if per_class and episode.task in NEW_CLASSES:
         raise MethodError(
@@ -140,8 +142,8 @@ def prepare(
         **training.labelled(support.labels, support.weights),
     }
 
-    def speaking(p: Tensors, data: Tensors) -> Tensor:
-        return speak(there, {**fixed, **p}, data["text"])
+    def speaking(p: Tensors, data: Tensors, batch: Tensors) -> Tensor:
+        return speak(there, {**fixed, **batch, **p}, data["text"])
 
     def finish(learned: State) -> State:
         return state(episode, config, {**fixed, **learned}, speak)
@@ -150,7 +152,7 @@ def prepare(
         start=learned,
         loss=partial(_loss, speaking=speaking, scale=episode.logit_scale, objective=objective),
         data=data,
-        batches=batches(episode, config, generator),
+        batches=({**each, **draw()} for each in batches(episode, config, generator)),
         optimiser=optimiser(config),
         schedule=schedule(episode, config),
         finish=finish,
@@ -162,11 +164,11 @@ def _loss(
     learned: Tensors,
     data: Tensors,
     batch: Tensors,
-    speaking: Callable[[Tensors, Tensors], Tensor],
+    speaking: Callable[[Tensors, Tensors, Tensors], Tensor],
     scale: float,
     objective: Objective,
 ) -> Tensor:
-    return objective(step_of(speaking(learned, data), learned, data, batch, scale))
+    return objective(step_of(speaking(learned, data, batch), learned, data, batch, scale))
 
 
 def step_of(classes: Tensor, learned: Tensors, data: Tensors, batch: Tensors, scale: float) -> Step:

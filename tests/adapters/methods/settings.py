@@ -322,6 +322,13 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "weight": (8.0, "[0, inf)"),
         "block": (0, "[0, inf)"),
     },
+    "text-lora": {
+        **PROMPTS,
+        "rank": (2, "[1, inf)"),
+        "alpha": (1.0, "(0, inf)"),
+        "dropout": (0.0, "[0, 1)"),
+        "steps_a_shot": (0, "[0, inf)"),
+    },
     "timo": {
         "alpha": (100.0, "[0, inf)"),
         "gamma": (50.0, "[0, inf)"),
@@ -469,6 +476,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "words": "",
             "context": 4,
             "epochs": 50,
+        }
+    },
+    "text-lora": {
+        "paper": {
+            "steps_a_shot": 500,
+            "batch": 32,
+            "learning_rate": 2e-4,
+            "weight_decay": 0.01,
+            "dropout": 0.25,
+            "centre": False,
         }
     },
     "timo": {"s": {"search": True}},

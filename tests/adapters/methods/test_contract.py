@@ -41,6 +41,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "prograd": PROMPTS,
     "prolip": {"learning_rate": 0.01},
     "tcp": PROMPTS,
+    "text-lora": PROMPTS,
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
 EPISODE, TEST = synthetic.extended(*synthetic.episode())
