@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -190,6 +190,12 @@ def tower_of(text: Text) -> Tower:
     return text.tower.on(text.prompts.device)
 
 
+def ids_of(text: Text, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of each of these texts by the tower's tokenizer."""
+    assert text.tower is not None
+    return text.tower.ids(texts)
+
+
 def sentences_of(
     tower: Tower,
     text: Text,
@@ -203,12 +209,11 @@ def sentences_of(
     `groups` is how many contexts they are to be encoded with at once. Raises `MethodError` for a
     class whose sentence is longer than the tower reads.
     """
-    assert text.tower is not None
     names = [name.replace("_", " ") for name in text.classnames]
     if config.position == "end":  # signs at a name's end may be one token with the full stop
-        ids, rest = text.tower.ids([f"{name}." for name in names]), [list[int]()] * len(names)
+        ids, rest = ids_of(text, [f"{name}." for name in names]), [list[int]()] * len(names)
     else:
-        ids, rest = text.tower.ids(names), text.tower.ids(["."]) * len(names)
+        ids, rest = ids_of(text, names), ids_of(text, ["."]) * len(names)
     for name, mine, more in zip(names, ids, rest, strict=True):
         if (length := 2 + vectors + len(mine) + len(more)) > tower.context:
             raise MethodError(
@@ -230,8 +235,7 @@ def contexts(tower: Tower, text: Text, config: PromptConfig, generator: Generato
     if not config.words:
         drawn = training.normal((config.context, tower.width), generator)
         return START_SPREAD * drawn.to(text.prompts.device)
-    assert text.tower is not None
-    [ids] = text.tower.ids([config.words])
+    [ids] = ids_of(text, [config.words])
     device = tower.weights["token_embedding"].device
     return text_tower.embed(tower, torch.tensor(ids, device=device))
 

@@ -243,6 +243,14 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "text_weight": (0.0, "[0, inf)"),
         "move_new": (False, (False, True)),
     },
+    "proda": {
+        **PROMPTS,
+        "contexts": (8, "[1, inf)"),
+        "chosen": (0, "[0, inf)"),
+        "spread": (0.01, "[0, inf)"),
+        "orthogonality": (0.1, "[0, inf)"),
+        "mixed": (True, (True, False)),
+    },
     "prograd": {
         **PROMPTS,
         "weight": (1.0, "[0, inf)"),
@@ -468,6 +476,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "spacing": "even",
         },
     },
+    "proda": {"paper": {**COOP_CODE, "words": "", "contexts": 32, "chosen": 4}},
     "prograd": {"paper": {**COOP_CODE, "padded": True}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
     "tcp": {

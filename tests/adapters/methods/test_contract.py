@@ -38,6 +38,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "training_ratio": 0.6,
     },
     "node-adapter": {"iterations": 20},
+    "proda": {**PROMPTS, "contexts": 4},
     "prograd": PROMPTS,
     "prolip": {"learning_rate": 0.01},
     "tcp": PROMPTS,
