@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -115,10 +115,12 @@ def prepare(
     speak: Speak = spoken,
     learned: Tensors | None = None,
     fixed: Tensors | None = None,
+    draw: Callable[[], Tensors] = dict,
 ) -> Training:
     """The training of contexts, or of other `learned` parameters, by an objective.
 
     `contexts` are among the parameters or among what is `fixed`; drawn, where they are in neither.
+    `draw` gives what `speak` is handed beside them in a step.
     """
     if per_class and episode.task in NEW_CLASSES:
         raise MethodError(
@@ -140,8 +142,8 @@ def prepare(
         **training.labelled(support.labels, support.weights),
     }
 
-    def speaking(p: Tensors, data: Tensors) -> Tensor:
-        return speak(there, {**fixed, **p}, data["text"])
+    def speaking(p: Tensors, data: Tensors, batch: Tensors) -> Tensor:
+        return speak(there, {**fixed, **batch, **p}, data["text"])
 
     def finish(learned: State) -> State:
         return state(episode, config, {**fixed, **learned}, speak)
@@ -150,7 +152,7 @@ def prepare(
         start=learned,
         loss=partial(_loss, speaking=speaking, scale=episode.logit_scale, objective=objective),
         data=data,
-        batches=batches(episode, config, generator),
+        batches=({**each, **draw()} for each in batches(episode, config, generator)),
         optimiser=optimiser(config),
         schedule=schedule(episode, config),
         finish=finish,
@@ -162,11 +164,11 @@ def _loss(
     learned: Tensors,
     data: Tensors,
     batch: Tensors,
-    speaking: Callable[[Tensors, Tensors], Tensor],
+    speaking: Callable[[Tensors, Tensors, Tensors], Tensor],
     scale: float,
     objective: Objective,
 ) -> Tensor:
-    return objective(step_of(speaking(learned, data), learned, data, batch, scale))
+    return objective(step_of(speaking(learned, data, batch), learned, data, batch, scale))
 
 
 def step_of(classes: Tensor, learned: Tensors, data: Tensors, batch: Tensors, scale: float) -> Step:
@@ -188,6 +190,12 @@ def tower_of(text: Text) -> Tower:
     return text.tower.on(text.prompts.device)
 
 
+def ids_of(text: Text, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of each of these texts by the tower's tokenizer."""
+    assert text.tower is not None
+    return text.tower.ids(texts)
+
+
 def sentences_of(
     tower: Tower,
     text: Text,
@@ -201,12 +209,11 @@ def sentences_of(
     `groups` is how many contexts they are to be encoded with at once. Raises `MethodError` for a
     class whose sentence is longer than the tower reads.
     """
-    assert text.tower is not None
     names = [name.replace("_", " ") for name in text.classnames]
     if config.position == "end":  # signs at a name's end may be one token with the full stop
-        ids, rest = text.tower.ids([f"{name}." for name in names]), [list[int]()] * len(names)
+        ids, rest = ids_of(text, [f"{name}." for name in names]), [list[int]()] * len(names)
     else:
-        ids, rest = text.tower.ids(names), text.tower.ids(["."]) * len(names)
+        ids, rest = ids_of(text, names), ids_of(text, ["."]) * len(names)
     for name, mine, more in zip(names, ids, rest, strict=True):
         if (length := 2 + vectors + len(mine) + len(more)) > tower.context:
             raise MethodError(
@@ -228,8 +235,7 @@ def contexts(tower: Tower, text: Text, config: PromptConfig, generator: Generato
     if not config.words:
         drawn = training.normal((config.context, tower.width), generator)
         return START_SPREAD * drawn.to(text.prompts.device)
-    assert text.tower is not None
-    [ids] = text.tower.ids([config.words])
+    [ids] = ids_of(text, [config.words])
     device = tower.weights["token_embedding"].device
     return text_tower.embed(tower, torch.tensor(ids, device=device))
 

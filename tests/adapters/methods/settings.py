@@ -248,6 +248,14 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "text_weight": (0.0, "[0, inf)"),
         "move_new": (False, (False, True)),
     },
+    "proda": {
+        **PROMPTS,
+        "contexts": (8, "[1, inf)"),
+        "chosen": (0, "[0, inf)"),
+        "spread": (0.01, "[0, inf)"),
+        "orthogonality": (0.1, "[0, inf)"),
+        "mixed": (True, (True, False)),
+    },
     "prograd": {
         **PROMPTS,
         "weight": (1.0, "[0, inf)"),
@@ -328,6 +336,13 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "position": ("end", ("end",)),
         "weight": (8.0, "[0, inf)"),
         "block": (0, "[0, inf)"),
+    },
+    "text-lora": {
+        **PROMPTS,
+        "rank": (2, "[1, inf)"),
+        "alpha": (1.0, "(0, inf)"),
+        "dropout": (0.0, "[0, 1)"),
+        "steps_a_shot": (0, "[0, inf)"),
     },
     "timo": {
         "alpha": (100.0, "[0, inf)"),
@@ -477,6 +492,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "spacing": "even",
         },
     },
+    "proda": {"paper": {**COOP_CODE, "words": "", "contexts": 32, "chosen": 4}},
     "prograd": {"paper": {**COOP_CODE, "padded": True}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
     "tcp": {
@@ -485,6 +501,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "words": "",
             "context": 4,
             "epochs": 50,
+        }
+    },
+    "text-lora": {
+        "paper": {
+            "steps_a_shot": 500,
+            "batch": 32,
+            "learning_rate": 2e-4,
+            "weight_decay": 0.01,
+            "dropout": 0.25,
+            "centre": False,
         }
     },
     "timo": {"s": {"search": True}},

@@ -38,9 +38,11 @@ QUICK: dict[str, dict[str, Any]] = {
         "training_ratio": 0.6,
     },
     "node-adapter": {"iterations": 20},
+    "proda": {**PROMPTS, "contexts": 4},
     "prograd": PROMPTS,
     "prolip": {"learning_rate": 0.01},
     "tcp": PROMPTS,
+    "text-lora": PROMPTS,
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
 EPISODE, TEST = synthetic.extended(*synthetic.episode())
