@@ -74,7 +74,8 @@ def reproduce(
     store = FeatureCache(cache)
     held = needs(asked, store)
     if encode:
-        add(held, store.root, root)
+        if lost := add(held, store.root, root):
+            people.print(f"could not be encoded, as said above: {', '.join(lost)}", markup=False)
         held = needs(asked, store)
     _say_needs(people, asked, held)
     counts = numbers("shots", typed(shots), 1) if shots else []
@@ -199,5 +200,5 @@ def _row(each: Difference, reasons: Sequence[str]) -> tuple[str, ...]:
     ours = f"{each.ours:.2f}" + (f" ± {each.std:.2f}" if each.std is not None else "")
     return (
         name, str(each.shots), ours, f"{each.published:.2f}",
-        f"{each.difference:+.2f}", why,
+        f"{round(each.difference, 2) + 0.0:+.2f}", why,
     )  # fmt: skip

@@ -40,8 +40,9 @@ class Planned:
 class Difference:
     """A number of ours, in per cent, the mean of `seeds`, beside the published one.
 
-    `std` is the sample standard deviation over our seeds, None for one. `policy` is ours, `theirs` that of the published number; `reasons` are what is known to differ,
-    given where the difference is above one point.
+    `std` is the sample standard deviation over our seeds, None for one. `policy` is ours, `theirs`
+    that of the published number; `reasons` are what is known to differ, given where the difference
+    is above one point.
     """
 
     method: str
