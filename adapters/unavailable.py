@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 BASE_TO_NEW = "base-to-new, ViT-B/16, 16 shots, mean of 11 sets, 3 seeds"
 ELEVEN = "1/2/4/8/16 shots, ViT-B/16, mean of 11 sets"
-CLIP_SVD = f"{ELEVEN}, 3 seeds, fixed recipe [T: HealthX-Lab/CLIP-SVD README]"
+CLIP_SVD = f"{ELEVEN}, 3 seeds, no validation pictures [T: HealthX-Lab/CLIP-SVD README]"
 
 TEXT_TOWER = "learns prompts, so each step runs the text tower"
 BOTH_TOWERS = "trains parameters inside both towers, so no embedding can be kept"
@@ -115,7 +115,7 @@ METHODS: Mapping[str, Unavailable] = {
         "PromptSRC",
         BOTH_TOWERS,
         (
-            Published("72.3 / 75.3 / 78.4 / 80.7 / 82.9", f"{ELEVEN}, fixed recipe [F]"),
+            Published("72.3 / 75.3 / 78.4 / 80.7 / 82.9", f"{ELEVEN}, no validation pictures [F]"),
             Published("H 79.97", f"{BASE_TO_NEW} [R or T]"),
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from adapters.commands import ask, fit, methods, report, results, sweep
+from adapters.commands import ask, fit, methods, report, reproduce, results, sweep
 from featcache.terminal import APP
 
 app = typer.Typer(help="Fit few-shot adapters on cached embeddings.", **APP)
@@ -16,6 +16,7 @@ for command in (
     ask.predict,
     ask.evaluate,
     report.report,
+    reproduce.reproduce,
     methods.methods,
 ):
     app.command()(command)

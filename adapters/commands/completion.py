@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import typer
@@ -10,6 +11,7 @@ from adapters import registry
 from adapters.expression import leaves
 from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
+from featcache.resources import data_path
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
 from featcache.store.sameness import spellings
@@ -34,8 +36,14 @@ def _settings(context: typer.Context) -> Iterable[str]:
                 yield f"{field}="
 
 
+def _tables() -> list[str]:
+    """Published tables that can be made anew, by their file alone."""
+    return [t["name"] for t in json.loads(data_path("reproduce.json").read_text(encoding="utf-8"))]
+
+
 method = fixed(registry.names())
 methods = fixed([ALL, *registry.names()], listed=True)
+tables = completing(lambda context: ["list", *_tables()])
 task = fixed(registry.task_names())
 tasks = fixed(registry.task_names(), listed=True)
 policy = fixed(registry.POLICIES)

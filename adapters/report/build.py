@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.report import classes, curves, sweeps
-from adapters.report.comparison import by_dataset, by_shots, gains, with_average
+from adapters.report.comparison import by_dataset, by_shots, elsewhere, gains, with_average
 from adapters.report.parts import Figure, Part, Table, of_shots, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared, targets
 from adapters.report.statistics import summary
@@ -139,6 +139,9 @@ def _section(
         pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
         held = [table for table in pair if isinstance(table, Table)]
         tables.append(Part(f"{of_shots(k)}, all methods", tables=held, folded=len(tables) > 1))
+        if theirs := elsewhere(section, k):
+            title = f"{of_shots(k)}, published under other policies"
+            tables.append(Part(title, tables=theirs, folded=True))
     tables += [over] if section.source and not section.problems else []
     return Part(section.title, text, figures, parts=[*tables, *_sweeps(swept)])
 

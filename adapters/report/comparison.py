@@ -8,7 +8,7 @@ from statistics import stdev
 from typing import TYPE_CHECKING
 
 from adapters.report.parts import Table, of_shots, slug
-from adapters.report.published import beside
+from adapters.report.published import SEVERAL, UNKNOWN, Beside, beside
 from adapters.report.rows import Section, targets
 from adapters.report.statistics import (
     LEVEL,
@@ -78,7 +78,7 @@ def _head(section: Section, column: str) -> str:
 
 
 def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str | None) -> Table:
-    """Methods by data set at one number of shots, with what was published under a rule."""
+    """Methods by data set at one number of shots, with what was published under their policy."""
     import pandas
 
     drawn = section.rows[section.rows["shots"] == shots]
@@ -95,19 +95,13 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
     bold = {
         (i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best
     }
-    others = beside(section.backbone, section.datasets, shots) if _usual(section) else []
-    notes = [f"[{i}] {row.source}: {row.protocol}." for i, (row, _) in enumerate(others, start=1)]
+    others, notes = _published(beside(section, shots).get(section.policy, []), len(columns))
     told = [
         _OVER_PROBLEMS if section.problems else _legend(baseline),
         *_strictly(section, every),
-        *_PUBLISHED[: len(others)],
         *notes,
     ]
-    for i, (row, numbers) in enumerate(others, start=1):
-        theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
-        table.append(
-            [f"{row.method}, published [{i}]", *theirs, *[NONE] * (len(columns) - len(theirs))]
-        )
+    table += others
     return Table(
         slug("accuracy", section.name, f"{shots}-shot"),
         f"Accuracy, {of_shots(shots)}, {section.title}",
@@ -117,6 +111,41 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
         bold,
         {len(shown)} if others else (),
     )
+
+
+def elsewhere(section: Section, shots: int) -> list[Table]:
+    """What was published under other policies than the section's, a table each."""
+    found = []
+    for policy, rows in beside(section, shots).items():
+        if policy == section.policy:
+            continue
+        columns = [*section.datasets, "mean"]
+        table, notes = _published(rows, len(columns))
+        found.append(
+            Table(
+                slug("published", section.name, f"{shots}-shot", policy),
+                f"Published, {_POLICIES.get(policy, f'policy {policy}')}, {of_shots(shots)}, "
+                f"beside {section.title}",
+                ["method", *(_head(section, column) for column in columns)],
+                table,
+                " ".join(notes),
+            )
+        )
+    return found
+
+
+def _published(others: Beside, columns: int) -> tuple[list[list[str]], list[str]]:
+    """Rows of a table for what others published, and the notes that say under which terms."""
+    rows = []
+    for i, (row, numbers) in enumerate(others, start=1):
+        theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
+        name = f"{row.method}, published{' in a figure' * (row.mark == 'F')} [{i}]"
+        rows.append([name, *theirs, *[NONE] * (columns - len(theirs))])
+    notes = [
+        f"[{i}] {row.source} ({row.backbone}): {row.protocol}."
+        for i, (row, _) in enumerate(others, start=1)
+    ]
+    return rows, [*_PUBLISHED[: len(others)], *notes]
 
 
 def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
@@ -245,10 +274,6 @@ def _p(p: float) -> str:
     return NONE if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _usual(section: Section) -> bool:
-    return section.task == "few-shot" and not section.transductive
-
-
 def _strictly(section: Section, every: pandas.DataFrame) -> list[str]:
     if every.empty:
         return []
@@ -271,4 +296,5 @@ _OVER_PROBLEMS = (
     "Per cent of queries, mean over seeds, ± the standard error over problems (of the mean: lists "
     "taken as independent). Best in bold. Chance is 50."
 )
+_POLICIES = {UNKNOWN: "policy not known", SEVERAL: "policies that differ by set"}
 _PUBLISHED = ["Published numbers were made by others under other protocols; they are not ours."]

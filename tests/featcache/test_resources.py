@@ -12,7 +12,8 @@ import pytest
 from featcache import resources
 from featcache.resources import data_path
 
-SHIPPED = ["datasets.json", "templates.json", "published.json", "demo"]
+TABLES = ["published.json", "published-demo.json", "reproduce.json"]
+SHIPPED = ["datasets.json", "templates.json", *TABLES, "demo"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

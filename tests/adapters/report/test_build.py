@@ -356,3 +356,16 @@ def test_where_nothing_was_fitted_there_are_no_seconds(parts_of: Parts) -> None:
     assert [figure.name.partition("-")[0] for figure in part.figures] == ["over", "over"]
     over = [table for table in part.parts[-1].tables if table.name.startswith("shots-")]
     assert [table.rows[0][-1] for table in over] == ["–", "–"]
+
+
+def test_what_others_published_under_other_policies_stands_below_by_itself(
+    tmp_path: Path,
+) -> None:
+    made = frame(methods=("gda",), datasets=("eurosat",), shots=(16,), seeds=(1,))
+    report(runs(made.assign(policy="full-val")), tmp_path, "results.sqlite")
+    ours = (tmp_path / "tables" / "accuracy-rn50-openai-full-val-16-shot.md").read_text()
+    theirs = (tmp_path / "tables" / "published-rn50-openai-full-val-16-shot-none.md").read_text()
+    assert "| tip-adapter, published" in ours
+    assert "| zero-shot, published" not in ours
+    assert "| zero-shot, published" in theirs
+    assert "| gda | " not in theirs

@@ -219,17 +219,50 @@ def test_averages_never_mix_base_new_and_their_mean() -> None:
     assert shown["new"].title == "Accuracy, 4 shots, RN50:openai, base-to-new (new), policy none"
 
 
-def test_published_numbers_stand_beside_their_data_sets_only() -> None:
-    made = frame(datasets=("eurosat", "plants"), shots=(16,))
+@pytest.mark.parametrize(
+    ("policy", "theirs", "chosen"),
+    [
+        ("full-val", {"tip-adapter": "70.54"}, "settings by the whole validation list"),
+        ("oracle-test", {"tip-adapter-f": "84.54"}, "chosen on test"),
+    ],
+)
+def test_published_numbers_stand_beside_their_data_sets_and_policy_only(
+    policy: str, theirs: dict[str, str], chosen: str
+) -> None:
+    made = frame(datasets=("eurosat", "plants"), shots=(16,)).assign(policy=policy)
     table = comparison.by_dataset(section_of(made), 16, ["gda"], None)
-    theirs = {r[0].split(",")[0]: list(r[1:]) for r in table.rows[1:]}
-    assert theirs["tip-adapter"] == ["70.54", "–", "–"]
-    assert theirs["zero-shot"] == ["37.52", "–", "–"]
-    assert "chosen on test" in table.note
+    held = {r[0].split(",")[0]: list(r[1:]) for r in table.rows[:0:-1]}  # of several the first
+    assert {name: held[name] for name in theirs} == {n: [v, "–", "–"] for n, v in theirs.items()}
+    assert "zero-shot" not in held
+    assert chosen in table.note
     assert "they are not ours" in table.note
     assert table.rows[1][0].endswith("published [1]")
     assert "[1] " in table.note
     assert table.rules == {1}
+
+
+def test_what_was_published_under_other_policies_has_tables_of_its_own() -> None:
+    made = frame(datasets=("eurosat", "plants"), shots=(16,)).assign(policy="full-val")
+    tables = comparison.elsewhere(section_of(made), 16)
+    titles = {table.title.split(", 16 shots")[0]: table for table in tables}
+    assert titles.keys() == {
+        "Published, policy none", "Published, policy oracle-test", "Published, policy not known",
+    }  # fmt: skip
+    assert len({table.name for table in tables}) == len(tables)
+    none, test = titles["Published, policy none"], titles["Published, policy oracle-test"]
+    assert none.heads == ["method", "eurosat", "plants", "mean"]
+    assert ["zero-shot, published [1]", "37.52", "–", "–"] in none.rows
+    assert not {row[0].split(",")[0] for row in none.rows} & {"tip-adapter", "tip-adapter-f"}
+    assert "chosen on test" not in none.note
+    assert "chosen on test" in test.note
+    assert all(not table.rules for table in tables)
+
+
+def test_what_was_read_off_a_figure_says_so() -> None:
+    made = frame(datasets=("eurosat",), shots=(16,)).assign(backbone="ViT-B-16:openai")
+    table = comparison.by_dataset(section_of(made), 16, ["gda"], None)
+    figures = [r[0] for r in table.rows if "in a figure" in r[0]]
+    assert any(name.startswith("skip-tuning, published in a figure [") for name in figures)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Published tables made anew: what each needs, its runs, ours beside theirs."""

@@ -1,0 +1,87 @@
+"""`adapters reproduce`: what is needed, ours beside theirs, and all of it on the worlds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters.report.published import read
+from adapters.reproducing import tables
+from tests.adapters.reproducing.small import small
+from tests.entries import make_entry
+from tests.typed import Type
+
+__all__ = ["small"]
+
+
+def test_the_tables_are_listed(type_in: Type) -> None:
+    answer = type_in("adapters reproduce list")
+    assert answer.status == 0
+    assert all(table.name in answer.out for table in tables.tables())
+    listed = type_in("adapters reproduce list --json").json
+    assert [each["table"] for each in listed] == [table.name for table in tables.tables()]
+
+
+def test_of_an_empty_cache_what_is_needed_is_said(type_in: Type) -> None:
+    answer = type_in("adapters reproduce maple-base-to-new --dry-run")
+    assert answer.status == 0
+    line = "featcache encode --dataset eurosat --backbone ViT-B-16:openai --views 20 --extra"
+    assert line in answer.out
+    assert "maple: cannot be fitted here: it trains parameters inside both towers" in answer.out
+    assert "0 runs can be done" in answer.out
+    answer = type_in("adapters reproduce maple-base-to-new --json")
+    assert answer.status == 1
+    assert answer.err.endswith(
+        "error: there is nothing to run for maple-base-to-new: the commands above add what is "
+        "lacking, and --encode runs them.\n"
+    )
+    assert {need["entry"] for need in answer.json["needs"]} == {None}
+
+
+def test_an_unknown_table_is_one_sentence(type_in: Type) -> None:
+    answer = type_in("adapters reproduce tip-rn51")
+    assert answer.status == 1
+    assert answer.err.startswith("error: unknown table 'tip-rn51'")
+
+
+@pytest.mark.usefixtures("small")
+def test_ours_stand_beside_theirs_with_the_reasons_below(type_in: Type, tmp_path: Path) -> None:
+    for name in ("animals", "beasts"):
+        make_entry(tmp_path, name=name)
+    answer = type_in("adapters reproduce small --jobs 1 --out ours.json")
+    assert answer.status == 0
+    blocks = answer.out.split("gda: ours by policy full-val, published by oracle-test")
+    assert len(blocks) == 2  # the mean, which is by other policies, has a table of its own
+    assert "gda: ours by policy full-val, published by several" in answer.out
+    assert "chosen on test" not in blocks[0].partition("zero-shot: ours")[2]
+    assert "policy: chosen on test there, full-val here" in blocks[1]
+    # What was done is there, so that nothing is done twice.
+    again = type_in("adapters reproduce small --jobs 1 --json").json
+    assert again["runs"] == 12
+    rows = [r for r in again["rows"] if (r["method"], r["dataset"]) == ("gda", "animals")]
+    for row in rows:
+        assert row["difference"] == pytest.approx(row["ours"] - row["published"])
+        assert bool(row["reasons"]) == (abs(row["difference"]) > 1)
+    written = read((tmp_path / "ours.json").read_text())
+    assert [line.method for line in written] == ["zero-shot", "gda"]
+    some = type_in("adapters reproduce small --jobs 1 --method gda --shots 2 --json").json
+    assert some["runs"] == 4
+
+
+@pytest.mark.slow
+def test_the_embedded_worlds_give_their_table_again(type_in: Type, tmp_path: Path) -> None:
+    """From nothing to the last number; the published ones are this project's own."""
+    answer = type_in("adapters reproduce demo --encode --jobs 1 --json")
+    assert answer.status == 0, answer.err
+    assert [need["lacks"] for need in answer.json["needs"]] == [[], []]
+    rows = answer.json["rows"]
+    assert len(rows) == 3 + 3 * 6
+    # Other processors round otherwise, and a picture or two of hundreds may change sides.
+    assert max(abs(row["difference"]) for row in rows) < 0.5
+    assert not any(row["reasons"] for row in rows)
+    before = (tmp_path / "runs" / "results.sqlite").stat().st_mtime_ns
+    again = type_in("adapters reproduce demo --jobs 1 --json")
+    assert again.json["rows"] == json.loads(json.dumps(rows))
+    assert (tmp_path / "runs" / "results.sqlite").stat().st_mtime_ns == before
