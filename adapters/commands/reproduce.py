@@ -179,6 +179,8 @@ def _say_needs(people: Console, table: Reproduction, held: Sequence[Need]) -> No
 
 def _say(people: Console, table: Reproduction, found: Sequence[Difference]) -> None:
     """A table for each method and policy of the source, and the reasons below it."""
+    if not found:
+        people.print("No number yet: a published mean waits until all of its sets are cached.")
     heads = ("data set", "shots", "ours", "published", "difference", "why")
     for line in table.lines:
         mine = [each for each in found if each.method == line.published]

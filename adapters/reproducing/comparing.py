@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featcache.store.cache import FeatureCache
 
 OURS = "featcache, `adapters reproduce {}`"
+WEIGHTS = "weights, activation or preprocessing: nothing is learned, so that these show first"
 POINT = 1.0  # a difference above which reasons are given
 TRANSFERS = ("cross-dataset", "domain-generalization")
 Scores = Mapping[tuple[str, str], Mapping[int, float]]  # by measure and set: accuracy by seed
@@ -192,41 +193,47 @@ def _explained(
     """The difference with what is known to lie behind it, where it is above a point."""
     if abs(told.difference) <= POINT:
         return told
-    reasons = [*line.reasons, *table.reasons]
+    reasons = [*line.reasons]
     if told.policy != told.theirs:
         reasons.append(f"policy: {CHOSEN[told.theirs]} there, {told.policy} here")
     elif told.theirs == TEST:
         reasons.append("both were chosen on test")
     places = [held[told.dataset]] if told.dataset in held else list(held.values())
-    reasons += _of_entries(table, row, [need for need in places if need.entry])
-    if row.seeds != told.seeds:
-        theirs = row.seeds or "an unknown number of"
-        reasons.append(f"seeds: {theirs} there, {told.seeds} here")
-    if told.shots:
-        reasons.append("chance of the draws, by as much as our seeds spread, or more with one")
+    there = [need for need in places if need.entry]
+    reasons += _of_text(table, row, there)
+    reasons += _of_learning(table, row, told, there) if told.shots else [WEIGHTS]
     if row.mark == "F":
         reasons.append("the published number was read off a figure")
     status = get(line.fitted).status
     reasons += [f"{line.fitted} here: {status}"] if status != "as published" else []
     reasons += [f"of the published row: {row.remark}"] if row.remark else []
-    return Difference(**{**vars(told), "reasons": tuple(reasons)})
+    return replace(told, reasons=tuple(reasons))
 
 
-def _of_entries(table: Reproduction, row: Published, places: Sequence[Need]) -> Iterator[str]:
-    """What the features themselves differ in: text and views."""
-    other = sorted(
-        {
-            f"{need.dataset} with {need.entry.banks[-1] if need.entry.banks else 'no text'}"
-            for need in places
-            if need.entry and table.bank(need.dataset) not in need.entry.banks
-        }
-    )
+def _of_text(table: Reproduction, row: Published, there: Sequence[Need]) -> Iterator[str]:
+    """What the prompts differ in."""
+    other = {
+        need.dataset: need.entry.banks[-1] if need.entry.banks else "none"
+        for need in there
+        if need.entry and table.bank(need.dataset) not in need.entry.banks
+    }
     if other:
-        yield f"text: {row.text} there, {', '.join(other)} here"
+        ours = ", ".join(f"{bank} ({name})" for name, bank in other.items())
+        yield f"text there: {row.text}; here: {ours}"
     elif any(word in row.text for word in _OTHER_TEXT):
-        yield f"text: {row.text} there, templates here"
-    if any(what for need in places for what in need.lacks if "views" in what):
+        yield f"text there: {row.text}; here: templates"
+
+
+def _of_learning(
+    table: Reproduction, row: Published, told: Difference, there: Sequence[Need]
+) -> Iterator[str]:
+    """What else differs where something is learned: how, from which views and draws."""
+    yield from table.reasons
+    if any(what.startswith(f"{table.views} views") for need in there for what in need.lacks):
         yield f"views: {table.views} of at least {table.view_scale:g} are meant; others are cached"
+    if row.seeds != told.seeds:
+        yield f"seeds: {row.seeds or 'not stated'} there, {told.seeds} here"
+    yield "chance of the draws, by as much as our seeds spread, or more with one"
 
 
 def restated(table: Reproduction, found: Sequence[Difference]) -> list[dict[str, Any]]:

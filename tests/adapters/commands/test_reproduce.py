@@ -66,8 +66,17 @@ def test_ours_stand_beside_theirs_with_the_reasons_below(type_in: Type, tmp_path
         assert bool(row["reasons"]) == (abs(row["difference"]) > 1)
     written = read((tmp_path / "ours.json").read_text())
     assert [line.method for line in written] == ["zero-shot", "gda"]
+    assert "No number yet" not in answer.out
     some = type_in("adapters reproduce small --jobs 1 --method gda --shots 2 --json").json
     assert some["runs"] == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_a_mean_waits_for_its_sets(type_in: Type, tmp_path: Path) -> None:
+    make_entry(tmp_path, name="beasts")
+    answer = type_in("adapters reproduce small --jobs 1 --method zero-shot")
+    assert answer.status == 0
+    assert "No number yet: a published mean waits until all of its sets are cached." in answer.out
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_differences_above_a_point_have_their_reasons(
     reasons = there.reasons
     assert "it was made up" in reasons
     assert "policy: chosen on test there, full-val here" in reasons
-    assert "text: CuPL there, animals with imported here" in reasons
+    assert "text there: CuPL; here: imported (animals)" in reasons
     assert "seeds: 3 there, 2 here" in reasons
     assert any(why.startswith("gda here: ") for why in reasons)
 
@@ -93,6 +93,21 @@ def test_a_point_is_the_measure(
     assert bool(found.reasons) == given
     assert ("the published number was read off a figure" in found.reasons) == given
     assert not any(why.startswith("policy") for why in found.reasons)
+
+
+def test_where_nothing_is_learned_there_are_fewer_reasons(
+    small: Reproduction, two: FeatureCache, results: Results
+) -> None:
+    held = needs(small, two)
+    runs = planned(small, held, two, methods=["zero-shot"])
+    sweep([r.run for r in runs], None, results)
+    text = "text there: CuPL; here: imported (animals)"
+    assert compared(small, runs, results.frame(), held)[0].reasons == (text, comparing.WEIGHTS)
+    known = replace(small, prompts=dict.fromkeys(small.datasets, "imported"))
+    assert needs(known, two)[0].lacks == ()
+    text = "text there: CuPL; here: templates"
+    found = compared(known, runs, results.frame(), needs(known, two))
+    assert found[0].reasons == (text, comparing.WEIGHTS)
 
 
 def test_chosen_on_test_where_it_is_asked_for(small: Reproduction, two: FeatureCache) -> None:
