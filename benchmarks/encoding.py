@@ -240,6 +240,8 @@ def _one_on_cuda(
     ceiling = max(decode[name] for name in ("threads", "processes") if name in decode)
     share = round(middle["img_per_s"] / min(ceiling, forward), 3)
     result.add(model, product=middle, share_of_ceiling=share)
+    on_card = _product_on_cuda(data, backbone, arguments, "card")
+    result.add(model, product_decoded_on_the_card=on_card)
     if gains:
         compiled = _product_on_cuda(data, backbone, arguments, "processes", compiled=True)
         result.add(model, product_compiled=compiled)
