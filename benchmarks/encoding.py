@@ -58,6 +58,7 @@ FLOPS = {
     "RN50": 12.2e9,
 }  # a picture, forward
 CPU_MODELS, CUDA_MODELS = ["demo", "ViT-B-32"], ["ViT-B-32", "ViT-B-16", "ViT-L-14", "RN50"]
+ROUNDS = {"ViT-B-32": 3, "ViT-B-16": 3, "ViT-L-14": 3, "RN50": 1}  # of the product, on CUDA
 LITTLE, FEW, MANY = 300, 2_700, 27_000
 
 
@@ -200,7 +201,9 @@ def on_cuda(result: Result, arguments: argparse.Namespace, folder: Path) -> None
         _surviving(
             result,
             model,
-            lambda m=model: _one_on_cuda(result, m, arguments, folder, arguments.rounds or 3),
+            lambda m=model: _one_on_cuda(
+                result, m, arguments, folder, arguments.rounds or ROUNDS[m]
+            ),
         )
 
 
