@@ -202,7 +202,7 @@ def on_cuda(result: Result, arguments: argparse.Namespace, folder: Path) -> None
             result,
             model,
             lambda m=model: _one_on_cuda(
-                result, m, arguments, folder, arguments.rounds or ROUNDS[m]
+                result, m, arguments, folder, arguments.rounds or ROUNDS.get(m, 3)
             ),
         )
 
@@ -225,8 +225,9 @@ def _one_on_cuda(
     forward = cuda_rate(backbone, size, None)
     result.add(model, precision=backbone.precision, forward_only=round(forward))
     result.add(model, cosine_with_fp32=_agreement(backbone, None))
-    peak_rate = result.document["card"]["matrix_tflops"] * 1e12
-    result.add(model, share_of_matrix_rate=round(forward * FLOPS[model] / peak_rate, 3))
+    if model in FLOPS:
+        peak_rate = result.document["card"]["matrix_tflops"] * 1e12
+        result.add(model, share_of_matrix_rate=round(forward * FLOPS[model] / peak_rate, 3))
     gains = compiling.gains(backbone.model)
     if gains:
         began = time.perf_counter()
