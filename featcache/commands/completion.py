@@ -20,7 +20,7 @@ from featcache.terminal import completing, fixed
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VIEWS_FOR = ("few-shot", "all")
-DECODE_IN = ("auto", "threads", "processes")
+DECODE_IN = ("auto", "threads", "processes", "card")
 CLASSES = presence.CLASSES
 LAYOUTS = kind.LAYOUTS
 EXPORTED = ("plain", "tip")

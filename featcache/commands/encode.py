@@ -98,7 +98,10 @@ def encode(
     workers: Annotated[int, typer.Option(min=0, help="Decoders (0: one a core).")] = 0,
     decode_in: Annotated[
         str,
-        typer.Option(help="auto, threads or processes.", autocompletion=completion.decode_in),
+        typer.Option(
+            help="auto, threads, processes, or card (other features).",
+            autocompletion=completion.decode_in,
+        ),
     ] = "auto",
     cache: Cache = None,
     shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",

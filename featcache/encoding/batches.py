@@ -12,17 +12,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import picture_features
-from featcache.encoding.crops import Crops
+from featcache.encoding.card import squares
+from featcache.encoding.crops import Coded, Crops
 from featcache.encoding.plan import Unit
 from featcache.encoding.staging import Buffer, Made, Staging
 from featcache.encoding.taking import Place, take
 from featcache.pictures.digest import State
 from featcache.store.entry import EMBEDDING, PATCHES
 
+TOGETHER = 64  # pictures that a card decodes at once
+
 Arrays = dict[str, NDArray[Any]]
+Crop = NDArray[np.uint8] | Tensor
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,11 @@ class Batches:
         self.made: list[tuple[list[int], Made]] = []
         self.seconds, self.done = 0.0, 0
 
-    def add(self, row: int, crop: NDArray[np.uint8]) -> None:
+    def add(self, row: int, crop: Crop) -> None:
         """Take the crop whose features belong into that row of the arrays."""
         if self.buffer is None:
             self.buffer = self.staging.take()
-        self.buffer.pixels[len(self.rows)] = crop
+        self.staging.put(self.buffer, len(self.rows), crop)
         self.rows.append(row)
         if len(self.rows) >= self.staging.size:
             self.flush()
@@ -130,11 +135,12 @@ class UnitBatches:
     def __init__(
         self, unit: Unit, staging: Staging, views: int, centre: Arrays, of_views: Arrays
     ) -> None:
-        self.unit, self.views = unit, views
+        self.unit, self.views, self.backbone = unit, views, staging.backbone
         self.features = Features(centre, of_views, [], [], [])
         self.streams = Batches(staging, centre), Batches(staging, _flat(of_views))
         self.place = {row: i for i, row in enumerate(unit.view_rows)}
         self.centres_at, self.views_at = dict[int, Place](), dict[int, Place]()
+        self.coded: list[tuple[int, Coded]] = []
 
     @property
     def done(self) -> int:
@@ -162,13 +168,29 @@ class UnitBatches:
             self.centres_at[i] = crops.centre_at
         if crops.views_at:
             self.views_at[self.place[row]] = crops.views_at
-        if crops.centre is not None:
-            self.streams[0].add(i, crops.centre)
-        for v, pixels in enumerate(crops.views):
-            self.streams[1].add(self.place[row] * self.views + v, pixels)
+        if crops.coded is not None:
+            self.coded.append((i, crops.coded))
+            if len(self.coded) == TOGETHER:
+                self._decode()
+        self._add(i, crops.centre, crops.views)
+
+    def _add(self, i: int, centre: Crop | None, views: Sequence[Crop]) -> None:
+        if centre is not None:
+            self.streams[0].add(i, centre)
+        for v, crop in enumerate(views):
+            self.streams[1].add(self.place[self.unit.rows[i]] * self.views + v, crop)
+
+    def _decode(self) -> None:
+        """Make the crops of coded pictures on the card."""
+        places, coded = [i for i, _ in self.coded], [each for _, each in self.coded]
+        self.coded = []
+        for i, (centre, views, reason) in zip(places, squares(coded, self.backbone), strict=True):
+            self.features.reasons[i] = reason
+            self._add(i, centre, views)
 
     def flush(self) -> None:
         """Hand the rest to the model."""
+        self._decode()
         for stream in self.streams:
             stream.flush()
 

@@ -17,11 +17,12 @@ from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
 from featcache.errors import PictureError
-from featcache.pictures.decode import Pixels, cropped, decode
+from featcache.pictures.card import OnCard
+from featcache.pictures.decode import Pixels, cropped, decode, plain_jpeg
 from featcache.pictures.digest import UNKNOWN, Content, State, state_of
 from featcache.pictures.digest import read as read_picture
 from featcache.pictures.preprocess import Preprocess, crop_resize, fit_square
-from featcache.pictures.views import ViewRecipe, view
+from featcache.pictures.views import View, ViewRecipe, view
 
 MOST_WORKERS = 16
 NOTHING = Known()
@@ -44,10 +45,20 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Coded:
+    """A picture that a card is to decode: its bytes, and which crops are made of it there."""
+
+    content: bytes
+    centre: bool
+    views: list[View]
+
+
+@dataclass(frozen=True)
 class Crops:
     """One picture: its centre crop and views, or where their features lie, or why there are none.
 
     `digest` is of the bytes that were read, `state` the file's before; seconds that both took.
+    `coded` stands for the crops where they are made on a card.
     """
 
     centre: Pixels | None
@@ -59,6 +70,7 @@ class Crops:
     state: State = UNKNOWN
     centre_at: Place | None = None
     views_at: Place | None = None
+    coded: Coded | None = None
 
 
 def wanted_of(
@@ -196,18 +208,32 @@ def _made(picture: _Picture, wanted: Wanted, maker: Maker) -> Crops:
         make_centre = wanted.centre and centre_at is None
         make_views = wanted.views and views_at is None
         centre, views = None, list[Pixels]()
-        if content and (make_centre or make_views):
+        coded = _coded(content, wanted, maker, make_centre, make_views)
+        if content and not coded and (make_centre or make_views):
             pixels = picture.pixels
             centre = fit_square(pixels, preprocess) if make_centre else None
             if make_views:
                 views = list(_views(wanted.item.id, pixels, maker.recipe, preprocess))
         spent = read - began, time.perf_counter() - read
-        return Crops(centre, views, "", *spent, digest, picture.state, centre_at, views_at)
+        return Crops(centre, views, "", *spent, digest, picture.state, centre_at, views_at, coded)
     except PictureError as error:
         reason, spent = str(error), (read - began, time.perf_counter() - read)
     except OSError as error:
         reason, spent = error.strerror or "cannot be read", (read - began, 0.0)
     return Crops(None, [], reason, *spent, digest, picture.state)
+
+
+def _coded(
+    content: Content | None, wanted: Wanted, maker: Maker, centre: bool, views: bool
+) -> Coded | None:
+    """The picture for a card to decode, where it can and something is to be made of it."""
+    held = content.held if content else None
+    if not isinstance(maker.preprocess, OnCard) or not isinstance(held, bytes) or wanted.item.box:
+        return None
+    if not (centre or views) or not (size := plain_jpeg(held)):
+        return None
+    indices = range(1, maker.recipe.count + 1) if views else ()
+    return Coded(held, centre, [view(maker.recipe, wanted.item.id, i, *size) for i in indices])
 
 
 def _all_known(wanted: Wanted, digest: str, known: Known) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -30,7 +30,8 @@ from featcache.encoding.taking import known
 from featcache.encoding.text import encode_text
 from featcache.encoding.tower import keep
 from featcache.encoding.writing import UnitWriter, write_projection
-from featcache.errors import CacheError
+from featcache.errors import CacheError, ConfigError
+from featcache.pictures.card import on_card
 from featcache.pictures.views import ViewRecipe
 from featcache.prompts import PromptBank
 from featcache.prompts import bank as own_bank
@@ -38,7 +39,7 @@ from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
 from featcache.store.towers import TEXT_TOWER
 
-DECODING = Decoding()
+DECODING, CARD = Decoding(), "card"
 Result = TypeVar("Result")
 
 
@@ -114,6 +115,8 @@ def encode_together(
     Each entry is what it would be alone. What stopped a backbone stands in place of its report;
     it stops no other.
     """
+    if decoding.where == CARD:
+        backbones = [_on_card(each) for each in backbones]
     begun = [_tried(partial(_prepared, dataset, each, cache, request)) for each in backbones]
     jobs = [each.job for each in begun if isinstance(each, _Prepared) and each.job.units]
     if jobs:
@@ -172,6 +175,15 @@ def _prepared(
     maker = Maker(wanted.recipe, backbone.preprocess, taken)
     encoder = UnitEncoder(staging, shapes, count)
     return _Prepared(Job(report, todo, encoder, writer, maker, taken.digests), units, began)
+
+
+def _on_card(backbone: Backbone) -> Backbone:
+    if backbone.device.type != "cuda":
+        raise ConfigError(
+            f"pictures are decoded on a card by CUDA alone, and {backbone.name} is on "
+            f"{backbone.device}; decode in threads."
+        )
+    return replace(backbone, preprocess=on_card(backbone.preprocess))
 
 
 def _compiles(backbone: Backbone, request: Request, units: Sequence[Unit], views: int) -> bool:

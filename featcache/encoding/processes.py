@@ -9,6 +9,7 @@ input does, as when the caller is killed.
 
 from __future__ import annotations
 
+import atexit
 import mmap
 import os
 import pickle
@@ -34,7 +35,7 @@ from featcache.errors import CacheError, ConfigError
 from featcache.pictures.limit import limit_pixels, most_pixels
 
 SLOT = 4 << 20  # bytes of crops that a chunk may fill; what has no room is sent in the message
-WHERE = ("auto", "threads", "processes")
+WHERE = ("auto", "threads", "processes", "card")
 AHEAD = 2  # chunks under way for each process
 SHARED = Path("/dev/shm")
 MOST = 64  # processes
@@ -53,16 +54,16 @@ SURROUNDINGS = {
 
 
 def chosen(where: str, makers: Sequence[Maker], crops: int, on_cpu: bool) -> bool:
-    """Whether so many crops are made in processes, by `where`: auto, threads or processes.
+    """Whether so many crops are made in processes, by `where`: one of `WHERE`.
 
-    Not where rows are known already, as what is known lies in this process, and where memory is
-    not shared by open files. Where the models run on the CPU it has no cores to spare. Raises
-    `ConfigError` for other words.
+    Threads read what a card decodes. Not where rows are known already, as what is known lies in
+    this process, and where memory is not shared by open files. Where the models run on the CPU it
+    has no cores to spare. Raises `ConfigError` for other words.
     """
     if where not in WHERE:
         raise ConfigError(f"pictures are decoded in {', '.join(WHERE)}, not in {where}.")
     known = any(maker.known.centre or maker.known.views for maker in makers)
-    if where == "threads" or known or os.name != "posix":
+    if where in ("threads", "card") or known or os.name != "posix":
         return False
     return where == "processes" or (not on_cpu and crops >= WORTH and cores() >= MANY)
 
@@ -187,6 +188,7 @@ def _server(caller: int) -> socket.socket:
             pass_fds=[theirs.fileno()],
             process_group=0,  # Ctrl-C is for the caller, who lets them end
         )
+    atexit.register(ours.close)
     return ours
 
 

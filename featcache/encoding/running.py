@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Decoding:
-    """By how many workers (0: one a core) pictures are decoded: in threads, processes or auto."""
+    """By how many workers (0: one a core) pictures are decoded, and where: `processes.WHERE`."""
 
     workers: int = 0
     where: str = "auto"

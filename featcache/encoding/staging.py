@@ -25,6 +25,7 @@ from featcache.backbones.forward import features_of
 from featcache.backbones.memory import is_out_of_memory
 from featcache.encoding.sizes import padded
 from featcache.errors import BackboneError
+from featcache.pictures.card import OnCard
 
 AT_ONCE = 2  # buffers that are being filled: of centre crops, of views
 IN_TURN = AT_ONCE + 3  # and those whose batches are under way
@@ -58,6 +59,7 @@ class Staging:
     def __init__(self, backbone: Backbone, size: int, compiled: bool = False) -> None:
         self.backbone, self.size, self.notes = backbone, size, list[str]()
         self.overlaps = backbone.device.type == "cuda"
+        self.on_card = isinstance(backbone.preprocess, OnCard)  # crops are there already
         self._compiles = compiled
         self._free: list[Buffer] = []
         self._made = False
@@ -75,6 +77,13 @@ class Staging:
             buffer.done.synchronize()
         return buffer
 
+    def put(self, buffer: Buffer, place: int, crop: NDArray[np.uint8] | Tensor) -> None:
+        """Write a crop `[s, s, 3]` into its place; on the device where those are made there."""
+        if self.on_card:
+            buffer.there[place].copy_(torch.as_tensor(crop))
+        else:
+            buffer.pixels[place] = crop
+
     def run(self, buffer: Buffer, count: int, extras: Sequence[str] = ()) -> Made:
         """Run the model on the first `count` pictures and have the buffer back when that is done.
 
@@ -82,18 +91,19 @@ class Staging:
         """
         rest = count % self.size  # more than one batch where that was halved since it was begun
         rows = min(len(buffer.pixels), count - rest + padded(rest, self.size))
-        buffer.pixels[count:rows] = 0
+        (buffer.there if self.on_card else buffer.host)[count:rows] = 0
         began = time.perf_counter()
         if not self.overlaps:
-            if buffer.there is not buffer.host:
+            if buffer.there is not buffer.host and not self.on_card:
                 buffer.there[:rows].copy_(buffer.host[:rows])
             found = self._features(buffer.there, count, extras)
             self._free.append(buffer)
             return Made(found, time.perf_counter() - began)
-        with torch.cuda.stream(self._copying):
-            buffer.there[:rows].copy_(buffer.host[:rows], non_blocking=True)
         computing = torch.cuda.current_stream(self.backbone.device)
-        computing.wait_stream(self._copying)
+        if not self.on_card:
+            with torch.cuda.stream(self._copying):
+                buffer.there[:rows].copy_(buffer.host[:rows], non_blocking=True)
+            computing.wait_stream(self._copying)
         span = _event(), _event()
         span[0].record(computing)
         found = self._features(buffer.there, count, extras)

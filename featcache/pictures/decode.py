@@ -117,6 +117,21 @@ def _fast_jpeg(content: bytes) -> Pixels | None:
     return pixels
 
 
+def plain_jpeg(content: bytes) -> tuple[int, int] | None:
+    """Height and width of a whole colour JPEG, which a card decodes too; None for all else.
+
+    Raises `PictureError` for one that is larger than the limit.
+    """
+    if not (content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9")):
+        return None  # other decoders fill up what was cut off, and say nothing
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        return None
+    _check_size(int(height), int(width))
+    return (int(height), int(width)) if colours == "YCbCr" else None
+
+
 def _pillow(content: bytes) -> Pixels:
     Image.MAX_IMAGE_PIXELS = max(PILLOWS_LIMIT, most_pixels())
     try:

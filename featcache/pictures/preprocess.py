@@ -48,17 +48,22 @@ class Preprocess:
 
 def fit_square(pixels: Pixels, preprocess: Preprocess) -> Pixels:
     """The whole picture as the model sees it in tests: uint8 `[s, s, 3]`, resized and cropped."""
-    size, (height, width) = preprocess.size, pixels.shape[:2]
+    height, width = resized_to(pixels.shape[0], pixels.shape[1], preprocess)
+    resized = _resize(pixels, height, width, preprocess)
+    return _centre(resized, preprocess.size, preprocess.fill_color)
+
+
+def resized_to(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
+    """What a picture of this height and width is resized to, before it is cut or padded."""
+    size = preprocess.size
     if preprocess.resize_mode == "squash":
-        return _resize(pixels, size, size, preprocess)
+        return size, size
     if preprocess.resize_mode == "longest":
         scale = max(height / size, width / size)
-        height, width = max(1, round(height / scale)), max(1, round(width / scale))
-    elif height <= width:
-        height, width = size, int(size * width / height)
-    else:
-        height, width = int(size * height / width), size
-    return _centre(_resize(pixels, height, width, preprocess), size, preprocess.fill_color)
+        return max(1, round(height / scale)), max(1, round(width / scale))
+    if height <= width:
+        return size, int(size * width / height)
+    return int(size * height / width), size
 
 
 def crop_resize(pixels: Pixels, view: View, preprocess: Preprocess) -> Pixels:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from featcache import FeatureCache, encode_dataset, load_backbone
+from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
 from featcache.encoding import plan
 from featcache.encoding.reencode import TOLERANCE
 from tests.featcache.encoding.noise import VIEWS, files, noise
+from tests.featcache.pictures.test_card import jpeg
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -67,3 +68,19 @@ def test_a_full_device_halves_the_batch(tmp_path: Path, monkeypatch: pytest.Monk
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert report.entry.complete
     assert any("at a time from there on" in note for note in report.notes)
+
+
+def test_a_card_decodes_what_a_cpu_decodes(tmp_path: Path) -> None:
+    for i in range(20):
+        path = tmp_path / "images" / ("ant", "bee")[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(60 + i, 80))
+    data = load_dataset(str(tmp_path / "images"))
+    backbone, cache = load_backbone("demo", device="cuda", precision="fp32"), FeatureCache(tmp_path)
+    here = encode_dataset(data, backbone, cache, views=VIEWS).entry
+    there = encode_dataset(data, backbone, cache, views=VIEWS, decode_in="card").entry
+    assert here.key != there.key
+    for split in here.splits:
+        one, other = here.images(split).embedding, there.images(split).embedding
+        apart = np.linalg.norm(one - other, axis=1) / np.linalg.norm(one, axis=1)
+        assert apart.max() < 0.05

@@ -33,12 +33,12 @@ def test_on_a_cpu_larger_pictures_go_in_smaller_batches(
 
 def test_an_entry_keeps_the_size_that_it_was_begun_with(tmp_path: Path, tiny: Backbone) -> None:
     whole, parts = FeatureCache(tmp_path / "whole"), FeatureCache(tmp_path / "parts")
-    first = encode_dataset(noise(), tiny, whole, views=VIEWS, batch_size=5)
+    first = encode_dataset(noise(40, 6), tiny, whole, views=VIEWS, batch_size=5)
     assert first.batch_size == 5
     assert first.entry.manifest["batch"] == {"cpu": 5}
-    encode_dataset(noise(), tiny, parts, views=VIEWS, batch_size=5, part=(1, 2))
-    assert encode_dataset(noise(), tiny, parts, views=VIEWS).batch_size == 5
+    encode_dataset(noise(40, 6), tiny, parts, views=VIEWS, batch_size=5, part=(1, 2))
+    assert encode_dataset(noise(40, 6), tiny, parts, views=VIEWS).batch_size == 5
     assert files(parts) == files(whole)
     # Where nothing is done, nothing is noted.
-    encode_dataset(noise(), tiny, whole, views=VIEWS, batch_size=7)
+    encode_dataset(noise(40, 6), tiny, whole, views=VIEWS, batch_size=7)
     assert files(parts) == files(whole)

@@ -73,9 +73,9 @@ def test_without_room_for_a_single_picture_there_is_a_way_out(
 def test_an_entry_made_with_little_room_is_whole_and_says_so(
     tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = encode_dataset(noise(), tiny, FeatureCache(tmp_path / "a"), batch_size=16).entry
+    wanted = encode_dataset(noise(40, 6), tiny, FeatureCache(tmp_path / "a"), batch_size=16).entry
     with_room_for(5, monkeypatch)
-    report = encode_dataset(noise(), tiny, FeatureCache(tmp_path / "b"), batch_size=16)
+    report = encode_dataset(noise(40, 6), tiny, FeatureCache(tmp_path / "b"), batch_size=16)
     assert report.entry.complete
     assert "4 at a time from there on (--batch-size 4)" in report.notes[1]
     for split in wanted.splits:
@@ -194,9 +194,9 @@ def test_a_run_on_a_device_that_works_ahead_is_the_same_entry(
 ) -> None:
     extras = ["pre-projection", "patches"]
     caches = FeatureCache(tmp_path / "here"), FeatureCache(tmp_path / "there")
-    encode_dataset(noise(), tiny, caches[0], views=VIEWS, extras=extras, batch_size=8)
+    encode_dataset(noise(40, 6), tiny, caches[0], views=VIEWS, extras=extras, batch_size=8)
     made = ahead(tiny, 8, monkeypatch)
     monkeypatch.setattr("featcache.encoding.encode.Staging", lambda *_: made)
-    report = encode_dataset(noise(), tiny, caches[1], views=VIEWS, extras=extras, batch_size=8)
+    report = encode_dataset(noise(40, 6), tiny, caches[1], views=VIEWS, extras=extras, batch_size=8)
     assert files(caches[0]) == files(caches[1])
     assert report.seconds["forward"] > 1

@@ -1,0 +1,75 @@
+"""Pictures decoded and resized on a CUDA card: a preprocessing of its own name.
+
+nvJPEG rounds otherwise than Pillow's decoder, and floats are resized here where bytes are on a CPU:
+features differ, so that such an entry is another one than that of the same model's preprocessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from featcache.pictures.preprocess import Preprocess, resized_to
+from featcache.pictures.views import View
+
+
+@dataclass(frozen=True, slots=True)
+class OnCard(Preprocess):
+    """How a model wants its pictures, made on the card; `decoder` is part of the fingerprint."""
+
+    decoder: str = "nvjpeg, torch float antialias"
+
+
+def on_card(preprocess: Preprocess) -> OnCard:
+    """The same, but decoded and resized on the card."""
+    return OnCard(
+        **{**asdict(preprocess), "decoder": OnCard.__dataclass_fields__["decoder"].default}
+    )
+
+
+def decode_all(contents: Sequence[bytes], device: torch.device) -> list[Tensor]:
+    """Pictures uint8 `[3, h, w]` of whole colour JPEGs, on the device.
+
+    Raises `RuntimeError` where one of them is damaged.
+    """
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    coded = [torch.frombuffer(bytearray(content), dtype=torch.uint8) for content in contents]
+    return list(decode_jpeg(coded, mode=ImageReadMode.RGB, device=device))
+
+
+def fit_square(picture: Tensor, preprocess: Preprocess) -> Tensor:
+    """The whole picture `[3, h, w]` as uint8 `[s, s, 3]`, resized and cropped as on a CPU."""
+    size = preprocess.size
+    height, width = resized_to(picture.shape[1], picture.shape[2], preprocess)
+    resized = _resize(picture, height, width, preprocess)
+    down, right = max(0, size - height), max(0, size - width)
+    if down or right:
+        pads = (right // 2, (right + 1) // 2, down // 2, (down + 1) // 2)
+        resized = torch.nn.functional.pad(resized, pads, value=preprocess.fill_color)
+        height, width = resized.shape[1:]
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    return resized[:, top : top + size, left : left + size].permute(1, 2, 0)
+
+
+def crop_resize(picture: Tensor, view: View, preprocess: Preprocess) -> Tensor:
+    """One view of a picture as uint8 `[s, s, 3]`: the box, resized to the square, or its mirror."""
+    box = picture[:, view.top : view.top + view.height, view.left : view.left + view.width]
+    square = _resize(box, preprocess.size, preprocess.size, preprocess)
+    return (square.flip(2) if view.flipped else square).permute(1, 2, 0)
+
+
+def _resize(picture: Tensor, height: int, width: int, preprocess: Preprocess) -> Tensor:
+    if picture.shape[1:] == (height, width):
+        return picture
+    resized = torch.nn.functional.interpolate(
+        picture[None].float(),
+        (height, width),
+        mode=preprocess.interpolation,
+        antialias=True,
+        align_corners=False,
+    )
+    return resized[0].round().clamp(0, 255).to(torch.uint8)
