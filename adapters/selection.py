@@ -124,20 +124,24 @@ def _scores(
     method: Method, state: State, config: Any, held: Labelled, axes: Axes, classes: int
 ) -> Iterator[tuple[dict[str, Any], float]]:
     """Each choice of the `logits` axes with its score on all the held-out pictures."""
-    choices: list[dict[str, Any]] = []
+    tried: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
-        score = None if axes else method.scored_by(state, config)
+        over = method.logits_over if axes else None
+        scorers = [
+            (choice, method.scored_by(state, replace(config, **choice)))
+            for choice in ([] if over else choices(axes))
+        ]
         # A search mixes two parts into a third, all of which then stay in a processor's cache.
         for rows, x in method.portions(held.query, 2 * classes if axes else classes):
-            tried = [({}, score(x))] if score else method.scores(state, config, x, axes)
+            scored = over(state, config, x, axes) if over else ((c, ask(x)) for c, ask in scorers)
             found = [
-                (choice, _total(method, logits, held.labels[rows])) for choice, logits in tried
+                (choice, _total(method, logits, held.labels[rows])) for choice, logits in scored
             ]
-            choices = [choice for choice, _ in found]
+            tried = [choice for choice, _ in found]
             read = _read([total for _, total in found])
             totals = [a + b for a, b in zip(totals or [0.0] * len(found), read, strict=True)]
-    return zip(choices, (total / len(held.labels) for total in totals), strict=True)
+    return zip(tried, (total / len(held.labels) for total in totals), strict=True)
 
 
 def score(method: Method, logits: Tensor, held: Labelled) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,7 @@ def _conditions(rows: Rows) -> str:
         cells: list[str] = []
         for condition in CONDITIONS:
             found = row.get(condition) or {}
-            told = found.get("failed")
-            cells += [told, ""] if told else [_seconds(found.get(key)) for key in ("wall", "cpu")]
+            cells.append(_told(found, ("wall", "cpu")))
         one, busy = (row.get(each, {}).get("cpu") for each in (CONDITIONS[3], CONDITIONS[2]))
         times = f"{busy / one:.1f}" if one and busy else ""
         lines.append(f"| `{name}` | {' | '.join(cells)} | {times} |")
@@ -113,15 +112,15 @@ def _conditions(rows: Rows) -> str:
 
 
 def reading(rows: Rows) -> str:
-    """Draws and fits on many training rows."""
-    lines = [
-        f"| {name} | {_seconds(row['wall'])} | {_seconds(row['cpu'])} | {row['peak_gb']:.1f} |"
-        for name, row in rows.items()
-    ]
+    """Draws, fits, imports and opening of many training rows."""
+    keys = ("wall", "cpu", "peak_gb")
+    lines = [f"| {name} | {_told(row, keys)} |" for name, row in sorted(rows.items())]
     return f"""## Reading
 
-Entries of 1,000 classes with as many training rows as are named. Each line is a process of its
-own; *memory* is its peak, torch included.
+Entries of 1,000 classes: *large* has 1,281,167 training rows, *16 a class* what a draw of 16 needs
+of it; 10,000 shards with 20 million rows are opened. Each line with a memory is a process of its
+own, and that is its peak, torch included. `python benchmarks/reading.py grid` sweeps the large
+entry.
 
 | what | wall | processor | memory, GB |
 | --- | ---: | ---: | ---: |
@@ -131,22 +130,30 @@ own; *memory* is its peak, torch included.
 
 def answers(rows: Rows) -> str:
     """Answering, beside the arithmetic of a linear classifier."""
-    plain = rows["normalise + matmul"]["wall"]
+    keys = ("seconds", "product_seconds", "times", "equation", "of_equation")
     lines = [
-        f"| `{name}` | {_seconds(row['wall'])} | {_seconds(row['cpu'])} "
-        f"| {row['wall'] / plain:.1f} |"
+        f"| `{name}` | {row.get('pictures', '')} | {_told(row, keys)} |"
         for name, row in sorted(rows.items())
     ]
     return f"""## Answers
 
-20,000 pictures among 1,000 classes (16 shots), one thread; adapters whose training was cut short,
-for what they have learned takes no time. *Times* is by the clock, beside the first line of a linear
-classifier: normalise and multiply.
+Pictures among 1,000 classes (16 shots), one thread, processor seconds; adapters whose training was
+cut short, for what they have learned takes no time. The *product* normalises and multiplies with
+class vectors, in the same rounds; *times* is beside it, *equation* what the products of the
+method's own equation need, in products, and *of that* is how many times as much was taken
+(`benchmarks/answering.py`).
 
-| method | wall | processor | times |
-| --- | ---: | ---: | ---: |
+| method | pictures | seconds | product | times | equation | of that |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
 {NEWLINE.join(lines)}
 """
+
+
+def _told(row: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Cells of the row, or why it was not measured."""
+    if "failed" in row:
+        return " | ".join([row["failed"], *[""] * (len(keys) - 1)])
+    return " | ".join(_seconds(row.get(key)) for key in keys)
 
 
 SECTIONS = {

@@ -10,8 +10,8 @@ mean for the keys and one at random a picture and epoch to train on; text.
 
 Differs from the released code: the last epoch is kept, not the best on test; cached views stand for
 fresh crops; learning rate, epochs and batch are Tip-Adapter-F's, as the source's differ by data
-set; rows may come in any order and number a class; where 20 epochs are more than 320 steps (above
-4,096 pictures) as many whole epochs as that holds (`preset=paper`: all).
+set; rows may come in any order and number a class; where 20 epochs are more than 640 steps (above
+8,192 pictures) as many whole epochs as that holds (`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Config(channel_cache.ChannelConfig):
     epochs: int = Field(20, ge=0, description="passes over the support")
     batch: int = Field(256, ge=1, description="pictures a step")
     most_steps: int = Field(
-        320, ge=0, description="where all epochs are more steps, as many whole ones; 0: all"
+        640, ge=0, description="where all epochs are more steps, as many whole ones; 0: all"
     )
 
 
@@ -119,7 +119,7 @@ method = Method(
     presets=PRESETS,
     source="arXiv 2304.01195",
     status=(
-        "last epoch instead of the best test epoch; cached views instead of live ones; 320 steps "
+        "last epoch instead of the best test epoch; cached views instead of live ones; 640 steps "
         "at most (`preset=paper`: all)"
     ),
 )

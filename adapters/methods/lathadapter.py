@@ -37,7 +37,7 @@ from torch.nn.functional import normalize, one_hot, relu
 
 from adapters.episode import Episode, Text
 from adapters.maths import hyperbolic, training
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 Parameters = Mapping[str, Tensor]
 SHARES = (0.0, 0.5, 1.0)  # of the training ratio, tried in scores
@@ -261,9 +261,15 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(adapt(state, "text", state["class"], config), dim=-1)
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    classes = class_vectors(state, config)
+    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return state["logit_scale"] * features(state, config, x) @ class_vectors(state, config).T
+    return scorer(state, config)(x)
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -280,6 +286,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     with_text=with_text,
     space=space,
     features=features,

@@ -36,7 +36,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import local_flow, mixture, odes, training
-from adapters.method import Method, Space, State
+from adapters.method import Method, Scorer, Space, State
 
 Parameters = Mapping[str, Tensor]
 
@@ -287,11 +287,16 @@ def _integrate(parameters: Parameters, field: odes.Field, start: Tensor, config:
     )
 
 
+def scorer(state: State, config: Config) -> Scorer:
+    """`logits` by class vectors that are made once."""
+    text = config.text_weight * state["text"]
+    classes = normalize(_end(state, config), dim=-1) + text  # [c, d]
+    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
+
+
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Scores `[q, c]` of raw embeddings `x [q, d]` by the prototypes at the horizon."""
-    f = normalize(x, dim=-1)
-    text = config.text_weight * state["text"]
-    return state["logit_scale"] * f @ (normalize(_end(state, config), dim=-1) + text).T
+    return scorer(state, config)(x)
 
 
 def _end(state: State, config: Config) -> Tensor:
@@ -337,6 +342,7 @@ method = Method(
     config=Config,
     fit=fit,
     logits=logits,
+    scorer=scorer,
     prepare=prepare,
     with_text=with_text,
     space=space,

@@ -8,8 +8,8 @@ each data set (0.5; Flowers102 1); here it is the one of less cross-entropy on v
 the cache: the views of each support picture, one at random a picture and epoch (one will do), text.
 Differs from the released code: the texts are brought to one norm r, as raw texts of CLIP have it
 (see `adapters.methods._heads`); the regular base only, since the enhanced one is a download; where
-the epochs are more than 2,500 steps (above 3,072 pictures), as many whole ones as that holds
-(`preset=paper`: all).
+the epochs are more than 2,500 steps (above 3,072 pictures), as many whole ones as that holds, at a
+rate as many times higher as they are fewer (`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the residuals."""
     text = heads.start(episode, config)  # [c, d]
-    published = 100 if episode.shots <= FEW_SHOTS else 200
-    epochs = heads.passes(episode.support, config, config.epochs or published)
+    published = config.epochs or (100 if episode.shots <= FEW_SHOTS else 200)
+    epochs = heads.passes(episode.support, config, published)
+    rate = training.hurried(config.learning_rate, published, epochs)
     data = {**heads.data(episode.support), "text": text, "alpha": training.number(config.alpha)}
 
     def finish(head: State) -> State:
@@ -57,8 +58,8 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
         loss=partial(_loss, scale=episode.logit_scale),
         data=data,
         batches=heads.batches(episode.support, config, epochs, generator),
-        optimiser=training.by_adamw(config.learning_rate, weight_decay=0.0),
-        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
+        optimiser=training.by_adamw(rate, weight_decay=0.0),
+        schedule=heads.schedule(episode.support, config, epochs, rate),
         finish=finish,
     )
 

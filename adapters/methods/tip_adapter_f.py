@@ -7,7 +7,8 @@ at fixed alpha and beta; then alpha and beta are searched as Tip-Adapter's are. 
 the views of each support picture, their mean for the keys and one at random a picture and epoch
 to train on; text. Differs from the released code: the last epoch is kept, not the best on test;
 cached views stand for fresh crops; EuroSAT's 100 epochs are a setting; where 20 epochs are more
-than 320 steps (above 4,096 pictures) as many whole epochs as that holds (`preset=paper`: all).
+than 320 steps (above 4,096 pictures) as many whole epochs as that holds, at a rate as many times
+higher as they are fewer (`preset=paper`: all).
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         {"keys": cache["keys"]},
         loss,
         batches,
-        config.learning_rate,
+        training.hurried(config.learning_rate, config.epochs, epochs),
         training.cosine(epochs * math.ceil(len(labels) / config.batch)),
         config.weight_decay,
         config.eps,

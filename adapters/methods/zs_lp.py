@@ -6,7 +6,7 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. SG
 300 epochs, no validation, last epoch: nothing is chosen. Uses of the cache: the views of each
 support picture, one at random a picture and epoch (one will do), text. Differs from the released
 code: the texts are brought to one norm r, as raw texts of CLIP have it (see
-`adapters.methods._heads`); where 300 epochs are more than 2,500 steps (above 2,048 pictures), as
+`adapters.methods._heads`); where 300 epochs are more than 5,000 steps (above 4,096 pictures), as
 many whole epochs as that holds (`preset=paper`: all).
 """
 
@@ -31,6 +31,9 @@ class Config(heads.HeadConfig):
     learning_rate: float = Field(0.1, gt=0, description="of SGD, before the cosine")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     epochs: int = Field(300, ge=0, description="passes over the support")
+    most_steps: int = Field(
+        5000, ge=0, description="where all epochs are more steps, as many whole ones; 0: all"
+    )
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
@@ -66,5 +69,5 @@ method = Method(
     class_vectors=heads.class_vectors,
     presets=heads.PRESETS,
     source="Silva-Rodríguez et al. 2024, arXiv 2312.12730",
-    status="as published; texts brought to one norm; 2,500 steps at most (`preset=paper`: all)",
+    status="as published; texts brought to one norm; 5,000 steps at most (`preset=paper`: all)",
 )

@@ -255,3 +255,16 @@ def test_epochs_are_whole_and_as_many_as_the_steps_hold() -> None:
     asked = [(10, 4, 20, most) for most in (0, 60, 59, 3, 1)]  # three steps an epoch
     assert [training.whole_epochs(*each) for each in asked] == [20, 20, 19, 1, 1]
     assert training.whole_epochs(10, 4, 0, 60) == 0
+
+
+def test_adam_goes_as_far_in_fewer_epochs_at_the_hurried_rate() -> None:
+    assert training.hurried(0.1, 20, 20) == 0.1 == training.hurried(0.1, 0, 0)
+
+    def gone(epochs: int, rate: float) -> float:
+        start = {"x": torch.zeros(1)}
+        schedule = training.cosine(epochs)
+        batches = [torch.ones(1)] * epochs
+        ended = training.adamw(start, lambda at, b: (at["x"] * b).sum(), batches, rate, schedule, 0)
+        return float(ended["x"])
+
+    assert gone(50, training.hurried(0.1, 200, 50)) == pytest.approx(gone(200, 0.1), rel=0.02)

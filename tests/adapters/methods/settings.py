@@ -67,7 +67,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "eps": (0.0001, "(0, inf)"),
         "epochs": (20, "[0, inf)"),
         "batch": (256, "[1, inf)"),
-        "most_steps": (320, "[0, inf)"),
+        "most_steps": (640, "[0, inf)"),
     },
     "attn-adapter": {
         "alpha": (2.0, "[0, inf)"),
@@ -385,7 +385,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "learning_rate": (0.1, "(0, inf)"),
         "momentum": (0.9, "[0, 1)"),
         "epochs": (300, "[0, inf)"),
-        "most_steps": (2500, "[0, inf)"),
+        "most_steps": (5000, "[0, inf)"),
     },
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
