@@ -16,13 +16,13 @@ of a part are written with its name before a dot (`fma.blocks=2`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from dataclasses import field, make_dataclass, replace
 from functools import cache
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, cat, ones
+from torch import Generator, Tensor, ones
 from torch.nn.functional import normalize
 
 from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text
@@ -123,22 +123,19 @@ def total(names: list[str]) -> Method:
 
 
 def _by_picture(top: Method, base: Method, low: Chosen) -> Method:
-    """`top` asked about one picture after the other, with the classes as the base has them read."""
+    """`top` asked with the classes as the base has each picture read them."""
     assert base.class_vectors_by is not None
     assert top.with_text is not None
     read, other = base.class_vectors_by, top.with_text
 
-    def asked(state: State, config: Any, x: Tensor) -> Iterator[tuple[State, Tensor]]:
-        for f, g in zip(x, read(low.state, low.config, x, None), strict=True):
-            yield other(state, config, _vectors(g, ("",) * len(g))), f[None]
+    def asked(state: State, config: Any, x: Tensor) -> State:
+        return other(state, config, _vectors(read(low.state, low.config, x, None)))
 
     def logits(state: State, config: Any, x: Tensor) -> Tensor:
-        return cat([top.logits(own, config, f) for own, f in asked(state, config, x)])
+        return top.logits(asked(state, config, x), config, x)
 
     def logits_over(state: State, config: Any, x: Tensor, axes: Axes) -> ChoiceLogits:
-        each = [[*top.scores(own, config, f, axes)] for own, f in asked(state, config, x)]
-        for same in zip(*each, strict=True):
-            yield same[0][0], cat([found for _, found in same])
+        yield from top.scores(asked(state, config, x), config, x, axes)
 
     return replace(top, logits=logits, logits_over=logits_over, scorer=None)
 
@@ -227,9 +224,10 @@ def _text(base: Method, state: State, config: Any, text: Text) -> Text:
     return _vectors(base.class_vectors(state, config), text.classnames)
 
 
-def _vectors(vectors: Tensor, names: tuple[str, ...]) -> Text:
-    mask = ones(len(vectors), 1, dtype=torch.bool, device=vectors.device)
-    return Text(vectors[:, None], mask, names)
+def _vectors(vectors: Tensor, names: tuple[str, ...] = ()) -> Text:
+    """Class vectors `[..., c, d]` as texts of one prompt each."""
+    mask = ones(vectors.shape[-2], 1, dtype=torch.bool, device=vectors.device)
+    return Text(vectors.unsqueeze(-2), mask, names)
 
 
 def _embeddings_alone(episode: Episode, held: Labelled | None) -> tuple[Episode, Labelled | None]:

@@ -66,7 +66,7 @@ class Text:
 
     def _mean(self, prompts: Tensor) -> Tensor:
         mask = self.mask.unsqueeze(-1).to(prompts.dtype)
-        return (prompts * mask).sum(1) / mask.sum(1)
+        return (prompts * mask).sum(-2) / mask.sum(-2)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class Method:
     the `means` of each class's pictures stand where texts would; empty, it cannot. `batched`
     methods are algebra that `torch.vmap` can do for many small episodes at once, fit and logits.
     `raw` says whether, with a config, it makes no sense of embeddings that were normalised already.
-    `by_picture` methods fit towards `support.ends`, where a base reads classes by the picture.
+    `by_picture` methods fit towards `support.ends`, where a base reads classes by the picture, and
+    are asked with a text of each picture `[q, c, d]`.
     """
 
     config: type[Any]

@@ -131,7 +131,7 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
 
 
 def _ends(episode: Episode) -> Tensor:
-    """Where pictures go: to the text of their class `[n, d]`, or each view to its own `[v, n, d]`."""
+    """Where pictures go: to their class's text `[n, d]`, or each view to its own `[v, n, d]`."""
     text, support = episode.text.unit(), episode.support
     return text[support.labels] if support.ends is None else support.ends
 
@@ -220,7 +220,9 @@ def trajectory(state: State, config: Config, x: Tensor) -> Tensor:
 
 
 def _cosine(state: State, x: Tensor) -> Tensor:
-    return state["logit_scale"] * normalize(x, dim=-1) @ state["text"].T
+    text, f = state["text"], normalize(x, dim=-1)
+    near = f @ text.T if text.ndim == 2 else torch.einsum("qd,qcd->qc", f, text)
+    return state["logit_scale"] * near
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
