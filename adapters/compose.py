@@ -5,7 +5,10 @@
     sum:a+b         each part's logits, standardised over the classes of a query, added with equal
                     weight: `sum:gda+fma@taskres`
 
-What a base has not moved, such as cached patches, is no part of its space: `top` does without.
+What a base has not moved, such as cached patches, is no part of its space: `top` does without. A
+base that reads classes by the picture (`fma@cocoop`) has `top` fitted towards what each picture's
+own class is to it, and asked with the classes as each picture has them. Classes that are known by
+name alone go through the parts one after the other.
 
 The parts are chosen one after the other, each by its own criterion and on its own space; settings
 of a part are written with its name before a dot (`fma.blocks=2`).
@@ -18,12 +21,13 @@ from dataclasses import field, make_dataclass, replace
 from functools import cache
 from typing import Any
 
+import torch
 from torch import Generator, Tensor, ones
 from torch.nn.functional import normalize
 
 from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text
 from adapters.expression import field_of, parts
-from adapters.method import Method, State, query_of
+from adapters.method import Axes, ChoiceLogits, Method, State, query_of
 from adapters.registry import plain
 from adapters.selection import Chosen, select
 from featcache.errors import MethodError
@@ -47,7 +51,8 @@ def get(name: str) -> Method:
 def over(top_name: str, base_name: str) -> Method:
     """`top` fitted on pictures and class vectors as `base` moves them."""
     top, base = get(top_name), get(base_name)
-    if base.features is None and base.class_vectors is None:
+    read = base.class_vectors_by
+    if base.features is None and base.class_vectors is None and read is None:
         raise MethodError(
             f"{base_name} moves neither pictures nor class vectors, so nothing can be fitted in "
             f"its space; use sum:{base_name}+{top_name} to add the two."
@@ -58,23 +63,41 @@ def over(top_name: str, base_name: str) -> Method:
             f"not move into its space; use sum:{base_name}+{top_name} to add the two."
         )
 
+    if read is not None and not top.by_picture:
+        raise MethodError(
+            f"{base_name} reads its classes by the picture, and {top_name} knows one vector a "
+            f"class; use sum:{base_name}+{top_name} to add the two."
+        )
+
     def choose(episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]) -> Chosen:
         if base.features is None:  # it leaves pictures as they are, so it may not look further
             episode, held = _embeddings_alone(episode, held)
         low = select(base, episode, _part(config, base_name), held, _within(fixed, base_name))
         inner = _moved(episode, base, low)
         seen = held and Labelled(_features(base, low, held.query), held.labels, held.ids)
-        high = select(top, inner, _part(config, top_name), seen, _within(fixed, top_name))
+        above = top if read is None else _by_picture(top, base, low)
+        high = select(above, inner, _part(config, top_name), seen, _within(fixed, top_name))
         chosen = _whole(config, {base_name: low, top_name: high})
         return replace(chosen, score=high.score)
 
     def logits(state: State, config: Any, x: Tensor | Query) -> Tensor:
-        low, high = _within_state(state, base_name), _within_state(state, top_name)
-        moved = _features(base, Chosen(_part(config, base_name), low, None, 0), query_of(x))
-        return top.logits(high, _part(config, top_name), top.input(moved))
+        high, own = _within_state(state, top_name), _part(config, top_name)
+        low = Chosen(_part(config, base_name), _within_state(state, base_name), None, 0)
+        above = top if read is None else _by_picture(top, base, low)
+        return above.logits(high, own, top.input(_features(base, low, query_of(x))))
+
+    def with_text(state: State, config: Any, text: Text) -> State:
+        assert base.with_text is not None
+        assert top.with_text is not None
+        own = _part(config, base_name)
+        low = base.with_text(_within_state(state, base_name), own, text)
+        seen = _text(base, low, own, text)
+        high = top.with_text(_within_state(state, top_name), _part(config, top_name), seen)
+        return _joined({base_name: low, top_name: high})
 
     reads = base.reads if base.features else frozenset()
-    return _method({base_name: base, top_name: top}, choose, logits, reads, top.criterion)
+    found = _method({base_name: base, top_name: top}, choose, logits, reads, top.criterion)
+    return replace(found, with_text=with_text if base.with_text and top.with_text else None)
 
 
 def total(names: list[str]) -> Method:
@@ -97,6 +120,24 @@ def total(names: list[str]) -> Method:
 
     reads = frozenset().union(*(method.reads for method in members.values()))
     return _method(members, choose, logits, reads)
+
+
+def _by_picture(top: Method, base: Method, low: Chosen) -> Method:
+    """`top` asked with the classes as the base has each picture read them."""
+    assert base.class_vectors_by is not None
+    assert top.with_text is not None
+    read, other = base.class_vectors_by, top.with_text
+
+    def asked(state: State, config: Any, x: Tensor) -> State:
+        return other(state, config, _vectors(read(low.state, low.config, x, None)))
+
+    def logits(state: State, config: Any, x: Tensor) -> Tensor:
+        return top.logits(asked(state, config, x), config, x)
+
+    def logits_over(state: State, config: Any, x: Tensor, axes: Axes) -> ChoiceLogits:
+        yield from top.scores(asked(state, config, x), config, x, axes)
+
+    return replace(top, logits=logits, logits_over=logits_over, scorer=None)
 
 
 def _method(
@@ -146,10 +187,14 @@ def _within_state(state: State, name: str) -> State:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
+def _joined(states: dict[str, State]) -> State:
+    return {f"{name}/{k}": v for name, state in states.items() for k, v in state.items()}
+
+
 def _whole(config: Any, chosen: dict[str, Chosen]) -> Chosen:
     """Configs and states of the parts as one."""
     configs = {field_of(name): part.config for name, part in chosen.items()}
-    state = {f"{name}/{k}": v for name, part in chosen.items() for k, v in part.state.items()}
+    state = _joined({name: part.state for name, part in chosen.items()})
     return Chosen(replace(config, **configs), state, None, sum(p.tried for p in chosen.values()))
 
 
@@ -163,13 +208,26 @@ def _features(base: Method, low: Chosen, query: Query) -> Tensor:
 def _moved(episode: Episode, base: Method, low: Chosen) -> Episode:
     support = episode.support
     views = _features(base, low, Query(support.views, support.pre, support.patches))
-    text = episode.text
-    if base.class_vectors is not None:
-        vectors = base.class_vectors(low.state, low.config)  # [c, d]
-        mask = ones(len(vectors), 1, dtype=text.mask.dtype, device=text.mask.device)
-        text = Text(vectors[:, None], mask, text.classnames)
-    moved = Support(views, support.labels, support.ids)
+    text = _text(base, low.state, low.config, episode.text)
+    ends = None
+    if base.class_vectors_by is not None:
+        x, labels = views.flatten(0, 1), support.labels.repeat(len(views))
+        ends = base.class_vectors_by(low.state, low.config, x, labels).view_as(views)
+    moved = Support(views, support.labels, support.ids, ends=ends)
     return replace(episode, support=moved, text=text, projection=None, negative=None)
+
+
+def _text(base: Method, state: State, config: Any, text: Text) -> Text:
+    """The classes in the base's space."""
+    if base.class_vectors is None:
+        return text
+    return _vectors(base.class_vectors(state, config), text.classnames)
+
+
+def _vectors(vectors: Tensor, names: tuple[str, ...] = ()) -> Text:
+    """Class vectors `[..., c, d]` as texts of one prompt each."""
+    mask = ones(vectors.shape[-2], 1, dtype=torch.bool, device=vectors.device)
+    return Text(vectors.unsqueeze(-2), mask, names)
 
 
 def _embeddings_alone(episode: Episode, held: Labelled | None) -> tuple[Episode, Labelled | None]:

@@ -66,7 +66,7 @@ class Text:
 
     def _mean(self, prompts: Tensor) -> Tensor:
         mask = self.mask.unsqueeze(-1).to(prompts.dtype)
-        return (prompts * mask).sum(1) / mask.sum(1)
+        return (prompts * mask).sum(-2) / mask.sum(-2)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ class Support:
     """The drawn training pictures: `views [v, n, d]` raw, view 0 the centre crop.
 
     `pre [v, n, p]` belongs to the views, `patches [n, t, d]` to the centre crops; both are None
-    where they are not cached or not asked for.
+    where they are not cached or not asked for. `ends [v, n, d]` are unit vectors of a view's own
+    class, where a base of the method reads classes by the picture.
     """
 
     views: Tensor
@@ -147,6 +148,7 @@ class Support:
     ids: tuple[str, ...]
     pre: Tensor | None = None
     patches: Tensor | None = None
+    ends: Tensor | None = None
 
     @property
     def x(self) -> Tensor:

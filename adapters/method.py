@@ -15,7 +15,9 @@ It ends with `method = Method(...)`, built from plain functions:
                                                   that `logits` reads, at little cost (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     class_vectors(state, config) -> [c, d]        what classes are in that space (optional)
-    class_vectors_by(state, config, x [q, d]) -> [q, c, d]   the same where each picture has its own
+    class_vectors_by(state, config, x [q, d], labels [q] or None) -> [q, c, d] or [q, d]   the same
+                                                  where each picture has its own; with labels those
+                                                  of its own class (optional)
     trajectory(state, config, x [q, d]) -> [s, n, d]   where its flow takes the pictures (n = q) or
                                                   the prototypes (n = c), step by step (optional)
 
@@ -94,6 +96,8 @@ class Method:
     the `means` of each class's pictures stand where texts would; empty, it cannot. `batched`
     methods are algebra that `torch.vmap` can do for many small episodes at once, fit and logits.
     `raw` says whether, with a config, it makes no sense of embeddings that were normalised already.
+    `by_picture` methods fit towards `support.ends`, where a base reads classes by the picture, and
+    are asked with a text of each picture `[q, c, d]`.
     """
 
     config: type[Any]
@@ -105,7 +109,7 @@ class Method:
     logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
     features: Callable[[State, Any, Any], Tensor] | None = None
     class_vectors: Callable[[State, Any], Tensor] | None = None
-    class_vectors_by: Callable[[State, Any, Tensor], Tensor] | None = None
+    class_vectors_by: Callable[[State, Any, Tensor, Tensor | None], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
     choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
     prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
@@ -119,6 +123,7 @@ class Method:
     without_text: Literal["", "absent", "means"] = ""
     raw: Callable[[Any], bool] = _unit
     batched: bool = False
+    by_picture: bool = False
     source: str = ""
     status: str = "as published"
     new_classes: str = ""

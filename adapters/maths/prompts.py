@@ -11,7 +11,7 @@ once. Classes go in parts that memory has room for, those of like length togethe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -122,6 +122,24 @@ def encode(
         ]  # fmt: skip
     order = torch.cat(those.parts).argsort()
     return torch.cat(found, 1)[:, order]
+
+
+def each_own(those: Sentences, rows: Tensor) -> Sentences:
+    """The sentences of classes `rows [r]` on the tower's device, each with vectors of its own.
+
+    A class may be named more than once; all are one part.
+    """
+    first = torch.arange(those.shared, device=rows.device).expand(len(rows), -1)
+    empty = those.tokens.new_zeros(len(rows), those.shared, those.tokens.shape[2])
+    return replace(
+        those,
+        tokens=torch.cat([empty, those.tokens[rows]], 1),
+        places=torch.cat([first, those.places[rows]], 1),
+        ends=those.ends[rows.cpu()] + those.shared,
+        shared=0,
+        per_class=True,
+        parts=(torch.arange(len(rows)),),
+    )
 
 
 def inputs(those: Sentences, rows: Tensor, contexts: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -145,9 +145,22 @@ def read(state: State, those: Sentences, f: Tensor) -> Iterator[tuple[Tensor, Te
         yield some, normalize(g, dim=-1)
 
 
-def class_vectors_by(state: State, config: Config, x: Tensor) -> Tensor:
-    """Unit class vectors `[q, c, d]` as raw embeddings `x [q, d]` have them read."""
-    return torch.cat([g for _, g in read(state, said(state), normalize(x, dim=-1))])
+def class_vectors_by(
+    state: State, config: Config, x: Tensor, labels: Tensor | None = None
+) -> Tensor:
+    """Unit class vectors `[q, c, d]` as raw embeddings `x [q, d]` have them read.
+
+    With `labels [q]` each picture's own class alone `[q, d]`, of which no other sentence is read.
+    """
+    those, f = said(state), normalize(x, dim=-1)
+    if labels is None:
+        return torch.cat([g for _, g in read(state, those, f)])
+    size, found = max(TOKENS // those.length, 1), list[Tensor]()
+    for rows in torch.arange(len(f), device=f.device).split(size):  # type: ignore[no-untyped-call]
+        own = sentences.each_own(those, labels[rows])
+        with torch.no_grad():
+            found.append(sentences.encode(own, conditioned(state, f[rows]))[0])
+    return normalize(torch.cat(found), dim=-1)
 
 
 def scorer(state: State, config: Config) -> Scorer:

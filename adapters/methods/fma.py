@@ -107,7 +107,8 @@ def _state(flow: State, episode: Episode) -> State:
 
 def _solved(episode: Episode, config: Config, generator: Generator) -> State:
     x0 = episode.support.keys()
-    x1 = episode.text.unit()[episode.support.labels]
+    x1 = _ends(episode)
+    x1 = x1 if x1.ndim == 2 else normalize(x1.mean(0), dim=-1)
     span = len(x0) if len(x0) <= config.exact_rows else config.landmarks
     return closed_flow.fit(x0, x1, config.beta, config.ridge, span, generator)
 
@@ -118,10 +119,10 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
         return None
     text = episode.text.unit()  # [c, d]
     starts = episode.support.unit_views  # [v, n, d]
-    ends = text[episode.support.labels]  # [n, d]
+    ends = _ends(episode)
     d = text.shape[-1]
     net = flows.new_velocity(d, config.width or d, config.blocks, generator)
-    rows = list(_rows(ends.shape[0], config, generator))
+    rows = list(_rows(starts.shape[1], config, generator))
     weights = episode.support.weights
     counted = {} if weights is None else {"weights": weights}
     return training.Training(
@@ -133,6 +134,12 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
         schedule=_schedule(len(rows), config),
         finish=partial(_state, episode=episode),
     )
+
+
+def _ends(episode: Episode) -> Tensor:
+    """Where pictures go: to their class's text `[n, d]`, or each view to its own `[v, n, d]`."""
+    text, support = episode.text.unit(), episode.support
+    return text[support.labels] if support.ends is None else support.ends
 
 
 def _rows(pictures: int, config: Config, generator: Generator) -> Iterator[Tensor]:
@@ -162,7 +169,8 @@ def _loss(
     net: flows.Net, data: training.Tensors, batch: training.Tensors, target: flows.Target
 ) -> Tensor:
     rows, t = batch["rows"], batch["t"]
-    x0, x1 = data["starts"][batch["views"], rows], data["ends"][rows]  # [..., d]
+    x0, ends = data["starts"][batch["views"], rows], data["ends"]
+    x1 = ends[rows] if ends.ndim == 2 else ends[batch["views"], rows]  # [..., d]
     x, wanted = flows.path(target, x0, x1, t[..., None], batch.get("eps"), data["gamma"])
     u = flows.velocity(net, x, t)
     counted = data["weights"][rows] if "weights" in data else None
@@ -218,7 +226,9 @@ def trajectory(state: State, config: Config, x: Tensor) -> Tensor:
 
 
 def _cosine(state: State, x: Tensor) -> Tensor:
-    return state["logit_scale"] * normalize(x, dim=-1) @ state["text"].T
+    text, f = state["text"], normalize(x, dim=-1)
+    near = f @ text.T if text.ndim == 2 else torch.einsum("qd,qcd->qc", f, text)
+    return state["logit_scale"] * near
 
 
 def with_text(state: State, config: Config, text: Text) -> State:
@@ -253,6 +263,7 @@ method = Method(
     criterion="cross-entropy",
     presets=PRESETS,
     without_text="means",
+    by_picture=True,
     source="arXiv 2510.14543",
     status=(
         "fast recipe by default; `preset=code` and `preset=paper` keep the 200-epoch recipes; the"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Generator, Tensor
 
 import adapters
 from adapters.compose import get
+from adapters.configure import configure
+from adapters.episode import Text
 from adapters.registry import names
+from adapters.selection import select
 from featcache.errors import MethodError, UnknownNameError
+from tests.adapters import synthetic
 from tests.entries import make_entry
 
 
@@ -90,3 +96,62 @@ def test_parts_are_chosen_one_after_the_other(tmp_path: Path) -> None:
     assert whole.row["tried"] == base.row["tried"] + top.row["tried"]
     assert whole.row["val_score"] is not None
     assert adapters.fit(entry, "sum:gda+ncm", shots=4).row["val_score"] is None
+
+
+EPISODE, TEST = synthetic.extended(*synthetic.episode(4))
+FEW = replace(TEST, x=TEST.x[::10], labels=TEST.labels[::10], ids=TEST.ids[::10])
+PROMPTED = {"coop": {"steps": 3}, "cocoop": {"steps": 3}, "clip-adapter": {"steps": 3}}
+
+
+def flowing(base: str, steps: int, text: Text | None = None) -> tuple[Tensor, Tensor]:
+    """Logits of a flow of so many steps on a base and of that base, for other classes too."""
+    both, alone = get(f"fma@{base}"), get(base)
+    own = {f"{base}.{key}": value for key, value in PROMPTED[base].items()}
+    settings = {**own, "fma.steps": 4, "fma.width": 8, "fma.inference_steps": steps}
+    config, _ = configure(f"fma@{base}", both, settings)
+    state = select(both, EPISODE, config, None).state
+    part = getattr(config, base.replace("-", "_"))
+    low = select(alone, EPISODE, part, None).state
+    if text is not None:
+        assert both.with_text is not None
+        assert alone.with_text is not None
+        state, low = both.with_text(state, config, text), alone.with_text(low, part, text)
+    return both.logits(state, config, FEW.x), alone.logits(low, part, FEW.x)
+
+
+@pytest.mark.parametrize("base", PROMPTED)
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_flow_of_no_step_is_its_base_for_other_classes_too(base: str, classes: int) -> None:
+    text = EPISODE.text.of(range(classes)) if classes else None
+    found, wanted = flowing(base, 0, text)
+    assert found.shape == (len(FEW.x), classes or EPISODE.classes)
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-4)
+    assert (flowing(base, 5, text)[0] - wanted).norm() > 1e-3
+
+
+def test_a_flow_goes_to_the_class_as_each_picture_reads_it() -> None:
+    base = get("cocoop")
+    config = base.config(steps=3, silent=False, position="middle")
+    state = base.fit(EPISODE, config, Generator().manual_seed(0))
+    assert base.class_vectors_by is not None
+    every = base.class_vectors_by(state, config, FEW.x, None)
+    own = base.class_vectors_by(state, config, FEW.x, FEW.labels)
+    rows = torch.arange(len(FEW.x))
+    torch.testing.assert_close(own, every[rows, FEW.labels], atol=1e-5, rtol=1e-5)
+
+
+def test_steps_of_a_flow_are_chosen_by_classes_as_each_picture_reads_them() -> None:
+    both = get("fma@cocoop")
+    config, _ = configure("fma@cocoop", both, {"cocoop.steps": 3, "fma.steps": 4, "fma.width": 8})
+    chosen = select(both, EPISODE, config, FEW)
+    scores = []
+    for m in range(11):
+        own = replace(chosen.config, fma=replace(chosen.config.fma, inference_steps=m))
+        logits = both.logits(chosen.state, own, FEW.x)
+        scores.append(float(torch.nn.functional.cross_entropy(logits, FEW.labels)))
+    assert scores[chosen.config.fma.inference_steps] == pytest.approx(min(scores), abs=1e-4)
+
+
+def test_a_method_that_knows_one_vector_a_class_is_not_fitted_on_classes_by_the_picture() -> None:
+    with pytest.raises(MethodError, match=r"by the picture, and gda .* sum:cocoop[+]gda"):
+        get("gda@cocoop")

@@ -42,7 +42,7 @@ CUDA = pytest.param(
     "cuda",
     marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA"),
 )
-NAMES = [*registry.names(), "fma@clip-adapter", "sum:gda+taskres"]
+NAMES = [*registry.names(), "fma@clip-adapter", "fma@cocoop", "sum:gda+taskres"]
 ADJOINT = {"solver": "rk4", "adjoint": True}
 DOPRI5 = {"solver": "dopri5", "iterations": 1}
 # Beside the defaults, what has code of its own for pictures, prototypes or chance.
