@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--alone", type=int, default=5, help="runs timed one by one")
-    own = ",".join(name for name in names() if get(name).prepare)
+    own = ",".join(name for name in names() if get(name).prepare and not get(name).needs)
     parser.add_argument("--methods", default=own)
     parser.add_argument("--classes", default="19,100")
     parser.add_argument("--views", type=int, default=0, help="beside the centre crop")

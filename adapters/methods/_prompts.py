@@ -54,8 +54,8 @@ class PromptConfig:
     weight_decay: float = Field(5e-4, ge=0, description="of the optimiser")
     warm_up: float = Field(1e-5, ge=0, description="learning rate of the first epoch, by epochs")
     centre: bool = Field(True, description="the centre crop of each picture beside a random view")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="of the tower's products in training; auto: bf16 on CUDA"
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="of the tower's products in training"
     )
     room: float = Field(3.0, gt=0, description="GB that a step may keep; more classes go in parts")
 
@@ -133,7 +133,7 @@ def prepare(
         start = contexts(tower, episode.text, config, generator)  # [M, w]
         learned = {"contexts": start.expand(episode.classes, -1, -1) if per_class else start}
     vectors = {**fixed, **learned}["contexts"].shape[-2]
-    quick = tower.multiplying(precision(config, tower))
+    quick = tower.multiplying(precision(config))
     there = sentences_of(quick, episode.text, config, vectors, per_class)
     support = episode.support
     data = {
@@ -250,11 +250,9 @@ def new_layers(shapes: Mapping[str, tuple[int, int]], generator: Generator) -> S
     return found
 
 
-def precision(config: PromptConfig, tower: Tower) -> torch.dtype:
+def precision(config: PromptConfig) -> torch.dtype:
     """Of the tower's products in training."""
-    cuda = tower.weights["token_embedding"].device.type == "cuda"
-    half = config.precision == "bf16" or (config.precision == "auto" and cuda)
-    return torch.bfloat16 if half else torch.float32
+    return torch.bfloat16 if config.precision == "bf16" else torch.float32
 
 
 def state(episode: Episode, config: PromptConfig, p: State, speak: Speak = spoken) -> State:

@@ -62,7 +62,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     schedule = prompts.schedule(episode, config)
     batch = min(config.batch or f.shape[1], f.shape[1])
     groups = batch * (1 + (config.centre and len(f) > 1))
-    quick = tower.multiplying(prompts.precision(config, tower))
+    quick = tower.multiplying(prompts.precision(config))
     those = prompts.sentences_of(quick, episode.text, config, len(start), groups=groups)
     support, classes = episode.support, episode.classes
     count = len(schedule) * groups * classes

@@ -53,7 +53,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     text, support = episode.text, episode.support
     tower = prompts.tower_of(text)
     start = apart(prompts.contexts(tower, text, config, generator), config, generator)
-    quick, vectors = tower.multiplying(prompts.precision(config, tower)), start.shape[1]
+    quick, vectors = tower.multiplying(prompts.precision(config)), start.shape[1]
     chosen = min(config.chosen or config.contexts, config.contexts)
     [stop] = prompts.ids_of(text, ["."])
     training_loss = partial(

@@ -29,7 +29,7 @@ PROMPTS: dict[str, tuple[Any, Any]] = {
     "weight_decay": (5e-4, "[0, inf)"),
     "warm_up": (1e-5, "[0, inf)"),
     "centre": (True, (True, False)),
-    "precision": ("auto", ("auto", "fp32", "bf16")),
+    "precision": ("fp32", ("fp32", "bf16")),
     "room": (3.0, "(0, inf)"),
 }
 COOP_CODE = {
