@@ -17,7 +17,7 @@ from adapters.methods import _prompts as prompts
 from adapters.methods._prompts import PAPER, PromptConfig, Step
 from featcache.errors import MethodError
 from tests.adapters import synthetic
-from tests.adapters.speaking import plain, random_tower
+from tests.adapters.speaking import plain
 
 EPISODE, TEST = synthetic.extended(*synthetic.episode(4, views=3))
 TEXT = EPISODE.text
