@@ -70,8 +70,9 @@ def ridge(
 ) -> dict[str, Tensor]:
     """What predicts T `[n, c]` from unit `x [n, d]` for any lambda.
 
-    T is known by its products: `onto(b, rows)` is b^T T for `b [r, m]` of these rows. Exact up to `most` rows, beyond them Nyström with so many random rows as landmarks. `weights
-    [n]` are what each row counts.
+    T is known by its products: `onto(b, rows)` is b^T T for `b [r, m]` of these rows. Exact up to
+    `most` rows, beyond them Nyström with so many random rows as landmarks. `weights [n]` are what
+    each row counts.
     """
     root = None if weights is None else weights.sqrt()[:, None]  # [n, 1]
     if len(x) <= most:
