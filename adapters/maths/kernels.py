@@ -12,10 +12,13 @@ prediction.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
 CHUNK = 4096  # rows of the kernel that are in memory at once
+BAND = 256  # columns of a symmetric matrix that are multiplied at once
 CACHED, LARGE = 2**18, 2**26  # numbers in a portion
 SMALL = 1e-5  # eigenvalues below this share of the largest are float32's rounding
 
@@ -58,36 +61,39 @@ def class_affinity(
 
 def ridge(
     x: Tensor,
-    wanted: Tensor,
+    onto: Callable[[Tensor, slice], Tensor],
     beta: float,
     most: int,
     landmarks: int,
     generator: Generator,
     weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """What predicts `wanted [n, c]` from unit `x [n, d]` for any lambda.
+    """What predicts T `[n, c]` from unit `x [n, d]` for any lambda.
 
-    Exact up to `most` rows, beyond them Nyström with so many random rows as landmarks. `weights
-    [n]` are what each row counts.
+    T is known by its products: `onto(b, rows)` is b^T T for `b [r, m]` of these rows. Exact up to
+    `most` rows, beyond them Nyström with so many random rows as landmarks. `weights [n]` are what
+    each row counts.
     """
     root = None if weights is None else weights.sqrt()[:, None]  # [n, 1]
     if len(x) <= most:
         kernel = affinity(x, x, beta)
         if root is None:
             spectrum, basis = torch.linalg.eigh(kernel)
-            return _path(x, basis, spectrum, basis.T @ wanted)
+            return _path(x, basis, spectrum, onto(basis, slice(None)))
         spectrum, basis = torch.linalg.eigh(root * kernel * root.T)
-        return _path(x, root * basis, spectrum, basis.T @ (root * wanted))
+        return _path(x, root * basis, spectrum, onto(root * basis, slice(None)))
     chosen = torch.randperm(len(x), generator=generator, device=generator.device)[:landmarks]
     z = x[chosen.to(x.device)]  # [m, d]
     features = _whitening(affinity(z, z, beta))  # [m, m]
-    gram, moments = 0 * features, wanted.new_zeros(len(z), wanted.shape[1])
+    gram, moments = torch.zeros_like(features), x.new_zeros(())
     for first in range(0, len(x), CHUNK):
         some = slice(first, first + CHUNK)
         phi = affinity(x[some], z, beta) @ features
         counted = phi if weights is None else phi * weights[some, None]
-        gram += counted.T @ phi
-        moments += counted.T @ wanted[some]
+        for column in range(0, len(z), BAND):  # of the lower half, all that `eigh` reads
+            band = slice(column, column + BAND)
+            gram[column:, band] += counted[:, column:].T @ phi[:, band]
+        moments = moments + onto(counted, some)
     spectrum, turn = torch.linalg.eigh(gram)
     return _path(z, features @ turn, spectrum, turn.T @ moments)
 

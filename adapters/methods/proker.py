@@ -69,12 +69,17 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The regression for this beta and every lambda."""
     views = normalize(episode.support.views[: config.views], dim=-1)  # [v, n, d]
     text = episode.text.unit()  # [c, d]
-    x = views.flatten(0, 1)  # [v n, d]
-    wanted = episode.support.one_hot(episode.classes).repeat(len(views), 1) - x @ text.T
+    x, labels = views.flatten(0, 1), episode.support.labels.repeat(len(views))  # [v n, d], [v n]
+
+    def onto(basis: Tensor, rows: slice) -> Tensor:
+        """B^T (Y - X T^T), without either."""
+        own = kernels.class_sums(basis, labels[rows], len(text)).T
+        return own - basis.T @ x[rows] @ text.T
+
     weights = episode.support.weights
     counted = None if weights is None else weights.repeat(len(views))
     path = kernels.ridge(
-        x, wanted, config.beta, config.exact_rows, config.landmarks, generator, counted
+        x, onto, config.beta, config.exact_rows, config.landmarks, generator, counted
     )
     return {**path, "text": text, "logit_scale": tensor(episode.logit_scale)}
 

@@ -64,6 +64,25 @@ def test_each_policy_sees_its_own_list(drawn: Draw) -> None:
         validation(drawn, "best")
 
 
+def test_what_no_picture_changes_is_done_once_a_setting(
+    drawn: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.method.portion", lambda x: 1)  # a picture a portion
+    made: list[Config] = []
+
+    def scorer(state: State, config: Config) -> Any:
+        made.append(config)
+        return lambda x: logits(state, config, x)
+
+    held = drawn.full_val
+    assert held is not None
+    assert len(held.labels) > 1
+    plain = select(TOY, drawn.episode, Config(), held)
+    found = select(replace(TOY, scorer=scorer), drawn.episode, Config(), held)
+    assert (found.config, found.score, found.tried) == (plain.config, plain.score, plain.tried)
+    assert len(made) == len({*made}) == found.tried
+
+
 def test_a_missing_list_is_refused(drawn: Draw) -> None:
     says = (
         "animals has no pictures for policy full-val; take --policy none, or few-shot-val where "

@@ -64,7 +64,7 @@ def test_portions_fit_where_the_numbers_lie() -> None:
 @pytest.mark.parametrize("lambda_", [0.03, 1.0, 50.0])
 def test_ridge_is_scikit_learns(lambda_: float) -> None:
     x, wanted, queries = units(25), torch.randn(25, 3), units(8, seed=5)
-    path = kernels.ridge(x, wanted, 2.0, 25, 5, Generator())
+    path = kernels.ridge(x, lambda b, rows: b.T @ wanted[rows], 2.0, 25, 5, Generator())
     found = kernels.predict(path, kernels.coordinates(path, queries, 2.0), lambda_)
     reference = KernelRidge(alpha=1 / lambda_, kernel="rbf", gamma=1.0).fit(x, wanted)
     np.testing.assert_allclose(found, reference.predict(queries), rtol=1e-3, atol=1e-3)
@@ -91,7 +91,9 @@ def test_nystrom_is_ridge_regression_on_its_features(
     """(Phi^T Phi + I / lambda) w = Phi^T T, with Phi Phi^T = K_nm K_mm^-1 K_mn, in float64."""
     monkeypatch.setattr(kernels, "CHUNK", chunk)
     x, wanted, queries = units(40), torch.randn(40, 3), units(8, seed=5)
-    path = kernels.ridge(x, wanted, 2.0, 39, 6, Generator().manual_seed(3))
+    path = kernels.ridge(
+        x, lambda b, rows: b.T @ wanted[rows], 2.0, 39, 6, Generator().manual_seed(3)
+    )
     chosen = torch.randperm(40, generator=Generator().manual_seed(3))[:6]
     assert torch.equal(path["keys"], x[chosen])
     z = x[chosen].double().numpy()
