@@ -15,7 +15,6 @@ BASE_TO_NEW = "base-to-new, ViT-B/16, 16 shots, mean of 11 sets, 3 seeds"
 ELEVEN = "1/2/4/8/16 shots, ViT-B/16, mean of 11 sets"
 CLIP_SVD = f"{ELEVEN}, 3 seeds, fixed recipe [T: HealthX-Lab/CLIP-SVD README]"
 
-TEXT_TOWER = "learns prompts, so each step runs the text tower"
 BOTH_TOWERS = "trains parameters inside both towers, so no embedding can be kept"
 DIFFUSION = "classifies by the denoising error of a diffusion model, not by embeddings"
 
@@ -118,11 +117,6 @@ METHODS: Mapping[str, Unavailable] = {
             Published("72.3 / 75.3 / 78.4 / 80.7 / 82.9", f"{ELEVEN}, fixed recipe [F]"),
             Published("H 79.97", f"{BASE_TO_NEW} [R or T]"),
         ),
-    ),
-    "tmm": Unavailable(
-        "TMM (arXiv 2303.17169)",
-        "makes prompts for each picture, so the text tower runs for each picture",
-        (Published("+4.03 new, +3.19 H", "gain over CoCoOp, base-to-new [A]"),),
     ),
     "2sfs": Unavailable(
         "2SFS (arXiv 2503.11609)",

@@ -101,6 +101,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "cocoop": {
         **PROMPTS,
+        "steps": (200, "[0, inf)"),
         "batch": (8, "[0, inf)"),
         "centre": (False, (True, False)),
         "silent": (True, (True, False)),
@@ -199,6 +200,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "weight_decay": (0.01, "[0, inf)"),
         "batch": (80, "[1, inf)"),
         "steps": (300, "[0, inf)"),
+        "attribute_prompts": (0, "[0, inf)"),
     },
     "linear-probe": {
         "C": (0.316, "(0, inf)"),
@@ -253,6 +255,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "prograd": {
         **PROMPTS,
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (5e-3, "(0, inf)"),
         "weight": (1.0, "[0, inf)"),
         "temperature": (1.0, "(0, inf)"),
         "padded": (False, (True, False)),
@@ -308,6 +312,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "steps": (100, "[0, inf)"),
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
+        "prompt_steps": (0, "[0, inf)"),
     },
     "ss-text": {
         "variant": ("text", ("text", "text+")),
@@ -362,6 +367,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "epochs": (20, "[0, inf)"),
         "batch": (256, "[1, inf)"),
     },
+    "tmm": {**PROMPTS, "sharpness": (10.0, "[0, inf)"), "reduction": (16, "[1, inf)")},
     "transclip": {
         "support_weight": (0.02, "[0, inf)"),
         "text_weight": (0.5, "[0, inf)"),
@@ -408,7 +414,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**COOP_CODE, "epochs": 100, "batch": 128},
         "paper-few-shot": {**COOP_CODE, "epochs": 100},
     },
-    "lathadapter": {"default": {}, "plain": {"weight": 0.0}},
+    "lathadapter": {
+        "default": {},
+        "plain": {"weight": 0.0},
+        "prompts": {"attribute_prompts": 4},
+    },
     "ncm": {"half": {"mix": 0.5}, "mixed": {"search": True}},
     "node-adapter": {"local": {"field": "local"}},
     "proker": {
@@ -478,6 +488,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "proda": {"paper": {**COOP_CODE, "words": "", "contexts": 32, "chosen": 4}},
     "prograd": {"paper": {**COOP_CODE, "padded": True}},
+    "sgva": {"prompts": {"prompt_steps": 100}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
     "tcp": {
         "paper": {
