@@ -46,6 +46,7 @@ class Config(prompts.PromptConfig):
     """Settings of CoCoOp."""
 
     steps: int = Field(200, ge=0, description="training steps; 0: by epochs")
+    learning_rate: float = Field(5e-3, gt=0, description="before the cosine")
     batch: int = Field(8, ge=0, description="pictures a step; 0: all")
     centre: bool = Field(False, description="the centre crop of each picture beside a random view")
     silent: bool = Field(True, description="the net moves nothing at first")

@@ -102,6 +102,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     "cocoop": {
         **PROMPTS,
         "steps": (200, "[0, inf)"),
+        "learning_rate": (5e-3, "(0, inf)"),
         "batch": (8, "[0, inf)"),
         "centre": (False, (True, False)),
         "silent": (True, (True, False)),
