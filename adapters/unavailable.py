@@ -57,7 +57,7 @@ METHODS: Mapping[str, Unavailable] = {
     ),
     "clip-lora": Unavailable(
         "CLIP-LoRA (arXiv 2405.18541)",
-        BOTH_TOWERS,
+        f"{BOTH_TOWERS} (its text half is here as text-lora)",
         _reported("72.20 / 75.41 / 77.32 / 80.10 / 82.89", "H 79.18"),
     ),
     "clip-svd": Unavailable(
@@ -109,6 +109,11 @@ METHODS: Mapping[str, Unavailable] = {
     "mf-adapter": Unavailable(
         "MF-Adapter (arXiv 2407.05647)",
         "needs low-level maps of the image tower at several scales; its equations were not found",
+    ),
+    "plot": Unavailable(
+        "PLOT (arXiv 2210.01253)",
+        "matches prompts with local outputs of the image tower's pooling, which are not kept, and "
+        "on one embedding a picture it is no more than the mean of contexts (proda has several)",
     ),
     "promptsrc": Unavailable(
         "PromptSRC",
