@@ -15,7 +15,6 @@ BASE_TO_NEW = "base-to-new, ViT-B/16, 16 shots, mean of 11 sets, 3 seeds"
 ELEVEN = "1/2/4/8/16 shots, ViT-B/16, mean of 11 sets"
 CLIP_SVD = f"{ELEVEN}, 3 seeds, no validation pictures [T: HealthX-Lab/CLIP-SVD README]"
 
-TEXT_TOWER = "learns prompts, so each step runs the text tower"
 BOTH_TOWERS = "trains parameters inside both towers, so no embedding can be kept"
 DIFFUSION = "classifies by the denoising error of a diffusion model, not by embeddings"
 
@@ -58,7 +57,7 @@ METHODS: Mapping[str, Unavailable] = {
     ),
     "clip-lora": Unavailable(
         "CLIP-LoRA (arXiv 2405.18541)",
-        BOTH_TOWERS,
+        f"{BOTH_TOWERS} (its text half is here as text-lora)",
         _reported("72.20 / 75.41 / 77.32 / 80.10 / 82.89", "H 79.18"),
     ),
     "clip-svd": Unavailable(
@@ -111,6 +110,11 @@ METHODS: Mapping[str, Unavailable] = {
         "MF-Adapter (arXiv 2407.05647)",
         "needs low-level maps of the image tower at several scales; its equations were not found",
     ),
+    "plot": Unavailable(
+        "PLOT (arXiv 2210.01253)",
+        "matches prompts with local outputs of the image tower's pooling, which are not kept, and "
+        "on one embedding a picture it is no more than the mean of contexts (proda has several)",
+    ),
     "promptsrc": Unavailable(
         "PromptSRC",
         BOTH_TOWERS,
@@ -118,11 +122,6 @@ METHODS: Mapping[str, Unavailable] = {
             Published("72.3 / 75.3 / 78.4 / 80.7 / 82.9", f"{ELEVEN}, no validation pictures [F]"),
             Published("H 79.97", f"{BASE_TO_NEW} [R or T]"),
         ),
-    ),
-    "tmm": Unavailable(
-        "TMM (arXiv 2303.17169)",
-        "makes prompts for each picture, so the text tower runs for each picture",
-        (Published("+4.03 new, +3.19 H", "gain over CoCoOp, base-to-new [A]"),),
     ),
     "2sfs": Unavailable(
         "2SFS (arXiv 2503.11609)",

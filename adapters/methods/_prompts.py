@@ -60,6 +60,11 @@ class PromptConfig:
     room: float = Field(3.0, gt=0, description="GB that a step may keep; more classes go in parts")
 
 
+def usual(**settings: Any) -> PromptConfig:
+    """These settings, and the defaults, for methods that learn prompts beside something else."""
+    return PromptConfig(**settings)
+
+
 # The recipe of CoOp's code, which others build on.
 PAPER: dict[str, Any] = {
     "steps": 0,

@@ -10,7 +10,7 @@ views of each support picture, one at random each time it is drawn (one will do)
 
 It costs what no other learner of prompts does: every picture of a step and every picture that is
 asked about takes a sentence of each class through the tower; how many those are is said before it
-starts. Differs from the released code: by default 100 steps of AdamW, eight pictures each, and a
+starts. Differs from the released code: by default 200 steps of AdamW, eight pictures each, and a
 net that moves nothing at first, so that the words are where it starts; preset `paper` takes ten
 epochs of single pictures with SGD, and a net as PyTorch starts it.
 """
@@ -45,6 +45,8 @@ KINDS = tuple(ACTIVATIONS)
 class Config(prompts.PromptConfig):
     """Settings of CoCoOp."""
 
+    steps: int = Field(200, ge=0, description="training steps; 0: by epochs")
+    learning_rate: float = Field(5e-3, gt=0, description="before the cosine")
     batch: int = Field(8, ge=0, description="pictures a step; 0: all")
     centre: bool = Field(False, description="the centre crop of each picture beside a random view")
     silent: bool = Field(True, description="the net moves nothing at first")

@@ -8,8 +8,9 @@ entry's prompts, s CLIP's logit scale. Uses of the cache: the views of each supp
 random each time it is drawn (one will do); text; the text tower (`featcache encode --extra
 text-tower`).
 
-Differs from the released code: by default a step takes all support pictures, and AdamW takes the
-mended gradient, so that 100 steps do; the context is the words alone. Preset `paper`: SGD 2e-3 with
+Differs from the released code: by default a step takes all support pictures, each as its centre
+crop and a view, and AdamW takes the mended gradient, so that 200 steps do; the context is the words
+alone. Preset `paper`: SGD 2e-3 with
 batches of 32 for 50 to 200 epochs, and zeros before the words, up to 16 vectors. All words are
 learned, where the code counts them by spaces and so may leave the last one of a template frozen.
 """
@@ -33,6 +34,8 @@ LEAST = 1e-30  # of a squared gradient that is divided by
 class Config(prompts.PromptConfig):
     """Settings of ProGrad."""
 
+    steps: int = Field(200, ge=0, description="training steps; 0: by epochs")
+    learning_rate: float = Field(5e-3, gt=0, description="before the cosine")
     weight: float = Field(1.0, ge=0, description="lambda, of what is taken off a step")
     temperature: float = Field(1.0, gt=0, description="T, of the distilled softmax")
     padded: bool = Field(False, description="zeros before the words, up to `context` vectors")

@@ -10,11 +10,16 @@ T are the unit class texts, m' the adapted means of the support. In training a p
 of the mean of its own class, where that has others. `share` is chosen on validation. Uses of the
 cache: the views of each support picture, one at random each time it is drawn (one will do), text.
 
-Differs from the source: the learned prompts are left out, for they need the text tower; features
-before the projection are the tower's own, where the authors get them from the final ones by a
-pseudo-inverse; a prototype is the adapted mean rather than the mean of the adapted, which spares a
-pass over the support a step; AdamW and a number of steps instead of SGD and 100 epochs. New classes
-have no pictures and are scored by text alone.
+With `prompt_steps` T are those of prompts that are learned first, by cross-entropy of the pictures
+as they are (`coop`'s recipe; the text tower, `featcache encode --extra text-tower`). The source's
+prompts see no adapter either: it takes turns, so that its adapter is trained beside prompts that
+move, and ours beside those that it is asked with.
+
+Differs from the source: hand-made prompts by default; features before the projection are the
+tower's own, where the authors get them from the final ones by a pseudo-inverse; a prototype is the
+adapted mean rather than the mean of the adapted, which spares a pass over the support a step; AdamW
+and a number of steps instead of SGD and 100 epochs. New classes have no pictures and are scored by
+text alone.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from torch.nn.functional import kl_div, normalize, one_hot
 from adapters.episode import Episode, Query, Text
 from adapters.maths import residual_adapter, training
 from adapters.method import Axes, ChoiceLogits, Method, Scorer, Space, State
+from adapters.methods import _prompts as prompts
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,9 @@ class Config:
     hidden: int = Field(0, ge=0, description="width of the adapter; 0 is 2 p")
     batch: int = Field(48, ge=1, description="pictures a step")
     steps: int = Field(100, ge=0, description="training steps")
+    prompt_steps: int = Field(
+        0, ge=0, description="that learn prompts first, by the text tower; 0: hand-made ones"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
 
@@ -56,7 +65,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     sums = zeros(episode.classes, views.shape[-1]).to(views).index_add(0, labels, middles)
     counts = labels.bincount(minlength=episode.classes)[:, None]
     means = sums / counts.clamp(min=1)
-    text, s = episode.text.unit(), tensor(episode.logit_scale)
+    spoken = _prompted(episode, config, generator)
+    text, s = spoken.get("text", episode.text.unit()), tensor(episode.logit_scale)
 
     def loss(net: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         y, net = labels[rows], {**last, **net}
@@ -84,8 +94,17 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     ]
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
-    state = {**last, **net}
+    state = {**spoken, **last, **net}
     return {**state, "prototypes": _adapted(state, means), "text": text, "logit_scale": s}
+
+
+def _prompted(episode: Episode, config: Config, generator: Generator) -> State:
+    """Contexts and the class vectors that they make; nothing where none are asked for."""
+    if not config.prompt_steps:
+        return {}
+    own = prompts.usual(steps=config.prompt_steps)
+    learned = training.fit(prompts.prepare(episode, own, generator))
+    return {name: learned[name] for name in ("contexts", "text")}
 
 
 def _inputs(episode: Episode) -> tuple[Tensor, State]:
@@ -142,7 +161,10 @@ def logits(state: State, config: Config, x: Query) -> Tensor:
 
 def with_text(state: State, config: Config, text: Text) -> State:
     """The same adapter for other classes, whose prototypes are their texts."""
-    return {**state, "text": text.unit(), "prototypes": text.unit()}
+    known = text.unit()
+    if "contexts" in state:
+        known = prompts.class_vectors_of(state, prompts.usual(), text)
+    return {**state, "text": known, "prototypes": known}
 
 
 def space(config: Config) -> Space:
@@ -169,10 +191,11 @@ method = Method(
     features=features,
     class_vectors=class_vectors,
     reads=frozenset({"pre-projection"}),
+    presets={"prompts": {"prompt_steps": 100}},
     source="SgVA-CLIP, arXiv 2211.16191",
     status=(
         "the visual adapter with its three losses, on pre-projection features where they are "
-        "cached, else on final embeddings; no prompt learner"
+        "cached, else on final embeddings; `preset=prompts` learns prompts first"
     ),
     new_classes="by text alone",
 )

@@ -103,6 +103,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "cocoop": {
         **PROMPTS,
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (5e-3, "(0, inf)"),
         "batch": (8, "[0, inf)"),
         "centre": (False, (True, False)),
         "silent": (True, (True, False)),
@@ -203,6 +205,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "weight_decay": (0.01, "[0, inf)"),
         "batch": (80, "[1, inf)"),
         "steps": (300, "[0, inf)"),
+        "attribute_prompts": (0, "[0, inf)"),
     },
     "linear-probe": {
         "C": (0.316, "(0, inf)"),
@@ -258,6 +261,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "prograd": {
         **PROMPTS,
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (5e-3, "(0, inf)"),
         "weight": (1.0, "[0, inf)"),
         "temperature": (1.0, "(0, inf)"),
         "padded": (False, (True, False)),
@@ -314,6 +319,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "steps": (100, "[0, inf)"),
         "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
+        "prompt_steps": (0, "[0, inf)"),
     },
     "ss-text": {
         "variant": ("text", ("text", "text+")),
@@ -370,6 +376,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "batch": (256, "[1, inf)"),
         "most_steps": (320, "[0, inf)"),
     },
+    "tmm": {**PROMPTS, "sharpness": (10.0, "[0, inf)"), "reduction": (16, "[1, inf)")},
     "transclip": {
         "support_weight": (0.02, "[0, inf)"),
         "text_weight": (0.5, "[0, inf)"),
@@ -424,6 +431,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "default": {},
         "plain": {"weight": 0.0},
         "each-step": {"every": 1},
+        "prompts": {"attribute_prompts": 4},
     },
     "ncm": {"half": {"mix": 0.5}, "mixed": {"search": True}},
     "node-adapter": {"local": {"field": "local"}},
@@ -494,6 +502,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "proda": {"paper": {**COOP_CODE, "words": "", "contexts": 32, "chosen": 4}},
     "prograd": {"paper": {**COOP_CODE, "padded": True}},
+    "sgva": {"prompts": {"prompt_steps": 100}},
     "ss-text": {"plus": {"variant": "text+"}, "searched": {"search": True}},
     "tcp": {
         "paper": {

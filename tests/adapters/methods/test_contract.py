@@ -43,6 +43,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "prolip": {"learning_rate": 0.01},
     "tcp": PROMPTS,
     "text-lora": PROMPTS,
+    "tmm": PROMPTS,
     "taskres": {"text_norm": 1.0},  # the toy is narrow: Adam moves each coordinate by the rate
 }
 EPISODE, TEST = synthetic.extended(*synthetic.episode())

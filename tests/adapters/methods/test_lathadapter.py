@@ -15,8 +15,9 @@ from torch.nn.functional import cross_entropy, normalize, relu
 
 from adapters.compose import get
 from adapters.episode import Episode, Text
-from adapters.maths import hyperbolic, training
+from adapters.maths import hyperbolic, text_tower, training
 from adapters.method import State
+from adapters.methods import _prompts as prompts
 from adapters.methods import lathadapter
 from adapters.methods.lathadapter import Config
 from tests.adapters import synthetic
@@ -486,3 +487,21 @@ def test_new_classes_go_through_the_text_adapter() -> None:
     renamed = lathadapter.with_text(state, config, text)
     found = lathadapter.logits(renamed, config, TEST.x)
     torch.testing.assert_close(found, lathadapter.logits(state, config, TEST.x)[:, [3, 1]])
+
+
+def test_attributes_may_be_prompts_that_the_text_tower_reads() -> None:
+    episode, _ = synthetic.extended(*synthetic.episode())
+    short = {"steps": 3, "attributes": 4, "attribute_prompts": 2, "learning_rate": 0.01}
+    method = get("lathadapter")
+    start, learned = (
+        method.fit(episode, method.config(**(short | more)), Generator().manual_seed(0))
+        for more in ({"steps": 0}, {"weight": 1.0})
+    )
+    assert learned["prompts"].shape == (4, 2, synthetic.WIDTH)
+    assert not torch.equal(learned["prompts"], start["prompts"])
+    tower = prompts.tower_of(episode.text)
+    for vectors, found in zip(learned["prompts"], learned["attributes"], strict=True):
+        words = text_tower.embed(tower, torch.tensor([tower.start, tower.stop]))
+        x = torch.cat([words[:1], vectors, words[1:]])[None, None]
+        wanted = text_tower.encode(tower, x, torch.tensor([3]))[0, 0]
+        torch.testing.assert_close(found, normalize(wanted, dim=0), atol=1e-5, rtol=1e-4)

@@ -29,7 +29,7 @@ def test_settings() -> None:
 
 def test_without_mending_it_is_coop() -> None:
     coop = COOP.fit(EPISODE, COOP.config(steps=10), Generator().manual_seed(0))
-    found = learned(steps=10, weight=0.0)
+    found = learned(steps=10, weight=0.0, learning_rate=COOP.config().learning_rate)
     for name, each in coop.items():
         torch.testing.assert_close(found[name], each, atol=1e-4, rtol=1e-3)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Generator
 from torch.nn.functional import normalize
 
+from adapters import compose, registry
 from adapters.episode import TEXT_TOWER, Episode
+from adapters.fitting import fit
 from adapters.maths import training
 from adapters.maths.prompts import Sentences
 from adapters.maths.training import Tensors
 from adapters.methods import _prompts as prompts
 from adapters.methods._prompts import PAPER, PromptConfig, Step
+from featcache import FeatureCache, ViewRecipe, encode_dataset, load_backbone, load_dataset
 from featcache.errors import MethodError
 from tests.adapters import synthetic
 from tests.adapters.speaking import plain
@@ -172,3 +176,29 @@ def test_the_centre_crop_stands_beside_a_random_view() -> None:
     assert torch.equal(alone["views"], views[1])
     [one] = prompts.batches(synthetic.episode(4)[0], PromptConfig(steps=1), generator())
     assert len(one["rows"]) == len(rows[0])
+
+
+@pytest.mark.slow
+def test_on_the_demo_backbone_no_learner_harms_and_all_gain_by_sixteen_shots(
+    tmp_path: Path,
+) -> None:
+    """Accuracy on `digits`, one draw: against zero-shot at 4 and 16 shots, and on new classes."""
+    cache = FeatureCache(tmp_path)
+    extras, views = ["text-tower"], ViewRecipe(10)
+    digits = load_dataset("digits", None)
+    report = encode_dataset(digits, load_backbone("demo"), cache, views=views, extras=extras)
+    entry = report.entry
+
+    def accuracy(name: str, shots: int) -> float:
+        return float(fit(entry, name, shots=shots).row["accuracy"])
+
+    zero = accuracy("zero-shot", 16)
+    learners = [n for n in registry.names() if TEXT_TOWER in compose.get(n).needs]
+    for name in [*learners, "fma@coop", "fma@cocoop"]:
+        assert accuracy(name, 4) >= zero - 3, name
+        assert accuracy(name, 16) > zero, name
+    new = [
+        {row["target"]: row["accuracy"] for row in fit(entry, n, task="base-to-new").rows}["new"]
+        for n in ("kgcoop", "zero-shot")
+    ]
+    assert new[0] >= new[1] - 2

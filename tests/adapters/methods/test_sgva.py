@@ -81,3 +81,19 @@ def test_its_features_are_what_its_logits_score() -> None:
     torch.testing.assert_close(f.norm(dim=-1), torch.ones(len(f)))
     wanted = 100 * f @ SGVA.class_vectors(state, config).T
     torch.testing.assert_close(SGVA.logits(state, config, test.query), wanted)
+
+
+def test_learned_prompts_are_coops_and_read_other_classes_by_name() -> None:
+    episode, test = synthetic.extended(*synthetic.episode())
+    config = SGVA.config(residual=0.0, steps=0, share=1.0, prompt_steps=5)
+    state = SGVA.fit(episode, config, Generator().manual_seed(0))
+    coop = compose.get("coop")
+    known = coop.fit(episode, coop.config(steps=5), Generator().manual_seed(0))
+    assert torch.equal(state["text"], known["text"])
+    few = episode.text.of(range(2))
+    assert SGVA.with_text is not None
+    assert coop.with_text is not None
+    wanted = coop.with_text(known, coop.config(), few)["text"]
+    found = SGVA.with_text(state, config, few)
+    assert torch.equal(found["text"], wanted)
+    assert SGVA.logits(found, config, test.query).shape == (len(test.x), 2)
