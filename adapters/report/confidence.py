@@ -49,7 +49,8 @@ def part(section: Section, ranked: Sequence[str], shown: Sequence[str], looks: L
         "pictures says what may be left to the classifier. Where adapters were calibrated, figures "
         "show their calibrated probabilities."
     )
-    tables = [_numbers(section, rows, [line for line in ranked if line in {*rows["line"]}], at)]
+    there = [line for line in ranked if (rows["line"] == line).any()]
+    tables = [_numbers(section, rows, there, at)]
     return [Part(f"Confidence at {at}", text, figures, tables, folded=True)]
 
 
@@ -106,7 +107,7 @@ def _numbers(section: Section, rows: pandas.DataFrame, lines: list[str], at: str
     there = [name for name in NUMBERS if name in rows and rows[name].notna().any()]
     means = rows.astype(dict.fromkeys(there, float)).groupby("line")[there].mean()
     body = [
-        [line, *("" if np.isnan(v) else f"{v:.3f}" if "nll" in n else f"{v:.1f}" for n, v in
+        [line, *("" if np.isnan(v) else f"{v:.3f}" if "nll" in str(n) else f"{v:.1f}" for n, v in
                  means.loc[line].items())]
         for line in lines
     ]  # fmt: skip
