@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from adapters.sweeping.grid import Grid, grid
     from adapters.sweeping.search import Search
     from adapters.sweeping.sweep import sweep
+    from adapters.using.estimator import FewShotClassifier
 
 _HOMES = {
     "Adapter": "adapter",
     "Draw": "episode",
     "Episode": "episode",
     "Experiment": "experiment",
+    "FewShotClassifier": "using.estimator",
     "Grid": "sweeping.grid",
     "Labelled": "episode",
     "Outcome": "fitting",
@@ -56,6 +58,7 @@ __all__ = [
     "Draw",
     "Episode",
     "Experiment",
+    "FewShotClassifier",
     "Grid",
     "Labelled",
     "Outcome",

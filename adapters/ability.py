@@ -68,16 +68,21 @@ def check_entry(entry: Entry, known: Configured) -> None:
                 f"imported without text; {way}."
             )
         if not known.method.without_text:
-            raise MethodError(
-                f"{words.method} needs texts of the classes, and {entry.key} was imported without; "
-                f"{way}, or take a method that does without (gda, ncm, …)."
-            )
+            raise refuse_textless(words.method, f"{entry.key} was imported without", way)
     if entry.manifest.get("normalised") and known.method.raw(known.config):
         raise MethodError(
             f"{words.method} with these settings reads the lengths of embeddings, and those of "
             f"{entry.key} were normalised before they were imported; leave embeddings at unit, or "
             "encode the pictures."
         )
+
+
+def refuse_textless(method: str, why: str, way: str) -> MethodError:
+    """The refusal of a method that needs text, why there is none and the way to it."""
+    return MethodError(
+        f"{method} needs texts of the classes, and {why}; {way}, or take a method that does "
+        "without (gda, ncm, …)."
+    )
 
 
 def why_not(task: str) -> str:

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from adapters import card
 from adapters.compose import get
+from adapters.confidence import calibration
+from adapters.confidence.calibration import Calibration
 from adapters.configure import configure
 from adapters.devices.device import CPU, moved, steady
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
 from featcache import files, threads
-from featcache.errors import CacheError, FeatcacheError
+from featcache.errors import CacheError, ConfigError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
 STATE, CARD = "adapter.safetensors", "adapter.json"
@@ -86,6 +88,44 @@ class Adapter:
         with few, torch.inference_mode(), steady(self.device):
             return method.answer(self.state, self.config, moved(query, self.device), classes)
 
+    @property
+    def calibration(self) -> Calibration:
+        """Its temperature and scores. Raises `CacheError` where it was fitted without."""
+        found = calibration.read(self.about)
+        if found is None:
+            raise CacheError(
+                "this adapter is not calibrated, so that its probabilities promise nothing; fit it "
+                "again with `adapters fit --calibrate` (`adapters.fit(…, calibrate=True)`)."
+            )
+        return found
+
+    @property
+    def temperature(self) -> float:
+        """What its logits are divided by; 1 where it is not calibrated."""
+        found = calibration.read(self.about)
+        return 1.0 if found is None else found.temperature
+
+    def probabilities(self, x: Tensor | Query) -> Tensor:
+        """Probabilities `[q, c]`, calibrated where it is; `x` as `logits` takes it."""
+        return (self.logits(x).double() / self.temperature).softmax(1)
+
+    def threshold(self, coverage: float) -> float:
+        """The largest 1 - p that a class of a set has, for sets with the truth as often as asked.
+
+        Raises `CacheError` where it is not calibrated, `ConfigError` for a share that is none.
+        """
+        if not 0 < coverage < 1:
+            raise ConfigError(f"a coverage lies between 0 and 1, such as 0.9; {coverage} does not.")
+        return self.calibration.threshold(coverage)
+
+    def sets(self, x: Tensor | Query, coverage: float) -> Tensor:
+        """Which classes each picture may be, bool `[q, c]`: the truth among them as often as asked.
+
+        That is so for pictures exchangeable with those it was calibrated on; a set may be empty.
+        Raises what `threshold` and `logits` raise.
+        """
+        return 1 - self.probabilities(x) <= self.threshold(coverage)
+
     def predict(self, x: Tensor | Query) -> list[str]:
         """The name of the best class for each picture; `x` as `logits` takes it."""
         return [self.classnames[i] for i in self.logits(x).argmax(1).tolist()]
@@ -99,7 +139,9 @@ class Adapter:
         if change is None:
             raise refuse_new_classes(self.method)
         state = change(self.state, self.config, moved(text, self.device))
-        return replace(self, state=state, classnames=text.classnames)
+        # Scores of the classes it was calibrated on say nothing of others.
+        about = {key: value for key, value in self.about.items() if key != calibration.KEY}
+        return replace(self, state=state, classnames=text.classnames, about=about)
 
     def save(self, folder: Path | str) -> Path:
         """Write `adapter.safetensors` and `adapter.json` into a folder, and return it.
@@ -174,6 +216,7 @@ def _try(adapter: Adapter) -> None:
     """Raise `ValueError` where the state is none that the method can answer from."""
     if bad := not_finite(adapter.state):
         raise ValueError(f"{bad} holds values that are not finite")
+    calibration.read(adapter.about)
     width = adapter.about.get("width")
     if width is None or adapter.extras:  # what it is asked with is not known
         return

@@ -22,7 +22,7 @@ ABOUT: Mapping[str, type | UnionType] = {
     "dataset": str, "backbone": str, "entry": str, "fingerprint": str, "data": str,
     "bank": str | None,  # none where the data has no text
     "task": str, "shots": int, "draw": str, "seed": int, "width": int, "extras": list,
-    "support": list,
+    "support": list, "calibration": dict,
 }  # fmt: skip
 
 

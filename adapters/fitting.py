@@ -18,6 +18,8 @@ from adapters import registry, targets
 from adapters.ability import check, check_entry, usual
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.confidence import calibration
+from adapters.confidence.measures import auroc, energy
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
@@ -103,13 +105,15 @@ def fit(
     on: Sequence[Entry] = (),
     text: str | None = None,
     device: str = "cpu",
+    calibrate: bool = False,
     **settings: Any,
 ) -> Outcome:
     """Fit a method on a draw of a cache entry; settings are the method's config fields.
 
     `on` are entries of other sets to be scored on, for tasks that take them. Shots and policy that
     are left open are the task's usual ones, 16 and `few-shot-val` for most. `device` is where the
-    adapter is fitted, scored and left.
+    adapter is fitted, scored and left. `calibrate` keeps a temperature and scores in the adapter
+    (`adapters.confidence.calibration`).
 
     Raises what `run` raises.
     """
@@ -118,7 +122,7 @@ def fit(
     words = Experiment(
         method, shots, seed, policy, settings, bank, views, transfer, task, draw, others, text
     )
-    return run(entry, words, device=device)
+    return run(entry, words, device=device, calibrate=calibrate)
 
 
 @threads.for_work(0)  # but for the fits and scores that are large
@@ -128,6 +132,7 @@ def run(
     drawn: Draw | None = None,
     fit: Fit | None = None,
     device: str = "cpu",
+    calibrate: bool = False,
 ) -> Outcome:
     """Draw, choose by the policy, fit, and score on every target of the task.
 
@@ -144,6 +149,8 @@ def run(
     check_entry(entry, known)
     words = known.experiment
     place = device_of(chosen(device, leaves(words.method), pictures(entry, words)))
+    if task.solve is not None and calibrate:
+        raise MethodError(f"{words.task} keeps no adapter to be calibrated; leave --calibrate out.")
     if task.solve is not None:
         with steady(place):
             return _solve(entry, known, task, place)
@@ -158,19 +165,23 @@ def run(
         wait(place)
         seconds = time.perf_counter() - began
         about = _about(entry, known, drawn)
+        if calibrate:
+            about |= _calibrated(known, drawn, found)
         names = drawn.episode.text.classnames
         adapter = Adapter(words.method, found.config, found.state, names, about)
         scored = _scored(adapter, drawn, (entry, *words.on))
+        apart = _unknown(adapter, drawn) if task.new_classes and task.others is None else {}
     shared = {
         "run": id_of(entry, known),
         **_words(known, found.config, found.score, found.tried, about),
         "fit_seconds": seconds,
         "device": name_of(place),
+        "temperature": adapter.temperature,
     }
     added = {each["target"]: each["accuracy"] for each in scored}
     if task.others is not None:  # the source is no target of its own
         added = {name: value for name, value in added.items() if name != entry.dataset}
-    every = shared | (task.summary(added) if added else {})
+    every = shared | apart | (task.summary(added) if added else {})
     return Outcome(adapter, tuple(every | each for each in scored), every)
 
 
@@ -229,9 +240,27 @@ def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row
                 "strict_accuracy": found.strict if strict else None,
                 "target_entry": other and other.key,
                 "target_data": other and data_id(other),
+                **found.confidence,
             }
         )
     return rows
+
+
+def _calibrated(known: Configured, drawn: Draw, found: Chosen) -> dict[str, Any]:
+    """What `about` says of calibration, by the pictures that the policy may look at."""
+    policy = known.experiment.policy
+    held = None if policy in ("transfer", "oracle-test") else validation(drawn, policy)
+    kept = calibration.calibrated(known.method, drawn.episode, found.config, found.state, held)
+    return {calibration.KEY: kept.kept}
+
+
+def _unknown(adapter: Adapter, drawn: Draw) -> Row:
+    """How well pictures of classes that no fit saw are told from those of the classes fitted."""
+    known, unknown = (
+        torch.cat([energy(adapter.logits(t.pictures.query)) for t in drawn.targets if t.own is own])
+        for own in (True, False)
+    )
+    return {"unknown_auroc": auroc(known, unknown)}
 
 
 def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:

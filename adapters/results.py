@@ -28,6 +28,8 @@ COLUMNS = (
     "stacked", "code", "versions", "time", "harmonic_mean", "transfer", "extras", "status",
     "reason", "draw", "short_classes", "target_entry", "target_data",
     "strict_accuracy", "target_mean", "standard_error", "text", "device",
+    "ece", "nll", "selective_80", "selective_90", "unknown_auroc", "temperature",
+    "ece_calibrated", "nll_calibrated", "confidence",
 )  # fmt: skip
 _STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
 _ADD = (

@@ -16,6 +16,7 @@ from torch import Tensor
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
+from adapters.confidence.measures import Confidence, measured
 from adapters.devices.device import moved, name_of
 from adapters.drawing import classes_of, pictures_of, text_of
 from adapters.episode import Draw, Target
@@ -46,7 +47,8 @@ class Score:
     """How an adapter does on one target: accuracies in per cent, of all and of each class.
 
     `strict` counts among all classes of the adapter where the target has only some of them; it is
-    None where the target has others.
+    None where the target has others. What confidence is worth is told of the logits as they are,
+    `raw`, and, where the adapter is calibrated, at its temperature.
     """
 
     target: str
@@ -55,6 +57,18 @@ class Score:
     by_class: dict[str, float]
     strict: float | None = None
     seconds: float = 0.0
+    raw: Confidence | None = None
+    calibrated: Confidence | None = None
+
+    @property
+    def confidence(self) -> Row:
+        """What its confidence is worth, as columns of a row: as it is, and calibrated."""
+        found = {} if self.raw is None else self.raw.row
+        if self.calibrated is None:
+            return found
+        told = self.calibrated.row
+        shown = {"ece_calibrated": told["ece"], "nll_calibrated": told["nll"]}
+        return {**found, **shown, "confidence": told["confidence"]}
 
 
 def score_target(adapter: Adapter, target: Target) -> Score:
@@ -77,6 +91,8 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     own = torch.tensor([*kept], device=every.device)  # [k]
     logits = every if target.columns is None else every[:, own]  # [q, k]
     labels = target.pictures.labels
+    seconds = time.perf_counter() - began
+    heat = asked.temperature
     by_class = zip((asked.classnames[i] for i in kept), _by_class(logits, labels), strict=True)
     return Score(
         target.name,
@@ -84,7 +100,9 @@ def score_target(adapter: Adapter, target: Target) -> Score:
         len(labels),
         _named(by_class),
         accuracy(every, own[labels]) if target.text is None else None,
-        time.perf_counter() - began,
+        seconds,
+        measured(logits, labels),
+        None if heat == 1 else measured(logits, labels, heat),
     )
 
 
@@ -254,13 +272,15 @@ def _row(adapter: Adapter, entry: Entry, target: Target, scored: Score, read: Se
         "strict_accuracy": scored.strict,
         "n_test": scored.n_test,
         "predict_seconds": scored.seconds,
+        **scored.confidence,
+        "temperature": adapter.temperature,
         "device": name_of(adapter.device),
         "status": "done",
     }
 
 
 # What `about` says and no row does.
-OF_THE_ADAPTER = ("weights", "width", "logit_scale", "support", "class_ids")
+OF_THE_ADAPTER = ("weights", "width", "logit_scale", "support", "class_ids", "calibration")
 
 
 def _run(adapter: Adapter, target: Target, read: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from adapters.commands import ask, fit, methods, report, reproduce, results, sweep
+from adapters.commands import ask, export, fit, methods, report, reproduce, results, sweep
 from featcache.terminal import APP
 
 app = typer.Typer(help="Fit few-shot adapters on cached embeddings.", **APP)
@@ -15,6 +15,7 @@ for command in (
     results.results,
     ask.predict,
     ask.evaluate,
+    export.export,
     report.report,
     reproduce.reproduce,
     methods.methods,

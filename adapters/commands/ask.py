@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,12 +26,40 @@ if TYPE_CHECKING:
     from featcache.store.cache import FeatureCache
     from featcache.store.entry import Entry
 
+COLUMNS = ("image", "rank", "class", "probability")
 FORMATS = ("text", "table", "csv", "json")
 SPLITS = ("train", "val", "test")
 BATCH = 64  # pictures
 
 Guess = dict[str, Any]  # a picture's name, its best classes and their probabilities
 Embed = Callable[[Sequence[Path]], dict[str, Any]]  # features by name, of pictures
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many classes to show, the probability of a known one, and the threshold of sets."""
+
+    top: int = 3
+    unknown_below: float | None = None
+    threshold: float | None = None
+
+    def of(self, names: list[str], scores: list[float]) -> Guess:
+        """What is told of a picture by all its classes, the best first."""
+        told: Guess = {}
+        if self.unknown_below is not None:
+            told["known"] = scores[0] >= self.unknown_below
+        shown = self.top
+        if self.threshold is not None:
+            held = sum(1 - score <= self.threshold for score in scores)
+            told["set"] = names[:held]
+            shown = max(shown, held)
+        return {"classes": names[:shown], "scores": scores[:shown], **told}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a table with a line for each class of a picture."""
+        known = ("known",) if self.unknown_below is not None else ()
+        return (*COLUMNS, *known, *(("in_set",) if self.threshold is not None else ()))
 
 
 def predict(
@@ -43,6 +72,14 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
     top: Annotated[int, typer.Option(min=1, help="Classes to show a picture.")] = 3,
+    unknown_below: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Call pictures unknown whose best class is less probable."),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Name the set of classes that holds the truth as often, such as 0.9."),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="text, table, csv or json.")] = "text",
     as_json: Json = False,
 ) -> None:
@@ -54,13 +91,17 @@ def predict(
     from featcache.pictures.formats import suffixes
 
     fitted = load(adapter)
+    threshold = None if coverage is None else fitted.threshold(coverage)
+    want = Wanted(top, unknown_below, threshold)
+    if unknown_below is not None:
+        fitted.calibration  # noqa: B018  which refuses where there is none
     paths = asked(images or [], suffixes(), listed)
     backbone = _backbone(fitted, adapter, device)
     bad: dict[Path, str] = {}
     guesses = _guesses(
-        fitted, paths, lambda some: embed_with(backbone, some, fitted.extras), top, bad
+        fitted, paths, lambda some: embed_with(backbone, some, fitted.extras), want, bad
     )
-    _show(guesses, "json" if as_json else form, as_json)
+    _show(guesses, "json" if as_json else form, as_json, want.columns)
     for path, reason in bad.items():
         told = reason.removeprefix(f"{path.name} ")
         terminal.people(True).print(f"{path}: {told}", markup=False)
@@ -71,7 +112,7 @@ def predict(
 
 
 def _guesses(
-    fitted: Adapter, paths: Sequence[Path], embed: Embed, top: int, bad: dict[Path, str]
+    fitted: Adapter, paths: Sequence[Path], embed: Embed, want: Wanted, bad: dict[Path, str]
 ) -> Iterator[Guess]:
     """What each picture shows, in order; those that cannot be told go to `bad` with the reason."""
     from adapters.compose import get
@@ -84,15 +125,14 @@ def _guesses(
         if not good:
             continue
         logits = fitted.logits(Query.of_features(features))
-        best = logits.softmax(1).topk(min(top, len(fitted.classnames)))
+        best = (logits.double() / fitted.temperature).softmax(1).sort(descending=True, stable=True)
         finite = logits.isfinite().all(1).tolist()
         rows = zip(good, finite, best.indices.tolist(), best.values.tolist(), strict=True)
         for path, told, index, scores in rows:
             if not told:
                 bad[path] = "its scores are not finite."
                 continue
-            names = [fitted.classnames[i] for i in index]
-            yield {"image": str(path), "classes": names, "scores": scores}
+            yield {"image": str(path), **want.of([fitted.classnames[i] for i in index], scores)}
 
 
 def _readable(
@@ -115,17 +155,17 @@ def _readable(
     return good, {name: np.concatenate([found[path][name] for path in good]) for name in names}
 
 
-def _show(guesses: Iterator[Guess], form: str, as_json: bool) -> None:
+def _show(guesses: Iterator[Guess], form: str, as_json: bool, columns: Sequence[str]) -> None:
     """Write what pictures show as they come, or as one table or document."""
     people = terminal.people(as_json)
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(("image", "rank", "class", "probability"))
+        writer.writerow(columns)
         writer.writerows(line for guess in guesses for line in _lines(guess))
         return
     if form == "table":
         rows = [[str(cell) for cell in line] for guess in guesses for line in _lines(guess)]
-        terminal.table(people, ("image", "rank", "class", "probability"), rows)
+        terminal.table(people, columns, rows)
         return
     told = []
     for guess in guesses:
@@ -133,13 +173,26 @@ def _show(guesses: Iterator[Guess], form: str, as_json: bool) -> None:
         pairs = zip(guess["classes"], guess["scores"], strict=True)
         text = ", ".join(f"{name} {100 * score:.1f} %" for name, score in pairs)
         if form == "text" or as_json:
-            people.print(f"{guess['image']}: {text}", markup=False)
+            people.print(f"{guess['image']}: {_said(guess)}{text}", markup=False)
     terminal.document(form == "json", told)
 
 
-def _lines(guess: Guess) -> Iterator[tuple[str, int, str, str]]:
+def _said(guess: Guess) -> str:
+    """What is said of a picture before its classes."""
+    unknown = "unknown; " if guess.get("known") is False else ""
+    held = f"one of {{{', '.join(guess['set'])}}}; " if "set" in guess else ""
+    return unknown + held
+
+
+def _lines(guess: Guess) -> Iterator[tuple[str | int, ...]]:
     for rank, (name, score) in enumerate(zip(guess["classes"], guess["scores"], strict=True), 1):
-        yield guess["image"], rank, name, f"{score:.6f}"
+        known = (_yes(guess["known"]),) if "known" in guess else ()
+        within = (_yes(rank <= len(guess["set"])),) if "set" in guess else ()
+        yield guess["image"], rank, name, f"{score:.6f}", *known, *within
+
+
+def _yes(told: bool) -> str:
+    return "yes" if told else "no"
 
 
 def _backbone(fitted: Adapter, folder: Path, device: str) -> Any:
@@ -254,6 +307,7 @@ def _tell(
         "accuracy": first.accuracy,
         "n_test": first.n_test,
         "by_class": first.by_class,
+        **first.confidence,
         **more,
     }
     terminal.document(as_json, document)

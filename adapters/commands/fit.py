@@ -76,6 +76,9 @@ def fit(
     text: Text = None,
     views: Annotated[int | None, typer.Option(min=0, help="Cached views to use (all).")] = None,
     transfer: Transfer = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Keep a temperature, for probabilities that hold.")
+    ] = False,
     device: Device = "auto",
     cache: Cache = None,
     out: Annotated[Path, typer.Option(help="Folder that adapters go to.")] = RESULTS.parent,
@@ -124,7 +127,7 @@ def fit(
     rows = Results(results or out / RESULTS.name)
     rows.check_writable()  # before anything is fitted in vain
     with waiting():
-        outcome = run(entry, words, device=device)
+        outcome = run(entry, words, device=device, calibrate=calibrate)
     run_id = rows.add(*outcome.rows) if outcome.rows else outcome.run
     people = terminal.people(as_json)
     _say(people, method, outcome)

@@ -51,6 +51,8 @@ def class_affinity(
     """
     sums = near.new_zeros(classes, near.shape[1])
     rows = max(portion(near) // max(near.shape[1], 1), 1)
+    if torch.compiler.is_compiling():  # an exported head is asked about any number of queries
+        rows = len(near)
     # Split at once: the gradient of a slice alone is as large as the whole.
     parts = [labels] if weights is None else [labels, weights]
     for some, y, *counts in zip(*(torch.split(p, rows) for p in (near, *parts)), strict=True):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.report import classes, curves, sweeps
+from adapters.report import classes, confidence, curves, sweeps
 from adapters.report.comparison import by_dataset, by_shots, elsewhere, gains, with_average
 from adapters.report.parts import Figure, Part, Table, of_shots, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared, targets
@@ -143,7 +143,8 @@ def _section(
             title = f"{of_shots(k)}, published under other policies"
             tables.append(Part(title, tables=theirs, folded=True))
     tables += [over] if section.source and not section.problems else []
-    return Part(section.title, text, figures, parts=[*tables, *_sweeps(swept)])
+    sure = confidence.part(section, ranked, shown, style)
+    return Part(section.title, text, figures, parts=[*tables, *sure, *_sweeps(swept)])
 
 
 def _bars(section: Section) -> str:

@@ -212,3 +212,32 @@ def test_another_set_is_scored_by_the_rules_of_the_tasks(filled: Type, tmp_path:
     again = filled(f"adapters evaluate {fitted['gda']} --dataset few --json").json
     assert again["run"] == some["run"]
     assert len(filled("adapters results --json").json) == 5
+
+
+def test_unknown_pictures_and_sets_need_a_calibrated_adapter(
+    type_in: Type, pictures: Path, fitted: str
+) -> None:
+    picture = str(pictures / "red" / "0.png")
+    for option in ("--unknown-below 0.9", "--coverage 0.9"):
+        refused = type_in(f"adapters predict {option}", fitted, picture)
+        assert refused.status == 1
+        assert "adapters fit --calibrate" in refused.err
+    line = "adapters fit --method gda --shots 2 --policy none --calibrate --json"
+    folder = type_in(line).json["adapter"]
+    plain = type_in("adapters predict --json", folder, picture).json[0]
+    assert "known" not in plain
+
+    best = plain["scores"][0]
+    for bound, known in ((best - 1e-6, True), (best + 1e-6, False)):
+        asked = ("adapters predict --top 1 --unknown-below", str(bound))
+        told = type_in(*asked, "--json", folder, picture).json[0]
+        assert (told["known"], told["classes"]) == (known, plain["classes"][:1])
+        assert ("unknown; " in type_in(*asked, folder, picture).out) is not known
+    # Four scores are too few for 95 %: nothing can be left out.
+    told = type_in("adapters predict --top 1 --coverage 0.95 --json", folder, picture).json[0]
+    assert told["set"] == told["classes"] == plain["classes"]
+    lines = type_in("adapters predict --coverage 0.95 --format csv", folder, picture).out
+    rows = list(csv.DictReader(io.StringIO(lines)))
+    assert [row["in_set"] for row in rows] == ["yes", "yes"]
+    wrong = type_in("adapters predict --coverage 90", folder, picture)
+    assert "between 0 and 1" in wrong.err

@@ -1,0 +1,1 @@
+"""How far probabilities can be relied on: measured, calibrated, turned into sets."""

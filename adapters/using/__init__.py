@@ -1,0 +1,1 @@
+"""What is made of adapters for those who use them elsewhere."""
