@@ -166,6 +166,7 @@ def run(
         **_words(known, found.config, found.score, found.tried, about),
         "fit_seconds": seconds,
         "device": name_of(place),
+        "reason": found.note,
     }
     added = {each["target"]: each["accuracy"] for each in scored}
     if task.others is not None:  # the source is no target of its own
@@ -293,7 +294,7 @@ def _words(
 def _choose(known: Configured, drawn: Draw) -> Chosen:
     experiment, method = known.experiment, known.method
     if experiment.policy != "transfer":
-        held = validation(drawn, experiment.policy)
+        held = validation(drawn, experiment.policy, known.config)
         return select(method, drawn.episode, known.config, held, known.fixed)
     if experiment.transfer is None:
         raise ConfigError("policy transfer needs the data set to take settings from (--transfer).")
