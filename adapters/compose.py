@@ -25,6 +25,7 @@ import torch
 from torch import Generator, Tensor, ones
 from torch.nn.functional import normalize
 
+from adapters.choosing.folds import Fold, Folds
 from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text
 from adapters.expression import field_of, parts
 from adapters.method import Axes, ChoiceLogits, Method, State, query_of
@@ -69,12 +70,19 @@ def over(top_name: str, base_name: str) -> Method:
             f"class; use sum:{base_name}+{top_name} to add the two."
         )
 
-    def choose(episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]) -> Chosen:
+    def choose(
+        episode: Episode, config: Any, held: Labelled | Folds | None, fixed: Set[str]
+    ) -> Chosen:
         if base.features is None:  # it leaves pictures as they are, so it may not look further
             episode, held = _embeddings_alone(episode, held)
         low = select(base, episode, _part(config, base_name), held, _within(fixed, base_name))
         inner = _moved(episode, base, low)
-        seen = held and Labelled(_features(base, low, held.query), held.labels, held.ids)
+        if read is not None and isinstance(held, Folds):
+            raise MethodError(
+                f"{base_name}'s classes by the picture are learned from all pictures, so that none "
+                "can be left out in turn; take another policy than loo or hoso."
+            )
+        seen = _seen(base, low, held)
         above = top if read is None else _by_picture(top, base, low)
         high = select(above, inner, _part(config, top_name), seen, _within(fixed, top_name))
         chosen = _whole(config, {base_name: low, top_name: high})
@@ -104,7 +112,9 @@ def total(names: list[str]) -> Method:
     """The sum of standardised logits of several methods."""
     members = {name: get(name) for name in names}
 
-    def choose(episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]) -> Chosen:
+    def choose(
+        episode: Episode, config: Any, held: Labelled | Folds | None, fixed: Set[str]
+    ) -> Chosen:
         chosen = {
             name: select(method, episode, _part(config, name), held, _within(fixed, name))
             for name, method in members.items()
@@ -195,7 +205,9 @@ def _whole(config: Any, chosen: dict[str, Chosen]) -> Chosen:
     """Configs and states of the parts as one."""
     configs = {field_of(name): part.config for name, part in chosen.items()}
     state = _joined({name: part.state for name, part in chosen.items()})
-    return Chosen(replace(config, **configs), state, None, sum(p.tried for p in chosen.values()))
+    notes = [f"{name}: {part.note}" for name, part in chosen.items() if part.note]
+    tried = sum(part.tried for part in chosen.values())
+    return Chosen(replace(config, **configs), state, None, tried, "; ".join(notes) or None)
 
 
 def _features(base: Method, low: Chosen, query: Query) -> Tensor:
@@ -230,7 +242,33 @@ def _vectors(vectors: Tensor, names: tuple[str, ...] = ()) -> Text:
     return Text(vectors.unsqueeze(-2), mask, names)
 
 
-def _embeddings_alone(episode: Episode, held: Labelled | None) -> tuple[Episode, Labelled | None]:
+def _seen(base: Method, low: Chosen, held: Labelled | Folds | None) -> Labelled | Folds | None:
+    """What is held out, in the base's space; of a fold, that of the base fitted without it."""
+    if held is None:
+        return None
+    if isinstance(held, Labelled):
+        return Labelled(_features(base, low, held.query), held.labels, held.ids)
+
+    def moved(fold: Fold) -> Fold:
+        without = select(base, fold.episode, low.config, None)
+        pictures = _seen(base, without, fold.held)
+        assert isinstance(pictures, Labelled)
+        return Fold(_moved(fold.episode, base, without), pictures)
+
+    return held.each(moved)
+
+
+def _embeddings_alone(
+    episode: Episode, held: Labelled | Folds | None
+) -> tuple[Episode, Labelled | Folds | None]:
+    if isinstance(held, Folds):
+        return _embeddings_alone(episode, None)[0], held.each(_fold_alone)
     support = replace(episode.support, pre=None, patches=None)
     episode = replace(episode, support=support, projection=None, negative=None)
     return episode, held and Labelled(held.x, held.labels, held.ids)
+
+
+def _fold_alone(fold: Fold) -> Fold:
+    episode, held = _embeddings_alone(fold.episode, fold.held)
+    assert isinstance(held, Labelled)
+    return Fold(episode, held)

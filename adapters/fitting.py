@@ -177,6 +177,7 @@ def run(
         "fit_seconds": seconds,
         "device": name_of(place),
         "temperature": adapter.temperature,
+        "reason": found.note,
     }
     added = {each["target"]: each["accuracy"] for each in scored}
     if task.others is not None:  # the source is no target of its own
@@ -322,7 +323,7 @@ def _words(
 def _choose(known: Configured, drawn: Draw) -> Chosen:
     experiment, method = known.experiment, known.method
     if experiment.policy != "transfer":
-        held = validation(drawn, experiment.policy)
+        held = validation(drawn, experiment.policy, known.config)
         return select(method, drawn.episode, known.config, held, known.fixed)
     if experiment.transfer is None:
         raise ConfigError("policy transfer needs the data set to take settings from (--transfer).")

@@ -14,6 +14,9 @@ It ends with `method = Method(...)`, built from plain functions:
     logits_over(state, config, x, axes) -> (choice, logits) …   the logits of each of those settings
                                                   that `logits` reads, at little cost (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
+    left_out(episode, config, axes) -> (choice, error) …   how far each of those settings is off
+                                                  where pictures are left out, without more fits;
+                                                  None where that cannot be told (optional)
     class_vectors(state, config) -> [c, d]        what classes are in that space (optional)
     class_vectors_by(state, config, x [q, d], labels [q] or None) -> [q, c, d] or [q, d]   the same
                                                   where each picture has its own; with labels those
@@ -42,6 +45,7 @@ from typing import Any, Literal
 
 from torch import Generator, Tensor
 
+from adapters.choosing.folds import Folds
 from adapters.episode import Episode, Labelled, Query, Text
 from adapters.maths.kernels import portion
 from adapters.maths.training import Training
@@ -53,6 +57,7 @@ Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
 Scorer = Callable[[Any], Tensor]
 ChoiceLogits = Iterator[tuple[dict[str, Any], Tensor]]
+ChoiceErrors = Iterator[tuple[dict[str, Any], float]]
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Method:
     data has no text: its terms of text are `absent` (the texts are zeros, which add nothing), or
     the `means` of each class's pictures stand where texts would; empty, it cannot. `batched`
     methods are algebra that `torch.vmap` can do for many small episodes at once, fit and logits.
+    `least_left` is how many pictures a class a fold must leave for its choice to mean anything.
     `raw` says whether, with a config, it makes no sense of embeddings that were normalised already.
     `by_picture` methods fit towards `support.ends`, where a base reads classes by the picture, and
     are asked with a text of each picture `[q, c, d]`.
@@ -111,7 +117,8 @@ class Method:
     class_vectors: Callable[[State, Any], Tensor] | None = None
     class_vectors_by: Callable[[State, Any, Tensor, Tensor | None], Tensor] | None = None
     trajectory: Callable[[State, Any, Tensor], Tensor] | None = None
-    choose: Callable[[Episode, Any, Labelled | None, Set[str]], Any] | None = None
+    left_out: Callable[[Episode, Any, Axes], ChoiceErrors | None] | None = None
+    choose: Callable[[Episode, Any, Labelled | Folds | None, Set[str]], Any] | None = None
     prepare: Callable[[Episode, Any, Generator], Training | None] | None = None
     parts: Mapping[str, Method] = field(default_factory=dict)
     criterion: Literal["accuracy", "cross-entropy"] = "accuracy"
@@ -121,6 +128,7 @@ class Method:
     transductive: bool = False
     support_free: bool = False
     without_text: Literal["", "absent", "means"] = ""
+    least_left: int = 1
     raw: Callable[[Any], bool] = _unit
     batched: bool = False
     by_picture: bool = False

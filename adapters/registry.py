@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 METHODS, TASKS = HERE / "methods", HERE / "tasks"
-POLICIES = ("none", "few-shot-val", "full-val", "transfer", "oracle-test")
+LEFT_OUT = ("loo", "hoso")  # policies that need no pictures but the support
+POLICIES = ("none", *LEFT_OUT, "few-shot-val", "full-val", "transfer", "oracle-test")
 
 
 def names() -> list[str]:

@@ -3,6 +3,9 @@
 Every result row carries its policy, and rows of different policies never share a column.
 
     none           the config as it stands
+    loo            best on training pictures left out in turn (`adapters.choosing.folds`), then
+                   fitted on all of them; by cross-entropy at the best temperature
+    hoso           the same with one shot of every class left out once
     few-shot-val   best on min(K, 4) validation pictures a class (the default)
     full-val       best on the whole validation list
     transfer       best on another data set, taken over unchanged
@@ -19,10 +22,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from adapters.choosing.folds import LOO, Fold, Folds, hold_out, trains
 from adapters.episode import Draw, Episode, Labelled
 from adapters.evaluate import hits
+from adapters.maths import leave_one_out
 from adapters.method import Axes, Method, State, choices
-from adapters.registry import POLICIES
+from adapters.registry import LEFT_OUT, POLICIES
 from adapters.stand_ins import whole
 from featcache import threads
 from featcache.errors import EpisodeError, UnknownNameError
@@ -33,31 +38,36 @@ class Chosen:
     """A fitted state with the config that won, its score on validation and how many were tried.
 
     `score` is accuracy in per cent or mean cross-entropy, as the method's criterion says; None
-    where nothing was chosen.
+    where nothing was chosen. Of pictures left out it is what was least: cross-entropy at the best
+    temperature, or the method's own error. `note` says why a policy that would choose could not.
     """
 
     config: Any
     state: State
     score: float | None
     tried: int
+    note: str | None = None
 
 
-def validation(draw: Draw, policy: str) -> Labelled | None:
+def validation(draw: Draw, policy: str, config: Any = None) -> Labelled | Folds | None:
     """What the policy may look at to choose; None where it chooses nothing.
 
-    Raises `EpisodeError` where the data has no such list.
+    The config says whether fits are trainings, of which less are done to choose. Raises
+    `EpisodeError` where the data has no such list.
     """
     if policy not in POLICIES:
         raise UnknownNameError("policy", policy, POLICIES)
     if policy in ("none", "transfer") or not len(draw.episode.support.labels):
         return None  # without training pictures nothing is learned that could be chosen
+    if policy in LEFT_OUT:
+        return hold_out(draw.episode, policy, config is not None and trains(config))
     if policy == "oracle-test":
         return draw.test
     held = draw.few_shot_val if policy == "few-shot-val" else draw.full_val
     if held is None or not len(held.labels):
         raise EpisodeError(
-            f"{draw.episode.dataset} has no pictures for policy {policy}; take --policy none, or "
-            "few-shot-val where training pictures are left over."
+            f"{draw.episode.dataset} has no pictures for policy {policy}; take --policy loo, "
+            "which needs none, or few-shot-val where training pictures are left over."
         )
     return held
 
@@ -66,7 +76,7 @@ def select(
     method: Method,
     episode: Episode,
     config: Any,
-    held: Labelled | None,
+    held: Labelled | Folds | None,
     fixed: Set[str] = frozenset(),
 ) -> Chosen:
     """Fit, trying the method's space (less the `fixed` fields) on the held-out pictures.
@@ -77,15 +87,23 @@ def select(
     """
     # All training pictures with all classes: what most methods do at least once.
     with threads.for_work(episode.support.x.numel() * episode.classes):
+        if isinstance(held, Folds):
+            held = held.each(lambda fold: _whole(fold, method))
         return _select(method, whole(episode, method.without_text), config, held, fixed)
 
 
+def _whole(fold: Fold, method: Method) -> Fold:
+    return replace(fold, episode=whole(fold.episode, method.without_text))
+
+
 def _select(
-    method: Method, episode: Episode, config: Any, held: Labelled | None, fixed: Set[str]
+    method: Method, episode: Episode, config: Any, held: Labelled | Folds | None, fixed: Set[str]
 ) -> Chosen:
     if method.choose is not None:
         chosen: Chosen = method.choose(episode, config, held, fixed)
         return chosen
+    if isinstance(held, Folds):
+        return _left_out(method, episode, config, held, fixed)
     space = method.space(config)
     on_fit, on_logits = (_asked(axes, held, fixed) for axes in (space.fit, space.logits))
     best: Chosen | None = None
@@ -102,8 +120,61 @@ def _select(
     return replace(best, tried=tried)
 
 
+def _left_out(
+    method: Method, episode: Episode, config: Any, folds: Folds, fixed: Set[str]
+) -> Chosen:
+    """Choose by what is left out in each fold, and fit once more with everything."""
+    space = method.space(config)
+    on_fit, on_logits = (_asked(axes, folds, fixed) for axes in (space.fit, space.logits))
+    tried, best, score, note = 0, config, None, None
+    exact = method.left_out if folds.policy == LOO else None
+    if not (on_fit or on_logits):
+        pass
+    elif exact is None and folds.left < method.least_left:
+        note = (
+            f"policy {folds.policy} would leave {folds.left} of {episode.shots} pictures a class, "
+            "too few to choose by; settings are those of policy none"
+        )
+    else:
+        for candidate in candidates(method, config, folds, fixed):
+            found = exact(episode, candidate, on_logits) if exact else None
+            found = found or _pooled(method, candidate, folds, on_logits)
+            for choice, loss in found:
+                tried += 1
+                if score is None or loss < score:
+                    best, score = replace(candidate, **choice), loss
+    return Chosen(best, method.fit(episode, best, chance(episode)), score, tried, note)
+
+
+def _pooled(
+    method: Method, config: Any, folds: Folds, axes: Axes
+) -> Iterator[tuple[dict[str, Any], float]]:
+    """Each choice of the `logits` axes with its cross-entropy over all folds together."""
+    sums: Tensor | None = None
+    tried: list[dict[str, Any]] = []
+    for fold in folds.folds:
+        held = fold.held
+        state = method.fit(fold.episode, config, chance(fold.episode))
+        with torch.inference_mode():
+            for rows, x in method.portions(held.query, 2 * fold.episode.classes):
+                found = [*_losses(method, state, config, x, axes, held.labels[rows])]
+                tried = [choice for choice, _ in found]
+                own = torch.stack([losses for _, losses in found])  # [m, s]
+                sums = own if sums is None else sums + own
+    assert sums is not None
+    pictures = sum(len(fold.held.labels) for fold in folds.folds)
+    return zip(tried, (leave_one_out.least(sums) / pictures).tolist(), strict=True)
+
+
+def _losses(
+    method: Method, state: State, config: Any, x: Any, axes: Axes, labels: Tensor
+) -> Iterator[tuple[dict[str, Any], Tensor]]:
+    for choice, logits in method.scores(state, config, x, axes):
+        yield choice, leave_one_out.losses(logits, labels)
+
+
 def candidates(
-    method: Method, config: Any, held: Labelled | None, fixed: Set[str] = frozenset()
+    method: Method, config: Any, held: Labelled | Folds | None, fixed: Set[str] = frozenset()
 ) -> list[Any]:
     """The configs that `select` fits, in its order."""
     on_fit = _asked(method.space(config).fit, held, fixed)
@@ -115,7 +186,7 @@ def chance(episode: Episode) -> torch.Generator:
     return torch.Generator().manual_seed(episode.seed)
 
 
-def _asked(axes: Axes, held: Labelled | None, fixed: Set[str]) -> Axes:
+def _asked(axes: Axes, held: Labelled | Folds | None, fixed: Set[str]) -> Axes:
     """The axes that are to be tried."""
     return {key: values for key, values in axes.items() if key not in fixed and held}
 

@@ -187,6 +187,8 @@ def _say(people: Console, method: str, outcome: Outcome) -> None:
         f"{told['policy']} ({told['tried']} settings tried)",
         markup=False,
     )
+    if told.get("reason"):
+        people.print(told["reason"], markup=False)
     people.print(json.dumps(told["config"]), markup=False)
 
 

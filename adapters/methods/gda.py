@@ -80,6 +80,7 @@ method = Method(
     logits_over=logits_over,
     without_text="absent",
     batched=True,
+    least_left=2,  # one picture a class has no spread, and alpha would be chosen for another
     source="Wang et al., ICLR 2024",
     status="as published; at one shot and one view an isotropic covariance of ours",
 )

@@ -27,8 +27,8 @@ from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.maths import kernels
-from adapters.method import Axes, ChoiceLogits, Method, Space, State
+from adapters.maths import kernels, leave_one_out
+from adapters.method import Axes, ChoiceErrors, ChoiceLogits, Method, Space, State, choices
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,28 @@ def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLo
         yield {"lambda_": lambda_}, scores
 
 
+def left_out(episode: Episode, config: Config, axes: Axes) -> ChoiceErrors | None:
+    """PRESS of every lambda; None where Nyström's landmarks stand for the rows."""
+    pictures = len(episode.support.labels)
+    if pictures * len(episode.support.views[: config.views]) > config.exact_rows:
+        return None
+    path, weights = fit(episode, config, Generator()), episode.support.weights
+    counted = None if weights is None else weights.repeat(len(path["keys"]) // pictures)
+    parts = path["basis"], path["spectrum"], path["moments"]
+    return (
+        (choice, leave_one_out.press(*parts, 1 / value, pictures, counted))
+        for choice in choices(axes)
+        for value in [choice.get("lambda_", config.lambda_)]
+    )
+
+
 method = Method(
     config=Config,
     fit=fit,
     logits=logits,
     space=space,
     logits_over=logits_over,
+    left_out=left_out,
     presets=PRESETS,
     without_text="absent",
     source="CVPR 2025",

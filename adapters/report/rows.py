@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.compose import get
+from adapters.registry import LEFT_OUT
 from adapters.report.labels import SPLIT, apart, labelled
 from adapters.report.parts import EVERY, slug
 from adapters.results import read as rows_of
@@ -199,7 +200,8 @@ def _stands_for(method: str, rows: pandas.DataFrame) -> str | None:
     means = cells.astype(float).mean()
     if means.isna().any():
         return None
-    return str(means.idxmin() if get(method).criterion == "cross-entropy" else means.idxmax())
+    lower = get(method).criterion == "cross-entropy" or rows["policy"].isin(LEFT_OUT).any()
+    return str(means.idxmin() if lower else means.idxmax())
 
 
 def _lines(done: pandas.DataFrame) -> list[str]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.compose import get
+from adapters.registry import LEFT_OUT
 from adapters.results import Results
 from adapters.scoring import Row
 from adapters.sweeping.engine import Engine
@@ -34,7 +35,8 @@ from featcache.errors import ConfigError
 
 SAMPLERS = ("tpe", "gp")  # of Optuna
 SEARCHES = ("grid", "random", *SAMPLERS)
-BLIND = ("none", "transfer")  # policies that look at no validation pictures of the data set
+# Policies that look at no validation pictures of the data set.
+BLIND = ("none", "transfer", *LEFT_OUT)
 Make = Callable[[Combine], list[Run]]
 
 

@@ -17,12 +17,12 @@ from torch import Generator
 
 from adapters.compose import get
 from adapters.devices.device import device_of, moved, steady
-from adapters.episode import Draw, Episode
+from adapters.episode import Draw, Episode, Labelled
 from adapters.experiment import configured, spelt_out
 from adapters.fitting import ORACLE, run
 from adapters.maths.training import Training
 from adapters.method import Fit, State
-from adapters.registry import task
+from adapters.registry import LEFT_OUT, task
 from adapters.run_identity import code_version, told
 from adapters.scoring import Row
 from adapters.selection import candidates, chance, score, validation
@@ -91,7 +91,7 @@ class Worker:
             return {}
         known = configured(each.experiment)
         prepare, policy = known.method.prepare, known.experiment.policy
-        if prepare is None or policy == "transfer":
+        if prepare is None or policy in ("transfer", *LEFT_OUT):
             return {}
         drawn = self.draw(each.cell)
         held = validation(drawn, policy)
@@ -137,13 +137,13 @@ class Worker:
             "status": "done",
             "stacked": max((fitted.stacked for fitted in ahead.values()), default=1),
             "fit_seconds": outcome.row["fit_seconds"] + seconds,
-            "reason": alone[0] if alone else None,
+            "reason": alone[0] if alone else outcome.row["reason"],
         }
         policy = each.experiment.policy
-        if outcome.row["val_score"] is None and policy not in ("none", "transfer"):
+        if outcome.row["val_score"] is None and policy not in ("none", "transfer", *LEFT_OUT):
             # Where there was nothing to choose, searches still want to know how good it was.
             held = validation(drawn, policy)
-            if held is not None:
+            if isinstance(held, Labelled):
                 logits = outcome.adapter.logits(held.query)
                 more["val_score"] = score(get(each.experiment.method), logits, held)
         return [row | more for row in outcome.rows]

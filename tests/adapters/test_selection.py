@@ -16,8 +16,9 @@ from adapters.drawing import draw
 from adapters.episode import Draw, Episode, Labelled, Target
 from adapters.experiment import Experiment
 from adapters.fitting import run
+from adapters.maths import leave_one_out
 from adapters.method import Axes, ChoiceLogits, Method, Space, State
-from adapters.registry import POLICIES
+from adapters.registry import LEFT_OUT, POLICIES
 from adapters.selection import Chosen, candidates, chance, score, select, validation
 from featcache.errors import ConfigError, EpisodeError, UnknownNameError
 from tests import frozen
@@ -85,8 +86,8 @@ def test_what_no_picture_changes_is_done_once_a_setting(
 
 def test_a_missing_list_is_refused(drawn: Draw) -> None:
     says = (
-        "animals has no pictures for policy full-val; take --policy none, or few-shot-val where "
-        "training pictures are left over."
+        "animals has no pictures for policy full-val; take --policy loo, which needs none, or "
+        "few-shot-val where training pictures are left over."
     )
     assert drawn.full_val is not None
     for held in (None, drawn.full_val.of(range(0))):
@@ -305,3 +306,68 @@ def test_transfer_takes_the_settings_of_another_set(tmp_path: Path) -> None:
 def test_without_training_pictures_there_is_nothing_to_choose(tmp_path: Path) -> None:
     drawn = draw(make_entry(tmp_path, splits={"test": 9}), 1, 1)
     assert [validation(drawn, policy) for policy in POLICIES] == [None] * len(POLICIES)
+
+
+def left_out(method: Method, drawn: Draw, policy: str, config: Any) -> Chosen:
+    return select(method, drawn.episode, config, validation(drawn, policy, config))
+
+
+@pytest.mark.parametrize("policy", LEFT_OUT)
+def test_left_out_shots_choose_and_all_shots_fit(drawn: Draw, policy: str) -> None:
+    """Of biases in any order the one that decides nothing wins, and every setting is tried."""
+    seen: list[int] = []
+
+    def noted(episode: Episode, config: Config, generator: Generator) -> State:
+        seen.append(len(episode.support.labels))
+        return fit(episode, config, generator)
+
+    for order in ([0.0, 9.0, -9.0], [9.0, 0.0, -9.0], [9.0, -9.0, 0.0]):
+        seen.clear()
+        method = replace(TOY, fit=noted, space=lambda _, o=order: Space(fit={"bias": o}))
+        chosen = left_out(method, drawn, policy, Config())
+        assert (chosen.config, chosen.tried, chosen.note) == (Config(0.0), 3, None)
+        assert chosen.score is not None
+        folds = 2 if policy == "loo" else 1
+        assert seen == [3] * (3 * folds) + [6]
+
+
+def test_the_score_of_shots_left_out_is_pooled_over_folds(drawn: Draw) -> None:
+    chosen = left_out(TOY, drawn, "loo", Config())
+    support, text = drawn.episode.support, drawn.episode.text.unit()
+    sums = leave_one_out.losses(support.x @ text.T, support.labels)
+    assert chosen.score == pytest.approx(float(leave_one_out.least(sums)) / 6, rel=1e-5)
+
+
+@pytest.mark.parametrize("policy", LEFT_OUT)
+def test_one_shot_is_policy_none_and_says_so(tmp_path: Path, policy: str) -> None:
+    entry = make_entry(tmp_path)
+    row = run(entry, Experiment("tip-adapter", 1, 1, policy)).row
+    none = run(entry, Experiment("tip-adapter", 1, 1, "none")).row
+    assert [row[k] for k in ("config", "accuracy")] == [none[k] for k in ("config", "accuracy")]
+    assert (row["policy"], row["tried"], row["val_score"]) == (policy, 0, None)
+    assert row["reason"] == (
+        f"policy {policy} would leave 0 of 1 pictures a class, too few to choose by; settings are "
+        "those of policy none"
+    )
+    # Two shots leave gda one picture, of which it cannot know a spread.
+    assert run(entry, Experiment("gda", 2, 1, policy)).row["reason"] is not None
+    assert run(entry, Experiment("gda", 3, 1, policy)).row["reason"] is None
+
+
+def test_a_ridge_regression_is_left_out_exactly_at_one_shot_too(tmp_path: Path) -> None:
+    row = run(make_entry(tmp_path), Experiment("proker", 1, 1, "loo")).row
+    assert (row["tried"], row["reason"]) == (160, None)
+
+
+@pytest.mark.parametrize("name", ["ncm@taskres", "sum:gda+ncm", "clip-adapter"])
+def test_no_validation_list_is_needed(tmp_path: Path, name: str) -> None:
+    """Nor is one looked at, by methods made of methods and trained ones neither."""
+    settings = {"steps": 3} if name == "clip-adapter" else {}
+    if "taskres" in name:
+        settings = {"taskres.epochs": 2, "ncm.search": True}
+    experiment = Experiment(name, 3, 1, "loo", settings)
+    entry = make_entry(tmp_path, splits={"train": 9, "test": 21})
+    row = run(entry, experiment).row
+    assert row["tried"] > 1
+    with pytest.raises(EpisodeError, match="--policy loo"):
+        run(entry, replace(experiment, policy="full-val"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.commands import app as room
 from tests.typed import Type
 
-COMMANDS = {"fit", "sweep", "results", "predict", "evaluate", "report", "methods", "reproduce"}
+COMMANDS = {"fit", "sweep", "results", "predict", "evaluate", "report", "methods", "reproduce", "export"}
 
 
 def test_every_command_of_the_rooms_is_in_the_app() -> None:
@@ -18,7 +18,7 @@ def test_every_command_of_the_rooms_is_in_the_app() -> None:
     }
     folder = Path(room.__file__).parent
     shared = {"__init__", "app", "completion", "options", "pictures", "waiting"}
-    rooms = {"fit", "sweep", "results", "ask", "report", "reproduce", "methods"}
+    rooms = {"fit", "sweep", "results", "ask", "report", "reproduce", "export", "methods"}
     assert {path.stem for path in folder.glob("*.py")} - shared == rooms
 
 

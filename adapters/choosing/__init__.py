@@ -1,0 +1,1 @@
+"""What stands for validation where there are no pictures for it."""

@@ -1,0 +1,57 @@
+"""What is left out and asked for: loss at the best temperature, and PRESS of ridge regressions.
+
+    L = min over s of the mean of -log softmax(s z_i)_{y_i}
+    PRESS = mean over i of |G_ii^-1 A_i|^2,   G = (K + R)^-1,   A = G Y
+
+z are logits of pictures that were held out, y their labels. Raw logits have no common temperature,
+so that their cross-entropy would choose by their scale. L is convex in s; it is looked up at powers
+of the root of two and a parabola put through the least three, which is right to some thousandths, so
+that sums over folds are all that is kept. PRESS (Allen 1974) is the squared error of a kernel ridge
+regression at rows that it was fitted without; G_ii is a number, or the block of rows that are left out together.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+POWERS = range(-24, 7)  # of the root of two, by which logits are scaled
+
+
+def losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of `logits [q, c]` summed over the pictures, at each scale `[s]`."""
+    scales = torch.tensor([2 ** (power / 2) for power in POWERS], device=logits.device)
+    of_scale = (scales[:, None, None] * logits).log_softmax(-1)  # [s, q, c]
+    found: Tensor = -of_scale.gather(2, labels.expand(len(scales), -1)[..., None]).double()
+    return found.sum((1, 2))
+
+
+def least(sums: Tensor) -> Tensor:
+    """The losses `[..., s]` at the best scale, by a parabola around the least of them."""
+    at = sums.argmin(-1).clamp(1, sums.shape[-1] - 2)[..., None]
+    before, middle, after = (sums.gather(-1, at + i).squeeze(-1) for i in (-1, 0, 1))
+    bend = before - 2 * middle + after
+    lower = middle - (after - before).square() / (8 * bend)
+    # At an end the least is no middle, and nothing is to be had beyond.
+    inside = (middle <= before) & (middle <= after) & (bend > 0)
+    return lower.where(inside, sums.amin(-1))
+
+
+def press(
+    basis: Tensor, spectrum: Tensor, moments: Tensor, ridge: float, rows: int,
+    weights: Tensor | None = None,
+) -> float:  # fmt: skip
+    """PRESS of A = B (S + ridge)^-1 M with G = B (S + ridge)^-1 B^T.
+
+    `basis [n, m]`, `spectrum [m]` and `moments [m, c]` are those of `kernels.ridge`, with as many
+    rows as pictures, or blocks of `rows` one after the other (views), of which row i of each is
+    left out together. `weights [n]` are what each row counts.
+    """
+    by = basis / (spectrum + ridge)
+    shape = (len(basis) // rows, rows, -1)  # [v, rows, ...]
+    a = (by @ moments).reshape(shape).transpose(0, 1)  # [rows, v, c]
+    g = torch.einsum("vim,wim->ivw", by.reshape(shape), basis.reshape(shape))
+    error = torch.linalg.solve(g, a).square()  # [rows, v, c]
+    if weights is not None:
+        error = error * weights.reshape(shape).transpose(0, 1)
+    return float(error.double().mean())
