@@ -23,7 +23,7 @@ from adapters.confidence.measures import auroc, energy
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw, Labelled
 from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
 from adapters.expression import leaves
 from adapters.method import Fit
@@ -251,7 +251,9 @@ def _calibrated(known: Configured, drawn: Draw, found: Chosen) -> dict[str, Any]
     """What `about` says of calibration, by the pictures that the policy may look at."""
     policy = known.experiment.policy
     held = None if policy in ("transfer", "oracle-test") else validation(drawn, policy)
-    kept = calibration.calibrated(known.method, drawn.episode, found.config, found.state, held)
+    # Pictures that were left out in turn to choose settings are left out again for this.
+    seen = held if isinstance(held, Labelled) else None
+    kept = calibration.calibrated(known.method, drawn.episode, found.config, found.state, seen)
     return {calibration.KEY: kept.kept}
 
 

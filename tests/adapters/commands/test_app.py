@@ -7,7 +7,17 @@ from pathlib import Path
 from adapters.commands import app as room
 from tests.typed import Type
 
-COMMANDS = {"fit", "sweep", "results", "predict", "evaluate", "report", "methods", "reproduce", "export"}
+COMMANDS = {
+    "fit",
+    "sweep",
+    "results",
+    "predict",
+    "evaluate",
+    "report",
+    "methods",
+    "reproduce",
+    "export",
+}
 
 
 def test_every_command_of_the_rooms_is_in_the_app() -> None:
