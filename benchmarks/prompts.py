@@ -70,12 +70,10 @@ def one(kept: dict[str, Any], entry: Any, words: str, task: str, shots: int, see
     key = f"{entry.dataset}/{task}/{shots}/{words}/{seed}"
     if key in kept:
         return
-    method, *settings = words.split()
+    method, *typed = words.split()
+    settings: dict[str, Any] = dict(each.split("=") for each in typed)
     began = time.process_time()
-    outcome = fit(
-        entry, method, shots=shots, seed=seed, task=task,
-        **dict(each.split("=") for each in settings),
-    )  # fmt: skip
+    outcome = fit(entry, method, shots=shots, seed=seed, task=task, **settings)
     scores = {row["target"]: row["accuracy"] for row in outcome.rows}
     kept[key] = {"scores": scores, "cpu_s": time.process_time() - began}
     print(

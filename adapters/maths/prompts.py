@@ -125,17 +125,18 @@ def encode(
 
 
 def each_own(those: Sentences, rows: Tensor) -> Sentences:
-    """The sentences of classes `rows [r]` on the tower's device, each with vectors of its own.
+    """The sentences of classes `rows [r]`, each with vectors of its own.
 
     A class may be named more than once; all are one part.
     """
+    ends, rows = those.ends[rows.cpu()], rows.to(those.tokens.device)
     first = torch.arange(those.shared, device=rows.device).expand(len(rows), -1)
     empty = those.tokens.new_zeros(len(rows), those.shared, those.tokens.shape[2])
     return replace(
         those,
         tokens=torch.cat([empty, those.tokens[rows]], 1),
         places=torch.cat([first, those.places[rows]], 1),
-        ends=those.ends[rows.cpu()] + those.shared,
+        ends=ends + those.shared,
         shared=0,
         per_class=True,
         parts=(torch.arange(len(rows)),),

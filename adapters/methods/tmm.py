@@ -74,8 +74,7 @@ def speak(those: Sentences, p: Tensors, text: Tensor) -> Tensor:
     m = p["pictured"]
     moved = training.apply(p, "net.1", training.apply(p, "net.0", m).relu())
     moved = moved * m.any(1, keepdim=True)
-    rows = torch.arange(len(m), device=m.device)
-    own = replace(sentences.each_own(those, rows), parts=those.parts)
+    own = replace(sentences.each_own(those, torch.arange(len(m))), parts=those.parts)
     return normalize(sentences.encode(own, p["contexts"] + moved[:, None])[0], dim=-1)
 
 
