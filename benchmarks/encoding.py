@@ -7,7 +7,7 @@ JPEGs made on the spot. What is compared is measured in turn, several times; med
 CPU: decoding alone, the model alone, the product, the plain loop, and memory for many and few
 pictures. On CUDA: the card's rate of matrix products, decoding in threads, in processes and on the
 card, and each model as it is and compiled. Writes benchmarks/results/encoding-<device>.json after
-each part, and on a CPU its table into docs/encoding.md.
+each part, and its table into docs/encoding.md (--page FILE: of what another machine wrote).
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from featcache.resources import data_path
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "encoding.md"
 BEGIN, END = "<!-- make bench -->", "<!-- end of make bench -->"
+CUDA = "<!-- make bench on CUDA -->"
 BANK = PromptBank("one", (("a",), ("b",)))
 FLOPS = {
     "ViT-B-32": 8.8e9,
@@ -71,8 +72,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--pictures", type=int, default=0, help="of the fast measurements")
     parser.add_argument("--no-page", action="store_true", help="leave docs/encoding.md as it is")
+    parser.add_argument("--page", type=Path, help="only: the table of what was measured elsewhere")
     parser.add_argument("--peak", type=int, help="only: peak memory in MB of encoding so many")
     arguments = parser.parse_args()
+    if arguments.page:
+        write_page(json.loads(arguments.page.read_text()))
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if arguments.peak is not None:
@@ -82,7 +87,7 @@ def main() -> None:
         result = Result(kind)
         measure = on_cuda if kind == "cuda" else on_cpu
         measure(result, arguments, folder)
-    if not arguments.no_page and kind == "cpu":
+    if not arguments.no_page:
         write_page(result.document)
 
 
@@ -484,14 +489,21 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def write_page(document: dict[str, Any]) -> None:
-    """Put the table of what was measured on a CPU where the page has room for it."""
-    models = [
-        name
-        for name, held in document.items()
-        if "product" in (held if isinstance(held, dict) else ())
-    ]
-    if not models:
-        return
+    """Put the table of what was measured where the page has room for it."""
+    on_cpu = document["device"] == "cpu"
+    begin, lines = (BEGIN, cpu_lines(document)) if on_cpu else (CUDA, cuda_lines(document))
+    page = PAGE.read_text()
+    if lines and begin in page:
+        before, rest = page.split(begin)
+        _, after = rest.split(END, 1)
+        PAGE.write_text(before + "\n".join([begin, *lines, END]) + after)
+
+
+def _models(document: dict[str, Any], part: str) -> list[str]:
+    return [name for name, held in document.items() if isinstance(held, dict) and part in held]
+
+
+def cpu_lines(document: dict[str, Any]) -> list[str]:
     lines = [
         f"{document['cores']} cores ({document['machine']}), {document['picture']}, torch "
         f"{document['versions']['torch']}; pictures a second, medians:",
@@ -500,7 +512,7 @@ def write_page(document: dict[str, Any]) -> None:
         "allow | plain loop | times the plain loop |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in models:
+    for name in _models(document, "product"):
         m = document[name]
         lines.append(
             f"| {name} | {m['pictures']:,} | {m['batch_size']} | {m['decode_only']:,.0f} | "
@@ -510,11 +522,38 @@ def write_page(document: dict[str, Any]) -> None:
         )
     if memory := document.get("peak_memory_mb"):
         lines += ["", f"Memory of {MANY:,} pictures by that of {FEW:,}: {memory['ratio']:.2f}."]
-    page = PAGE.read_text()
-    if BEGIN in page:
-        before, rest = page.split(BEGIN)
-        after = rest.split(END)[1]
-        PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    return lines
+
+
+def cuda_lines(document: dict[str, Any]) -> list[str]:
+    decode = ", ".join(
+        f"{rate:,} {words}"
+        for name, words in (
+            ("threads", "in threads"),
+            ("processes", "in processes"),
+            ("nvjpeg", "on the card"),
+        )
+        if isinstance(rate := document["decode"].get(name), int)
+    )
+    lines = [
+        f"{document['device']} and {document['cores']} cores, {document['picture']}, torch "
+        f"{document['versions']['torch']}; decoded alone: {decode} a second; the card makes "
+        f"{document['card']['matrix_tflops']:,.0f} TFLOP/s in bf16 products. Pictures a second:",
+        "",
+        "| model | precision | batch | model alone | of the card's products | compiled | product "
+        "| of the lower ceiling | plain loop |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name in _models(document, "forward_only"):
+        m = document[name]
+        product = f"{median(m['product_img_per_s']):,.0f}" if "product_img_per_s" in m else ""
+        share = f"{m['share_of_ceiling']:.2f}" if "share_of_ceiling" in m else ""
+        lines.append(
+            f"| {name} | {m['precision']} | {m['batch_size']} | {m['forward_only']:,} | "
+            f"{m.get('share_of_matrix_rate', 0):.2f} | {m.get('forward_compiled', '')} | "
+            f"{product} | {share} | {m.get('plain_loop', '')} |"
+        )
+    return lines
 
 
 if __name__ == "__main__":
