@@ -7,7 +7,7 @@ JPEGs made on the spot. What is compared is measured in turn, several times; med
 CPU: decoding alone, the model alone, the product, the plain loop, and memory for many and few
 pictures. On CUDA: the card's rate of matrix products, decoding in threads, in processes and on the
 card, and each model as it is and compiled. Writes benchmarks/results/encoding-<device>.json after
-each part, and on a CPU its table into docs/encoding.md.
+each part, and its table into docs/encoding.md (--page FILE: of what another machine wrote).
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding import processes
 from featcache.encoding.crops import Maker, Wanted, crops_ahead
 from featcache.encoding.sizes import default_size
+from featcache.pictures import card
+from featcache.pictures.preprocess import Preprocess
 from featcache.pictures.views import ViewRecipe
 from featcache.prompts import PromptBank
 from featcache.resources import data_path
@@ -50,6 +52,7 @@ from featcache.resources import data_path
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "encoding.md"
 BEGIN, END = "<!-- make bench -->", "<!-- end of make bench -->"
+CUDA = "<!-- make bench on CUDA -->"
 BANK = PromptBank("one", (("a",), ("b",)))
 FLOPS = {
     "ViT-B-32": 8.8e9,
@@ -58,7 +61,6 @@ FLOPS = {
     "RN50": 12.2e9,
 }  # a picture, forward
 CPU_MODELS, CUDA_MODELS = ["demo", "ViT-B-32"], ["ViT-B-32", "ViT-B-16", "ViT-L-14", "RN50"]
-ROUNDS = {"ViT-B-32": 3, "ViT-B-16": 3, "ViT-L-14": 3, "RN50": 1}  # of the product, on CUDA
 LITTLE, FEW, MANY = 300, 2_700, 27_000
 
 
@@ -66,12 +68,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", action="append")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--rounds", type=int, default=0, help="0: 3")
+    parser.add_argument("--rounds", type=int, default=0, help="0: 3, of ViT-L-14 on CUDA 2")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--pictures", type=int, default=0, help="of the fast measurements")
     parser.add_argument("--no-page", action="store_true", help="leave docs/encoding.md as it is")
+    parser.add_argument("--page", type=Path, help="only: the table of what was measured elsewhere")
     parser.add_argument("--peak", type=int, help="only: peak memory in MB of encoding so many")
     arguments = parser.parse_args()
+    if arguments.page:
+        write_page(json.loads(arguments.page.read_text()))
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if arguments.peak is not None:
@@ -81,7 +87,7 @@ def main() -> None:
         result = Result(kind)
         measure = on_cuda if kind == "cuda" else on_cpu
         measure(result, arguments, folder)
-    if not arguments.no_page and kind == "cpu":
+    if not arguments.no_page:
         write_page(result.document)
 
 
@@ -192,7 +198,7 @@ def on_cuda(result: Result, arguments: argparse.Namespace, folder: Path) -> None
     few, many = pictures(folder, 5_000), pictures(folder, 20_000)
     parts: dict[str, Callable[[], float]] = {
         "threads": lambda: decode_rate(few, seen, cores),
-        "processes": lambda: median(shared_rate(many, seen, cores) for _ in range(2)),
+        "processes": lambda: median(shared_rate(many, seen, arguments.workers) for _ in range(2)),
         "nvjpeg": lambda: nvjpeg_rate(folder),
     }
     for name, measure in parts.items():
@@ -202,7 +208,7 @@ def on_cuda(result: Result, arguments: argparse.Namespace, folder: Path) -> None
             result,
             model,
             lambda m=model: _one_on_cuda(
-                result, m, arguments, folder, arguments.rounds or ROUNDS.get(m, 3)
+                result, m, arguments, folder, arguments.rounds or (2 if m == "ViT-L-14" else 3)
             ),
         )
 
@@ -237,23 +243,22 @@ def _one_on_cuda(
         fast = round(cuda_rate(backbone, size, tower))
         result.add(model, forward_compiled=fast, compiling_seconds=took)
         result.add(model, cosine_compiled_with_fp32=_agreement(backbone, tower))
-    data = pictures(folder, arguments.pictures or (8_000 if model == "ViT-L-14" else 30_000))
+    if model == "RN50" and not arguments.model:
+        return  # what it is here for has been measured
+    data = pictures(folder, arguments.pictures or (15_000 if model == "ViT-L-14" else 30_000))
     found = [_product_on_cuda(data, backbone, arguments, "processes") for _ in range(rounds)]
-    middle = sorted(found, key=lambda each: each["img_per_s"])[rounds // 2]
+    rates = sorted(each["img_per_s"] for each in found)
     decode = result.document["decode"]
     ceiling = max(decode[name] for name in ("threads", "processes") if name in decode)
-    share = round(middle["img_per_s"] / min(ceiling, forward), 3)
-    result.add(model, product=middle, share_of_ceiling=share)
-    on_card = _product_on_cuda(data, backbone, arguments, "card")
-    result.add(model, product_decoded_on_the_card=on_card)
-    if gains:
-        compiled = _product_on_cuda(data, backbone, arguments, "processes", compiled=True)
-        result.add(model, product_compiled=compiled)
+    share = round(median(rates) / min(ceiling, forward), 3)
+    result.add(model, product=found[-1], product_img_per_s=rates, share_of_ceiling=share)
     if model == "ViT-B-32":
+        on_card = _product_on_cuda(data, backbone, arguments, "card")
         few = pictures(folder, 5_000)
-        result.add(model, product_in_threads=_product_on_cuda(few, backbone, arguments, "threads"))
+        in_threads = _product_on_cuda(few, backbone, arguments, "threads")
+        result.add(model, product_decoded_on_the_card=on_card, product_in_threads=in_threads)
         plain = plain_rate(pictures(folder, 2_000), backbone, source, 256)
-        times = round(middle["img_per_s"] / plain, 2)
+        times = round(median(rates) / plain, 2)
         result.add(model, plain_loop=round(plain), times_the_plain_loop=times)
     torch._dynamo.reset()
     torch.cuda.empty_cache()
@@ -343,20 +348,17 @@ def cuda_rate(
 
 
 def nvjpeg_rate(folder: Path) -> float:
-    """Pictures a second decoded on the card by torchvision, and resized there."""
-    from torchvision.io import ImageReadMode, decode_jpeg
-
+    """Pictures a second decoded and resized on the card, 128 together and all of one size."""
     files = sorted((folder / "pictures").glob("*.jpg"))
-    content = [torch.frombuffer(bytearray(f.read_bytes()), dtype=torch.uint8) for f in files] * 4
-    resize = torch.nn.functional.interpolate
+    content = [torch.frombuffer(bytearray(f.read_bytes()), dtype=torch.uint8) for f in files] * 2
+    preprocess, device = card.on_card(Preprocess(224, (0.5,) * 3, (0.5,) * 3)), torch.device("cuda")
 
     def once() -> None:
-        for found in decode_jpeg(content, mode=ImageReadMode.RGB, device="cuda"):
-            resize(found[None].float(), (224, 298), mode="bicubic", antialias=True)
+        card.fit_square(torch.stack(card.decode_all(content, device)), preprocess)
         torch.cuda.synchronize()
 
     once()
-    return rate(8 * len(content), lambda: [once() for _ in range(8)])
+    return rate(16 * len(content), lambda: [once() for _ in range(16)])
 
 
 def shared_rate(data: Dataset, backbone: Backbone, workers: int) -> float:
@@ -487,14 +489,21 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def write_page(document: dict[str, Any]) -> None:
-    """Put the table of what was measured on a CPU where the page has room for it."""
-    models = [
-        name
-        for name, held in document.items()
-        if "product" in (held if isinstance(held, dict) else ())
-    ]
-    if not models:
-        return
+    """Put the table of what was measured where the page has room for it."""
+    on_cpu = document["device"] == "cpu"
+    begin, lines = (BEGIN, cpu_lines(document)) if on_cpu else (CUDA, cuda_lines(document))
+    page = PAGE.read_text()
+    if lines and begin in page:
+        before, rest = page.split(begin)
+        _, after = rest.split(END, 1)
+        PAGE.write_text(before + "\n".join([begin, *lines, END]) + after)
+
+
+def _models(document: dict[str, Any], part: str) -> list[str]:
+    return [name for name, held in document.items() if isinstance(held, dict) and part in held]
+
+
+def cpu_lines(document: dict[str, Any]) -> list[str]:
     lines = [
         f"{document['cores']} cores ({document['machine']}), {document['picture']}, torch "
         f"{document['versions']['torch']}; pictures a second, medians:",
@@ -503,7 +512,7 @@ def write_page(document: dict[str, Any]) -> None:
         "allow | plain loop | times the plain loop |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in models:
+    for name in _models(document, "product"):
         m = document[name]
         lines.append(
             f"| {name} | {m['pictures']:,} | {m['batch_size']} | {m['decode_only']:,.0f} | "
@@ -513,11 +522,38 @@ def write_page(document: dict[str, Any]) -> None:
         )
     if memory := document.get("peak_memory_mb"):
         lines += ["", f"Memory of {MANY:,} pictures by that of {FEW:,}: {memory['ratio']:.2f}."]
-    page = PAGE.read_text()
-    if BEGIN in page:
-        before, rest = page.split(BEGIN)
-        after = rest.split(END)[1]
-        PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    return lines
+
+
+def cuda_lines(document: dict[str, Any]) -> list[str]:
+    decode = ", ".join(
+        f"{rate:,} {words}"
+        for name, words in (
+            ("threads", "in threads"),
+            ("processes", "in processes"),
+            ("nvjpeg", "on the card"),
+        )
+        if isinstance(rate := document["decode"].get(name), int)
+    )
+    lines = [
+        f"{document['device']} and {document['cores']} cores, {document['picture']}, torch "
+        f"{document['versions']['torch']}; decoded alone: {decode} a second; the card makes "
+        f"{document['card']['matrix_tflops']:,.0f} TFLOP/s in bf16 products. Pictures a second:",
+        "",
+        "| model | precision | batch | model alone | of the card's products | compiled | product "
+        "| of the lower ceiling | plain loop |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name in _models(document, "forward_only"):
+        m = document[name]
+        product = f"{median(m['product_img_per_s']):,.0f}" if "product_img_per_s" in m else ""
+        share = f"{m['share_of_ceiling']:.2f}" if "share_of_ceiling" in m else ""
+        lines.append(
+            f"| {name} | {m['precision']} | {m['batch_size']} | {m['forward_only']:,} | "
+            f"{m.get('share_of_matrix_rate', 0):.2f} | {m.get('forward_compiled', '')} | "
+            f"{product} | {share} | {m.get('plain_loop', '')} |"
+        )
+    return lines
 
 
 if __name__ == "__main__":

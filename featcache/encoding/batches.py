@@ -7,7 +7,7 @@ depend on what was encoded before it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from featcache.encoding.taking import Place, take
 from featcache.pictures.digest import State
 from featcache.store.entry import EMBEDDING, PATCHES
 
-TOGETHER = 64  # pictures that a card decodes at once
+TOGETHER = 128  # pictures that a card decodes at once
 
 Arrays = dict[str, NDArray[Any]]
 Crop = NDArray[np.uint8] | Tensor
@@ -169,7 +169,8 @@ class UnitBatches:
         if crops.views_at:
             self.views_at[self.place[row]] = crops.views_at
         if crops.coded is not None:
-            self.coded.append((i, crops.coded))
+            # Its bytes may lie in memory that is used again.
+            self.coded.append((i, replace(crops.coded, content=crops.coded.content.copy())))
             if len(self.coded) == TOGETHER:
                 self._decode()
         self._add(i, crops.centre, crops.views)

@@ -19,13 +19,27 @@ Squares = tuple[Tensor | None, list[Tensor], str]  # centre crop, views, or why 
 
 def squares(coded: Sequence[Coded], backbone: Backbone) -> Iterator[Squares]:
     """The crops uint8 `[s, s, 3]` of each picture, on the backbone's device."""
-    preprocess = backbone.preprocess
-    for each, picture in zip(coded, _decoded(coded, backbone.device), strict=True):
+    preprocess, pictures = backbone.preprocess, _decoded(coded, backbone.device)
+    centres = _centres(pictures, backbone)
+    for i, (each, picture) in enumerate(zip(coded, pictures, strict=True)):
         if isinstance(picture, str):
             yield None, [], picture
         else:
-            centre = card.fit_square(picture, preprocess) if each.centre else None
-            yield centre, [card.crop_resize(picture, v, preprocess) for v in each.views], ""
+            views = [card.crop_resize(picture, v, preprocess) for v in each.views]
+            yield centres[i] if each.centre else None, views, ""
+
+
+def _centres(pictures: Sequence[Tensor | str], backbone: Backbone) -> dict[int, Tensor]:
+    """The centre crops, those of one size together."""
+    alike: dict[torch.Size, list[int]] = {}
+    for i, picture in enumerate(pictures):
+        if isinstance(picture, Tensor):
+            alike.setdefault(picture.shape, []).append(i)
+    found: dict[int, Tensor] = {}
+    for places in alike.values():
+        together = torch.stack([each for i in places if isinstance(each := pictures[i], Tensor)])
+        found |= dict(zip(places, card.fit_square(together, backbone.preprocess), strict=True))
+    return found
 
 
 def _decoded(coded: Sequence[Coded], device: torch.device) -> list[Tensor | str]:
@@ -33,12 +47,12 @@ def _decoded(coded: Sequence[Coded], device: torch.device) -> list[Tensor | str]
     if not coded:
         return []
     try:
-        return list(card.decode_all([each.content for each in coded], device))
+        return list(card.decode_all([torch.from_numpy(c.content) for c in coded], device))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
     # One of them is damaged, and nobody says which.
-    return [_by_hand(each.content, device) for each in coded]
+    return [_by_hand(each.content.tobytes(), device) for each in coded]
 
 
 def _by_hand(content: bytes, device: torch.device) -> Tensor | str:

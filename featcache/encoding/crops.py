@@ -13,6 +13,9 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
@@ -48,7 +51,7 @@ class Wanted:
 class Coded:
     """A picture that a card is to decode: its bytes, and which crops are made of it there."""
 
-    content: bytes
+    content: NDArray[np.uint8]
     centre: bool
     views: list[View]
 
@@ -233,7 +236,8 @@ def _coded(
     if not (centre or views) or not (size := plain_jpeg(held)):
         return None
     indices = range(1, maker.recipe.count + 1) if views else ()
-    return Coded(held, centre, [view(maker.recipe, wanted.item.id, i, *size) for i in indices])
+    coded = np.frombuffer(held, np.uint8)
+    return Coded(coded, centre, [view(maker.recipe, wanted.item.id, i, *size) for i in indices])
 
 
 def _all_known(wanted: Wanted, digest: str, known: Known) -> bool:

@@ -56,14 +56,14 @@ SURROUNDINGS = {
 def chosen(where: str, makers: Sequence[Maker], crops: int, on_cpu: bool) -> bool:
     """Whether so many crops are made in processes, by `where`: one of `WHERE`.
 
-    Threads read what a card decodes. Not where rows are known already, as what is known lies in
+    Not where rows are known already, as what is known lies in
     this process, and where memory is not shared by open files. Where the models run on the CPU it
     has no cores to spare. Raises `ConfigError` for other words.
     """
     if where not in WHERE:
         raise ConfigError(f"pictures are decoded in {', '.join(WHERE)}, not in {where}.")
     known = any(maker.known.centre or maker.known.views for maker in makers)
-    if where in ("threads", "card") or known or os.name != "posix":
+    if where == "threads" or known or os.name != "posix":
         return False
     return where == "processes" or (not on_cpu and crops >= WORTH and cores() >= MANY)
 
@@ -74,9 +74,10 @@ def crops_from_processes(
 ) -> Iterator[Iterator[Given]]:
     """Crops in the order of the pictures; those of one are to be copied before the next is asked.
 
-    `workers` 0 is one a core, at most 64. Raises `CacheError` where a process ends early.
+    `workers` 0 is one a core and some, at most 64. Raises `CacheError` where a process ends early.
     """
-    workers = workers or min(MOST, cores())
+    # A few more than cores: one that has answered waits a moment for what is next.
+    workers = workers or min(MOST, cores() + cores() // 4)
     depth = AHEAD * workers
     with tempfile.TemporaryFile(dir=_roomy((depth + 1) * SLOT)) as file:
         file.truncate((depth + 1) * SLOT)
@@ -247,7 +248,10 @@ def _fork_when_asked(caller: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     caller.sendall(b"!")  # which is seen and never read
     while True:
-        asked, files, _, _ = socket.recv_fds(caller, 1, 3)
+        try:
+            asked, files, _, _ = socket.recv_fds(caller, 1, 3)
+        except ConnectionError:  # the caller was killed
+            return
         if not asked:
             return
         if os.fork() == 0:

@@ -30,46 +30,45 @@ def on_card(preprocess: Preprocess) -> OnCard:
     )
 
 
-def decode_all(contents: Sequence[bytes], device: torch.device) -> list[Tensor]:
-    """Pictures uint8 `[3, h, w]` of whole colour JPEGs, on the device.
+def decode_all(contents: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Pictures uint8 `[3, h, w]` on the device, of the bytes of whole colour JPEGs.
 
     Raises `RuntimeError` where one of them is damaged.
     """
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    coded = [torch.frombuffer(bytearray(content), dtype=torch.uint8) for content in contents]
-    return list(decode_jpeg(coded, mode=ImageReadMode.RGB, device=device))
+    return list(decode_jpeg(list(contents), mode=ImageReadMode.RGB, device=device))
 
 
-def fit_square(picture: Tensor, preprocess: Preprocess) -> Tensor:
-    """The whole picture `[3, h, w]` as uint8 `[s, s, 3]`, resized and cropped as on a CPU."""
+def fit_square(pictures: Tensor, preprocess: Preprocess) -> Tensor:
+    """Whole pictures `[n, 3, h, w]` as uint8 `[n, s, s, 3]`, resized and cropped as on a CPU."""
     size = preprocess.size
-    height, width = resized_to(picture.shape[1], picture.shape[2], preprocess)
-    resized = _resize(picture, height, width, preprocess)
+    height, width = resized_to(pictures.shape[2], pictures.shape[3], preprocess)
+    resized = _resize(pictures, height, width, preprocess)
     down, right = max(0, size - height), max(0, size - width)
     if down or right:
         pads = (right // 2, (right + 1) // 2, down // 2, (down + 1) // 2)
         resized = torch.nn.functional.pad(resized, pads, value=preprocess.fill_color)
-        height, width = resized.shape[1:]
+        height, width = resized.shape[2:]
     top, left = round((height - size) / 2), round((width - size) / 2)
-    return resized[:, top : top + size, left : left + size].permute(1, 2, 0)
+    return resized[:, :, top : top + size, left : left + size].permute(0, 2, 3, 1)
 
 
 def crop_resize(picture: Tensor, view: View, preprocess: Preprocess) -> Tensor:
     """One view of a picture as uint8 `[s, s, 3]`: the box, resized to the square, or its mirror."""
     box = picture[:, view.top : view.top + view.height, view.left : view.left + view.width]
-    square = _resize(box, preprocess.size, preprocess.size, preprocess)
+    square = _resize(box[None], preprocess.size, preprocess.size, preprocess)[0]
     return (square.flip(2) if view.flipped else square).permute(1, 2, 0)
 
 
-def _resize(picture: Tensor, height: int, width: int, preprocess: Preprocess) -> Tensor:
-    if picture.shape[1:] == (height, width):
-        return picture
+def _resize(pictures: Tensor, height: int, width: int, preprocess: Preprocess) -> Tensor:
+    if pictures.shape[2:] == (height, width):
+        return pictures
     resized = torch.nn.functional.interpolate(
-        picture[None].float(),
+        pictures.float(),
         (height, width),
         mode=preprocess.interpolation,
         antialias=True,
         align_corners=False,
     )
-    return resized[0].round().clamp(0, 255).to(torch.uint8)
+    return resized.round().clamp(0, 255).to(torch.uint8)

@@ -64,7 +64,8 @@ def test_one_that_the_card_refuses_costs_no_other(
     whole = jpeg(40, 50)
     damaged = whole[:200] + b"\xff\xd9"
     backbone = replace(tiny, preprocess=on_card(tiny.preprocess))
-    coded = [Coded(content, True, []) for content in (whole, damaged, whole)]
+    contents = (np.frombuffer(content, np.uint8).copy() for content in (whole, damaged, whole))
+    coded = [Coded(content, True, []) for content in contents]
     first, bad, last = card.squares(coded, backbone)
     assert bad[0] is None
     assert "damaged" in bad[2]

@@ -99,7 +99,6 @@ def test_threads_are_taken_where_processes_do_not_pay() -> None:
     many = processes.WORTH
     known = Maker(SMALL.recipe, SMALL.preprocess, Known({}, {"ab": Place(Donor(Path(), {}), 0)}))
     assert not chosen("threads", [SMALL], many, False)
-    assert not chosen("card", [SMALL], many, False)
     assert chosen("processes", [SMALL], 1, True)
     assert not chosen("processes", [SMALL, known], many, False)
     assert not chosen("auto", [SMALL], many, True)

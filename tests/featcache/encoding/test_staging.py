@@ -149,9 +149,6 @@ class Stream:
     def wait_stream(self, other: Stream) -> None:
         assert other is not self
 
-    def wait_event(self, mark: Mark) -> None:
-        mark.synchronize()
-
 
 def ahead(tiny: Backbone, size: int, patch: pytest.MonkeyPatch) -> Staging:
     """The path of CUDA with everything of CUDA but the device itself made up."""
