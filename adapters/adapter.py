@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adapters import card
@@ -18,10 +20,11 @@ from adapters.configure import configure
 from adapters.devices.device import CPU, moved, steady
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
-from featcache import files, threads
+from featcache import files, notebook, threads
 from featcache.errors import CacheError, ConfigError, FeatcacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
+Array = NDArray[Any]
 STATE, CARD = "adapter.safetensors", "adapter.json"
 
 
@@ -37,6 +40,18 @@ class Adapter:
     state: State
     classnames: tuple[str, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return notebook.line("Adapter", self.method, self._told)
+
+    def _repr_html_(self) -> str:
+        return notebook.facts(f"Adapter: {self.method}", {**self._told, "config": self.config})
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        known = {key: self.about.get(key) for key in ("dataset", "backbone", "shots", "seed")}
+        heat = f"temperature {self.temperature:.3g}" if calibration.KEY in self.about else None
+        return {**known, "classes": len(self.classnames), "calibrated": heat}
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -62,14 +77,16 @@ class Adapter:
             )
         return self.about[key]
 
-    def logits(self, x: Tensor | Query) -> Tensor:
+    def logits(self, x: Tensor | Array | Query) -> Tensor:
         """Scores `[q, c]` of raw image embeddings `x [q, d]`, or of a query that has its `extras`.
 
-        Pictures may lie anywhere; scores lie where the adapter does.
+        Embeddings may be NumPy's. Pictures may lie anywhere; scores lie where the adapter does.
         Raises `CacheError` where one is missing, or the width is not that of the backbone it was
         fitted on.
         """
-        query = query_of(x)
+        query = query_of(
+            torch.from_numpy(np.array(x, np.float32)) if isinstance(x, np.ndarray) else x
+        )
         given = {PRE_PROJECTION: query.pre, PATCHES: query.patches}
         if missing := [name for name in self.extras if given[name] is None]:
             raise CacheError(
@@ -105,7 +122,7 @@ class Adapter:
         found = calibration.read(self.about)
         return 1.0 if found is None else found.temperature
 
-    def probabilities(self, x: Tensor | Query) -> Tensor:
+    def probabilities(self, x: Tensor | Array | Query) -> Tensor:
         """Probabilities `[q, c]`, calibrated where it is; `x` as `logits` takes it."""
         return (self.logits(x).double() / self.temperature).softmax(1)
 
@@ -118,7 +135,7 @@ class Adapter:
             raise ConfigError(f"a coverage lies between 0 and 1, such as 0.9; {coverage} does not.")
         return self.calibration.threshold(coverage)
 
-    def sets(self, x: Tensor | Query, coverage: float) -> Tensor:
+    def sets(self, x: Tensor | Array | Query, coverage: float) -> Tensor:
         """Which classes each picture may be, bool `[q, c]`: the truth among them as often as asked.
 
         That is so for pictures exchangeable with those it was calibrated on; a set may be empty.
@@ -126,7 +143,7 @@ class Adapter:
         """
         return 1 - self.probabilities(x) <= self.threshold(coverage)
 
-    def predict(self, x: Tensor | Query) -> list[str]:
+    def predict(self, x: Tensor | Array | Query) -> list[str]:
         """The name of the best class for each picture; `x` as `logits` takes it."""
         return [self.classnames[i] for i in self.logits(x).argmax(1).tolist()]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.opening import check_own, for_reading, table_of
+from featcache import notebook
 from featcache.errors import CacheError, ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ COLUMNS = (
     "ece", "nll", "selective_80", "selective_90", "unknown_auroc", "temperature",
     "ece_calibrated", "nll_calibrated", "confidence",
 )  # fmt: skip
+SHOWN = ("dataset", "backbone", "target", "method", "shots", "seed", "policy", "accuracy", "status")
+NEWEST = 10  # rows that a notebook shows
 _STATUS = 1 + COLUMNS.index("status")  # of a row's values, the run's id being the first
 _ADD = (
     f"INSERT INTO runs (run, {', '.join(COLUMNS)}) SELECT {', '.join('?' * (1 + len(COLUMNS)))} "
@@ -46,6 +49,21 @@ class Results:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._kept: sqlite3.Connection | None = None
+
+    def __repr__(self) -> str:
+        return notebook.line("Results", str(self.path), {"rows": self._rows()})
+
+    def _repr_html_(self) -> str:
+        with self._reading() as connection:
+            newest = connection.execute(
+                f"SELECT {', '.join(SHOWN)} FROM runs ORDER BY rowid DESC LIMIT {NEWEST}"
+            ).fetchall()
+        cells = [["" if value is None else value for value in row] for row in newest]
+        return notebook.table(f"{self.path}: {self._rows()} rows, the newest first", SHOWN, cells)
+
+    def _rows(self) -> int:
+        with self._reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
 
     def add(self, *rows: Mapping[str, Any]) -> str:
         """Add the rows of one run, in place of earlier ones, and return its run id."""

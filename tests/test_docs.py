@@ -43,7 +43,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         "README.md",
         *(
             pytest.param(f"docs/{page}.md", marks=pytest.mark.slow)
-            for page in ("bring-your-own", "reports")
+            for page in ("bring-your-own", "confidence", "reports")
         ),
     ],
 )

@@ -88,7 +88,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities `[n, c]` of the classes as `classes_` has them."""
         check_is_fitted(self)
         x = validate_data(self, _numpy(X), reset=False, dtype=[np.float64, np.float32])
-        scores = self.adapter_.logits(torch.from_numpy(np.array(x, np.float32)))
+        scores = self.adapter_.logits(x)
         found: Array = scores.double().softmax(1).numpy()
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from featcache import notebook
 from featcache.errors import CacheError, UnknownNameError
 from featcache.store import manifest
 from featcache.store.entry import Entry
@@ -18,6 +19,16 @@ class FeatureCache:
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = _expanded(root) if root else default_root()
+
+    def __repr__(self) -> str:
+        return notebook.line("FeatureCache", str(self.root), {"entries": len(self.entries())})
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (e.dataset, e.backbone, len(e.classnames), notebook.several(e.splits))
+            for e in self.entries()
+        ]
+        return notebook.table(str(self.root), ("dataset", "backbone", "classes", "pictures"), rows)
 
     def entries(self) -> list[Entry]:
         """Every entry with a readable manifest, the one updated last being last."""

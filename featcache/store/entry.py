@@ -26,11 +26,13 @@ from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatu
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.index import Index, index_of, large
 from featcache.store.rows import column, path_of, pick, pick_views
+from featcache.store.shown import ShownEntry
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Records = dict[str, dict[str, Any]]
 POOL = "pool"
 EMBEDDING, PRE_PROJECTION, PATCHES = "embedding", "pre-projection", "patches"
 EXTRAS = (PRE_PROJECTION, PATCHES)  # what may be kept of a picture beside its embedding
@@ -39,8 +41,8 @@ PROJECTION_SHARD = "projection.h5"
 UNKNOWN = "unknown"  # fingerprint of a backbone whose features were imported
 
 
-@dataclass(frozen=True)
-class Entry:
+@dataclass(frozen=True, repr=False)
+class Entry(ShownEntry):
     """One data set encoded with one backbone: a folder and its manifest."""
 
     folder: Path
@@ -357,12 +359,10 @@ class Entry:
         listed = self.manifest["shards"]
         return {bank: name for bank, name in self.manifest["texts"].items() if name in listed}
 
-    def _records(
-        self, kind: str, split: str, view_set: str | None = None
-    ) -> dict[str, dict[str, Any]]:
+    def _records(self, kind: str, split: str, view_set: str | None = None) -> Records:
         return manifests.listed(self.manifest, kind, split, view_set)
 
-    def _complete(self, split: str) -> dict[str, dict[str, Any]]:
+    def _complete(self, split: str) -> Records:
         """The records of a split's pictures, of which none is missing."""
         if split not in self.splits:
             raise UnknownNameError("split", split, self.splits)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize_scalar
+from torch.nn.functional import cross_entropy
 
 import adapters
 from adapters.compose import get
@@ -23,9 +24,11 @@ from adapters.confidence.calibration import (
     temperature,
 )
 from adapters.confidence.measures import measured
+from adapters.method import State
 from adapters.selection import select
 from featcache.errors import CacheError, ConfigError, EpisodeError, MethodError
 from tests.adapters.confidence.test_measures import made
+from tests.adapters.short import short
 from tests.entries import make_entry
 
 
@@ -38,21 +41,22 @@ def test_the_temperature_undoes_a_factor_of_the_logits(factor: float) -> None:
 def test_the_temperature_is_the_best_of_a_search() -> None:
     logits, labels = made(50)
     logits = 4 * logits.double()
-    wanted = torch.full((50, 4), 1 / 52 / 3, dtype=torch.float64)
-    wanted[torch.arange(50), labels] = 1 - 1 / 52
 
     def loss(log_heat: float) -> float:
-        return float(-(wanted * (logits / math.exp(log_heat)).log_softmax(1)).sum(1).mean())
+        found = cross_entropy(logits / math.exp(log_heat), labels, reduction="sum")
+        return float(found) + (log_heat / 0.5) ** 2 / 2
 
     best = math.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x)
     assert temperature(logits, labels) == pytest.approx(best, rel=1e-3)
 
 
-def test_where_every_picture_is_right_there_is_still_a_temperature() -> None:
-    logits = 10 * torch.eye(3).repeat(4, 1)
-    found = of_logits(logits, torch.arange(3).repeat(4), VALIDATION)
-    sure = float((logits / found.temperature).softmax(1).amax())
-    assert sure == pytest.approx(1 - 1 / 14, abs=1e-6)
+def test_where_every_picture_is_right_more_of_them_say_more() -> None:
+    """There is a temperature all the same, and the surer the more pictures there are."""
+    heats = [
+        temperature(2 * torch.eye(3).double().repeat(n, 1), torch.arange(3).repeat(n))
+        for n in (1, 10, 100)
+    ]
+    assert 1 > heats[0] > heats[1] > heats[2] > 0.01
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
@@ -77,27 +81,48 @@ def test_of_too_few_scores_a_set_is_all_classes() -> None:
 
 
 def test_what_is_left_out_was_not_fitted_on(tmp_path: Path) -> None:
-    """Against fits done one by one, each picture of a rank out of its class."""
+    """Against fits done one by one, each without its picture."""
     episode = adapters.draw(make_entry(tmp_path), 3, 1, views=0).episode
     method, support = get("gda"), episode.support
     logits, labels = left_out(method, episode, method.config())
-    assert len(labels) == 9
-    seen: dict[int, int] = {}
-    rank = []
-    for label in support.labels.tolist():
-        rank.append(seen.get(label, 0))
-        seen[label] = rank[-1] + 1
     expected = []
-    for fold in range(3):
-        keep = torch.tensor([r != fold for r in rank])
-        part = adapters.Support(
-            support.views[:, keep],
-            support.labels[keep],
-            tuple(name for name, kept in zip(support.ids, keep, strict=True) if kept),
-        )
-        fitted = select(method, replace(episode, support=part, shots=2), method.config(), None)
-        expected.append(method.logits(fitted.state, fitted.config, support.x[~keep]))
-    torch.testing.assert_close(logits, torch.cat(expected))
+    for out in range(9):
+        keep = torch.arange(9) != out
+        ids = tuple(name for i, name in enumerate(support.ids) if i != out)
+        part = adapters.Support(support.views[:, keep], support.labels[keep], ids)
+        fitted = select(method, replace(episode, support=part), method.config(), None)
+        expected.append(method.logits(fitted.state, fitted.config, support.x[out : out + 1]))
+    own = torch.cat(expected)
+    order, theirs = (each[:, 0].argsort() for each in (logits, own))
+    torch.testing.assert_close(logits[order], own[theirs])
+    assert torch.equal(labels[order], support.labels[theirs])
+
+
+def test_trainings_leave_out_several_at_once(tmp_path: Path) -> None:
+    """Of every class some stay, and each picture is asked about once."""
+    episode = adapters.draw(make_entry(tmp_path), 4, 1, views=0).episode
+    seen: list[torch.Tensor] = []
+    method = get("clip-adapter")
+
+    def fit(episode: adapters.Episode, config: object, generator: torch.Generator) -> State:
+        seen.append(episode.support.labels)
+        return method.fit(episode, config, generator)
+
+    config = replace(method.config(), **short("clip-adapter"))
+    _, labels = left_out(replace(method, fit=fit), episode, config)
+    assert len(seen) == 8
+    assert all(len(part) in (10, 11) and (part.bincount() >= 3).all() for part in seen)
+    assert labels.bincount().tolist() == [4, 4, 4]
+
+
+def test_the_only_picture_of_a_class_is_never_left_out(tmp_path: Path) -> None:
+    episode = adapters.draw(make_entry(tmp_path), 3, 1, views=0).episode
+    support = episode.support
+    keep = (support.labels != 1) | (torch.arange(9) == int((support.labels == 1).nonzero()[0]))
+    ids = tuple(name for name, kept in zip(support.ids, keep.tolist(), strict=True) if kept)
+    part = adapters.Support(support.views[:, keep], support.labels[keep], ids)
+    _, labels = left_out(get("ncm"), replace(episode, support=part), get("ncm").config())
+    assert labels.bincount(minlength=3).tolist() == [3, 0, 3]
 
 
 @pytest.mark.parametrize(
