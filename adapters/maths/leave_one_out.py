@@ -5,9 +5,10 @@
 
 z are logits of pictures that were held out, y their labels. Raw logits have no common temperature,
 so that their cross-entropy would choose by their scale. L is convex in s; it is looked up at powers
-of the root of two and a parabola put through the least three, which is right to some thousandths, so
-that sums over folds are all that is kept. PRESS (Allen 1974) is the squared error of a kernel ridge
-regression at rows that it was fitted without; G_ii is a number, or the block of rows that are left out together.
+of the root of two and a parabola put through the least three, which is right to some thousandths,
+so that sums over folds are all that is kept. PRESS (Allen 1974) is the squared error of a kernel
+ridge regression at rows that it was fitted without; G_ii is a number, or the block of rows that are
+left out together.
 """
 
 from __future__ import annotations
