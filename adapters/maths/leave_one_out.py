@@ -20,11 +20,14 @@ POWERS = range(-24, 7)  # of the root of two, by which logits are scaled
 
 
 def losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of `logits [q, c]` summed over the pictures, at each scale `[s]`."""
-    scales = torch.tensor([2 ** (power / 2) for power in POWERS], device=logits.device)
-    of_scale = (scales[:, None, None] * logits).log_softmax(-1)  # [s, q, c]
-    found: Tensor = -of_scale.gather(2, labels.expand(len(scales), -1)[..., None]).double()
-    return found.sum((1, 2))
+    """Cross-entropy of `logits [..., q, c]` summed over the pictures, at each scale `[..., s]`."""
+    right = logits.gather(-1, labels.expand(logits.shape[:-1])[..., None])  # [..., q, 1]
+    found = []
+    for power in POWERS:
+        scale = 2 ** (power / 2)
+        lost = (scale * logits).logsumexp(-1) - scale * right[..., 0]  # [..., q]
+        found.append(lost.sum(-1, dtype=torch.float64))
+    return torch.stack(found, -1)
 
 
 def least(sums: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ A reconstruction from the abstract of arXiv 2603.24528 (mixing is shrinkage; ima
 projected on the principal directions of the texts; LDA is added), its details ours. x_i are unit
 keys (the mean of a picture's raw views), t_c the unit class texts T `[c, d]`, n_c the pictures of
 the class, f the unit query, s CLIP's logit scale. kappa is how many pictures a text is worth: 0 is
-`ncm`, large is zero-shot. P, mu and b are GDA's, of all views. kappa 4 lies between what is best on `digits` (1 to 2) and on
-`shapes` (8 to 16; seeds 11 to 15). `preset=align` and `preset=lda` are
-the variants; kappa, and lda where it is above 0, are chosen by the policy. Uses of the cache: the
-views of each support picture, text.
+`ncm`, large is zero-shot; 4 lies between what is best on `digits` (1 to 2) and on `shapes` (8 to
+16; seeds 11 to 15). P, mu and b are GDA's, of all views. `preset=align` and `preset=lda` are the
+variants; kappa, and lda where it is above 0, are chosen by the policy. Uses of the cache: the views
+of each support picture, text.
 """
 
 from __future__ import annotations
