@@ -33,6 +33,7 @@ from torch.nn.functional import normalize
 
 from adapters import Episode, Query, names
 from adapters.compose import get
+from adapters.episode import TEXT_TOWER
 from adapters.method import Method, State
 
 PICTURES, ROUNDS = 20_000, 3
@@ -43,7 +44,9 @@ TRANSDUCTIVE_SHARE = 10  # of whose pictures a tenth are asked: all are compared
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default=",".join(names()))
+    # What needs the text tower is timed by benchmarks/prompt_learning.py.
+    own = [name for name in names() if TEXT_TOWER not in get(name).needs]
+    parser.add_argument("--methods", default=",".join(own))
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--out", type=Path, help="write the JSON here too")
     arguments = parser.parse_args()

@@ -36,7 +36,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.devices.device import CPU, device_of, moved, name_of, steady, wait
-from adapters.episode import Episode, Labelled
+from adapters.episode import TEXT_TOWER, Episode, Labelled
 from adapters.maths import training
 from adapters.registry import names
 from adapters.report.tables import markdown
@@ -60,7 +60,9 @@ class EnoughError(Exception):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default=",".join(names()))
+    # What needs the text tower is timed by benchmarks/prompt_learning.py.
+    own = [name for name in names() if TEXT_TOWER not in get(name).needs]
+    parser.add_argument("--methods", default=",".join(own))
     parser.add_argument("--classes", default=",".join(map(str, SIZES)))
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=0, help="of the processor (all its cores)")

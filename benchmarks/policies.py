@@ -31,7 +31,7 @@ SHOTS, SEEDS = (1, 2, 4, 8, 16), (1, 2, 3)
 METHODS: dict[str, dict[str, Any]] = {
     "tip-adapter": {},
     "gda": {},
-    "ncm": {"search": True, "mix": 0.5},
+    "ncm, search": {"search": True},
     "mix": {},
     "krr-press": {},
     "krr-press, by=policy": {"by": "policy"},
