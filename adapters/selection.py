@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -26,11 +27,13 @@ from adapters.choosing.folds import LOO, Fold, Folds, hold_out, trains
 from adapters.episode import Draw, Episode, Labelled
 from adapters.evaluate import hits
 from adapters.maths import leave_one_out
-from adapters.method import Axes, Method, State, choices
+from adapters.method import Axes, ChoiceLogits, Method, State, choices
 from adapters.registry import LEFT_OUT, POLICIES
 from adapters.stand_ins import whole
 from featcache import threads
 from featcache.errors import EpisodeError, UnknownNameError
+
+AT_ONCE = 64  # settings whose losses are summed together
 
 
 @dataclass(frozen=True)
@@ -157,20 +160,22 @@ def _pooled(
         state = method.fit(fold.episode, config, chance(fold.episode))
         with torch.inference_mode():
             for rows, x in method.portions(held.query, 2 * fold.episode.classes):
-                found = [*_losses(method, state, config, x, axes, held.labels[rows])]
-                tried = [choice for choice, _ in found]
-                own = torch.stack([losses for _, losses in found])  # [m, s]
+                tried, own = _losses(
+                    method.scores(state, config, x, axes), held.labels[rows]
+                )  # [m, s]
                 sums = own if sums is None else sums + own
     assert sums is not None
     pictures = sum(len(fold.held.labels) for fold in folds.folds)
     return zip(tried, (leave_one_out.least(sums) / pictures).tolist(), strict=True)
 
 
-def _losses(
-    method: Method, state: State, config: Any, x: Any, axes: Axes, labels: Tensor
-) -> Iterator[tuple[dict[str, Any], Tensor]]:
-    for choice, logits in method.scores(state, config, x, axes):
-        yield choice, leave_one_out.losses(logits, labels)
+def _losses(scores: ChoiceLogits, labels: Tensor) -> tuple[list[dict[str, Any]], Tensor]:
+    """The choices and the losses of each `[m, s]`, of some of them at once."""
+    tried, found = [], []
+    while some := [*islice(scores, AT_ONCE)]:
+        tried += [choice for choice, _ in some]
+        found.append(leave_one_out.losses(torch.stack([logits for _, logits in some]), labels))
+    return tried, torch.cat(found)
 
 
 def candidates(

@@ -6,7 +6,9 @@
 z are logits of pictures that were held out, y their labels. Raw logits have no common temperature,
 so that their cross-entropy would choose by their scale. L is convex in s; it is looked up at powers
 of the root of two and a parabola put through the least three, which is right to some thousandths,
-so that sums over folds are all that is kept. PRESS (Allen 1974) is the squared error of a kernel
+so that sums over folds are all that is kept. Labels are smoothed (Szegedy et al. 2016), for the few
+pictures that are held out are often told apart without an error by many settings, and their loss
+then is 0 at a large enough s. PRESS (Allen 1974) is the squared error of a kernel
 ridge regression at rows that it was fitted without; G_ii is a number, or the block of rows that are
 left out together.
 """
@@ -17,14 +19,20 @@ import torch
 from torch import Tensor
 
 POWERS = range(-24, 7)  # of the root of two, by which logits are scaled
+SMOOTHING = 0.01  # of labels
 
 
 def losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of `logits [q, c]` summed over the pictures, at each scale `[s]`."""
-    scales = torch.tensor([2 ** (power / 2) for power in POWERS], device=logits.device)
-    of_scale = (scales[:, None, None] * logits).log_softmax(-1)  # [s, q, c]
-    found: Tensor = -of_scale.gather(2, labels.expand(len(scales), -1)[..., None]).double()
-    return found.sum((1, 2))
+    """Cross-entropy of `logits [..., q, c]` summed over the pictures, at each scale `[..., s]`."""
+    right = logits.gather(-1, labels.expand(logits.shape[:-1])[..., None])  # [..., q, 1]
+    beyond = logits - right  # first of all: large logits would round away what is left
+    smoothed = -SMOOTHING * beyond.mean(-1)  # [..., q]
+    found = []
+    for power in POWERS:
+        scale = 2 ** (power / 2)
+        lost = (scale * beyond).logsumexp(-1) + scale * smoothed
+        found.append(lost.sum(-1, dtype=torch.float64))
+    return torch.stack(found, -1)
 
 
 def least(sums: Tensor) -> Tensor:

@@ -21,13 +21,11 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.maths import kernels
+from adapters.maths import kernels, neighbours
 from adapters.method import Method, Space, State
-
-CHUNK = 4096  # queries whose neighbours are looked for at once
 
 
 @dataclass(frozen=True)
@@ -58,36 +56,16 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Log-probabilities `[q, c]` of raw embeddings `x [q, d]`, taken together."""
     f = normalize(x, dim=-1)
     text = (state["logit_scale"] * f @ state["text"].T).log_softmax(1)  # [q, c]
-    index, weight = _neighbours(f, min(config.neighbours, len(f) - 1))
+    index, weight = neighbours.nearest(f, min(config.neighbours, len(f) - 1))
     means, variance = _start(state, config, f, text)
     z = text.exp()
     for _ in range(config.rounds):
         prior = _likelihood(f, means, variance) + config.text_weight * text
         for _ in range(config.steps):
-            scores = _pull(z, index, weight, prior)
+            scores = prior + neighbours.pull(z, index, weight)
             z = scores.softmax(1)
         means, variance = _moments(state, config, f, z)
     return scores.log_softmax(1)
-
-
-def _neighbours(f: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The nearest other queries and their cosines, `[q, count]` each."""
-    index, weight = [], []
-    for start, rows in zip(range(0, len(f), CHUNK), torch.split(f, CHUNK), strict=True):
-        cosine = rows @ f.T  # [chunk, q]
-        own = torch.arange(len(rows), device=f.device)
-        cosine[own, start + own] = -torch.inf
-        best = cosine.topk(count, dim=1)
-        index.append(best.indices)
-        weight.append(best.values)
-    return torch.cat(index), torch.cat(weight)
-
-
-def _pull(z: Tensor, index: Tensor, weight: Tensor, prior: Tensor) -> Tensor:
-    """The prior with sum_j w_ij z_j added, `[q, c]`."""
-    if not index.shape[1]:
-        return prior
-    return prior + embedding_bag(index, z, mode="sum", per_sample_weights=weight)
 
 
 def _start(state: State, config: Config, f: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:

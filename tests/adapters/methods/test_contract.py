@@ -28,6 +28,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "cocoop": {**PROMPTS, "steps": 40, "batch": 0},
     "coop": PROMPTS,
     "fma": {"width": 32, "steps": 150},
+    "hoso-adapter": {"hidden": 16, "learning_rate": 0.02},  # the toy is narrow
     "kgcoop": PROMPTS,
     "lathadapter": {
         "steps": 40,
@@ -152,9 +153,9 @@ def test_numbering_of_classes_does_not_matter(name: str) -> None:
 
 
 def test_better_than_misleading_text(name: str) -> None:
-    if name == "zero-shot":
-        pytest.skip("it is the text")
     m, config = quick(name)
+    if m.support_free:
+        pytest.skip("it is the text")
     zero = compose.get("zero-shot")
     by_text = zero.logits(fitted("zero-shot"), zero.config(), TEST.x)
     assert accuracy(m.logits(fitted(name), config, asked(name))) > accuracy(by_text) + 0.1

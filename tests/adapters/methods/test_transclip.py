@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from adapters.methods import transclip
@@ -59,10 +58,3 @@ def test_each_query_is_answered_with_the_others() -> None:
     assert transclip.method.transductive
     assert alone.isfinite().all()
     assert not torch.allclose(together[:1], alone)
-
-
-def test_neighbours_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = transclip._neighbours(unit(queries(20)), 3)
-    monkeypatch.setattr(transclip, "CHUNK", 6)
-    for a, b in zip(whole, transclip._neighbours(unit(queries(20)), 3), strict=True):
-        torch.testing.assert_close(a, b)
