@@ -22,10 +22,11 @@ def test_what_is_left_out_is_as_in_fit() -> None:
     told = {
         name: each.default
         for name, each in inspect.signature(adapters.fit).parameters.items()
-        if name not in ("entry", "settings")
+        if name not in ("entry", "settings", "device")
     }
     told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
     plain = asdict(Experiment())
+    assert told.pop("calibrate") is False  # which is done to what was fitted
     assert plain.pop("settings") == {}
     # Where the task says what is usual, both are left open.
     told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
