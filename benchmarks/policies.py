@@ -35,7 +35,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "mix": {},
     "krr-press": {},
     "krr-press, by=policy": {"by": "policy"},
-    "clip-adapter": {},
+    "clip-adapter, 60 steps of 48": {"steps": 60, "batch": 48},  # so that all takes minutes
 }
 
 

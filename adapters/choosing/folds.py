@@ -1,7 +1,7 @@
 """Folds: shots of the support held out in turn, so that settings are chosen without validation.
 
-    loo    one shot of every class at a time, in as many folds as there are shots; 4 where a fold
-           is a training, by the number of the shot
+    loo    one shot of every class at a time, in as many folds as there are shots; at most 16, and
+           at most 4 where a fold is a training, by the number of the shot
     hoso   the first shot of every class, once
 
 The views of a picture are held out with it and its centre crop is what is asked. Of a class with
@@ -22,7 +22,7 @@ from torch import Tensor
 from adapters.episode import Episode, Labelled, Support
 
 LOO, HOSO = "loo", "hoso"  # in `registry.LEFT_OUT` too, which knows no torch
-TRAINED = 4  # folds where each is a training
+MOST, TRAINED = 16, 4  # folds, and those where each is a training
 STEPS = ("learning_rate", "steps", "iterations", "epochs")  # settings that only trainings have
 
 
@@ -58,7 +58,7 @@ def hold_out(episode: Episode, policy: str, trained: bool = False) -> Folds:
     counts = labels.bincount(minlength=episode.classes)
     several = counts[labels] > 1
     shots = int(counts.max()) if len(labels) else 0
-    number = min(shots, TRAINED) if trained else shots
+    number = min(shots, TRAINED if trained else MOST)
     if shots < 2:
         masks = []
     elif policy == HOSO:

@@ -70,8 +70,9 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
                 settled = {"beta": tensor(beta), "ridge": tensor(ridge)}
                 found = off, {**path, **settled}
     assert found is not None
+    kept = {name: each for name, each in found[1].items() if name not in ("rows", "wanted")}
     text, scale = episode.text.unit(), tensor(episode.logit_scale)
-    return {**found[1], "text": text, "logit_scale": scale}
+    return {**kept, "text": text, "logit_scale": scale}
 
 
 def _path(episode: Episode, config: Config, beta: float) -> State:
@@ -91,7 +92,7 @@ def _path(episode: Episode, config: Config, beta: float) -> State:
         "turn": turn,
         "spectrum": spectrum.clamp(min=0),
         "moments": turn.T @ ((counted * away).T @ (wanted - offset)),
-        "rows": root * (away @ turn),  # what PRESS needs; dropped with the support
+        "rows": root * (away @ turn),  # these two for PRESS alone, and kept in no state
         "wanted": root * (wanted - offset),
     }
 
@@ -107,7 +108,8 @@ def _off(episode: Episode, path: State, ridge: float, by: str) -> float:
     if by == "evidence":
         rows, classes = len(episode.support.labels), episode.classes
         # What the linear regression leaves of the rows has the ridge alone as its spectrum.
-        values = torch.cat([spectrum, spectrum.new_zeros(max(rows - len(spectrum), 0))]) + ridge
+        nothing = spectrum.new_zeros(max(rows - len(spectrum), 0))
+        values = torch.cat([spectrum[-rows:], nothing]) + ridge
         explained = (moments.square() / (spectrum + ridge)[:, None]).sum()
         if "turn" in path:
             explained = path["wanted"].square().sum() / ridge - explained / ridge

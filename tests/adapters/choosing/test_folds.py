@@ -48,6 +48,12 @@ def test_every_picture_is_held_out_once_where_its_class_has_another(
             assert torch.equal(rest.pre[:, place], episode.support.pre[:, at])
 
 
+def test_a_large_class_makes_no_more_folds() -> None:
+    folds = hold_out(numbered((40, 3, 2, 5)), LOO).folds
+    assert len(folds) == 16
+    assert sum(len(fold.held.labels) for fold in folds) == 50
+
+
 def test_one_shot_is_held_out_once() -> None:
     episode = numbered((3, 3, 1, 2))
     [fold] = hold_out(episode, HOSO).folds

@@ -93,3 +93,25 @@ def test_evidence_and_policies_choose_too() -> None:
     assert [*errors] == [*krr_press.RIDGES]
     assert min(errors.values()) > 0
     assert m.space(replace(config, by="press")).logits == {}
+
+
+@pytest.mark.parametrize("exact_rows", [4000, 1])
+def test_evidence_is_that_of_the_process(exact_rows: int) -> None:
+    """The marginal likelihood of the rows, at the scale of it that is most likely."""
+    episode = make_episode((3, 3, 3, 3))
+    config = krr_press.Config(exact_rows=exact_rows)
+    x = unit(episode.support.x).double()
+    wanted = episode.support.one_hot(4).double() - x @ episode.text.unit().double().T
+    if exact_rows == 1:
+        x, wanted = x - x.mean(0), wanted - wanted.mean(0)
+        kernel = x @ x.T
+    else:
+        kernel = (2.0 * (x @ x.T - 1)).exp()
+    for ridge in (0.1, 3.0):
+        covariance = kernel + ridge * torch.eye(12).double()
+        explained = (wanted * torch.linalg.solve(covariance, wanted)).sum()
+        expected = (12 * 4 * explained.log() + 4 * torch.linalg.slogdet(covariance)[1]) / 2
+        path = krr_press._path(episode, config, 2.0)
+        assert krr_press._off(episode, path, ridge, "evidence") == pytest.approx(
+            float(expected), rel=1e-3
+        )

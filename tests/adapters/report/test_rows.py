@@ -188,6 +188,11 @@ def test_few_settings_are_all_compared_and_of_many_one() -> None:
     assert set(rows.compared(many)["line"]) == {"gda", "tip-adapter, alpha=1"}
 
 
+def test_of_what_is_left_out_the_least_error_is_the_best() -> None:
+    many = section_of(pandas.DataFrame([*alphas(7, policy="loo"), row(policy="loo")])).rows
+    assert set(rows.compared(many)["line"]) == {"gda", "tip-adapter, alpha=7"}
+
+
 def test_the_defaults_stand_for_a_sweep_that_holds_them() -> None:
     made = [*alphas(7), row(method="tip-adapter", accuracy=1.0)]
     kept = rows.compared(section_of(pandas.DataFrame(made)).rows)

@@ -68,6 +68,18 @@ def test_what_chose_nothing_is_judged_on_validation_all_the_same(cache: FeatureC
     assert [rows[0]["val_score"] for rows in done(Worker(), blind)] == [None, None]
 
 
+def test_what_is_left_out_is_fitted_run_by_run_and_reasons_stay(cache: FeatureCache) -> None:
+    """A stack would know the fit on all pictures alone, and hand it to every fold."""
+    words = {"method": ["fma", "gda"], "shots": 2, "seed": 1, "settings": SHORT}
+    for run in runs_of(cache, **words, policy=["loo", "hoso"]):
+        [[row]] = done(Worker(), [run], "on")
+        alone = run_alone(run.entry, run.experiment).row
+        same = ("config", "accuracy", "tried", "val_score", "reason")
+        assert [row[key] for key in same] == [alone[key] for key in same]
+        assert row["stacked"] == 1
+        assert (row["reason"] is None) == (row["method"] == "fma")
+
+
 def test_a_stack_without_room_says_so_in_the_rows_of_its_runs(
     cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
