@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -21,18 +23,22 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(logits, labels, label_smoothing=SMOOTHING)
 
 
+def onto(y: Tensor) -> Callable[[Tensor, slice], Tensor]:
+    return lambda basis, rows: basis.T @ y[rows]
+
+
 @pytest.mark.parametrize(("views", "weighted"), [(1, False), (3, False), (1, True), (2, True)])
 def test_press_is_what_refits_without_a_picture_say(views: int, weighted: bool) -> None:
     n = 7
     x, y = normalize(rows(views * n, 5), dim=-1), rows(views * n, 3, 1)
     weights = (torch.arange(n) % 3 + 1).double().repeat(views) if weighted else None
-    path = kernels.ridge(x, y, BETA, 100, 100, Generator(), weights)
+    path = kernels.ridge(x, onto(y), BETA, 100, 100, Generator(), weights)
     parts = path["basis"], path["spectrum"], path["moments"]
     errors = []
     for i in range(n):
         kept = torch.arange(views * n) % n != i
         less = None if weights is None else weights[kept]
-        refit = kernels.ridge(x[kept], y[kept], BETA, 100, 100, Generator(), less)
+        refit = kernels.ridge(x[kept], onto(y[kept]), BETA, 100, 100, Generator(), less)
         at = kernels.coordinates(refit, x[~kept], BETA)
         error = (y[~kept] - kernels.predict(refit, at, LAMBDA)).square()
         errors.append(error if weights is None else error * weights[~kept, None])

@@ -81,7 +81,7 @@ def test_without_training_pictures_what_learns_from_none_is_left(tmp_path: Path)
     assert lacking(entry, (), "few-shot", "zero-shot") == ""
     assert "no training pictures" in lacking(entry, (), "few-shot", "gda")
     runs = grid(FeatureCache(tmp_path / "cache"), method="all")
-    assert [run.experiment.method for run in runs] == ["zero-shot"]
+    assert [run.experiment.method for run in runs] == ["stata", "zero-shot"]
 
 
 def test_without_text_what_does_without_is_left(tmp_path: Path) -> None:
