@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # that torch reads
+ARRAYS = "OPENBLAS_NUM_THREADS"  # and NumPy's library beside these
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 LARGE = 10**9  # multiplications that are worth several threads: some 20 ms of one core
 
@@ -46,6 +47,19 @@ def for_work(multiplications: float) -> Iterator[None]:
     finally:
         _set(before)
         _outside.reset(token)
+
+
+@contextmanager
+def for_arrays(multiplications: float) -> Iterator[None]:
+    """The same for products of NumPy and SciPy, whose library counts its threads by itself.
+
+    It also leaves alone what `OPENBLAS_NUM_THREADS` says.
+    """
+    from threadpoolctl import threadpool_limits
+
+    few = multiplications < LARGE and not any(name in os.environ for name in (*COUNTS, ARRAYS))
+    with threadpool_limits(1 if few else None, user_api="blas"):
+        yield
 
 
 def _chosen(count: int) -> bool:

@@ -21,6 +21,7 @@ from torch import Generator, Tensor
 
 from adapters.episode import Episode
 from adapters.method import Method, Space, State
+from featcache import threads
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     x = episode.support.x
     weights = episode.support.weights
     counted = None if weights is None else weights.cpu().numpy()
-    model.fit(x.cpu().numpy(), episode.support.labels.cpu().numpy(), sample_weight=counted)
+    with threads.for_arrays(x.numel() * episode.classes):
+        model.fit(x.cpu().numpy(), episode.support.labels.cpu().numpy(), sample_weight=counted)
     weights, bias = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
     if len(model.classes_) == 2:  # one row, for the second class against the first
         weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2

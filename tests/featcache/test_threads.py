@@ -9,6 +9,7 @@ from threading import Barrier, Thread
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from featcache import threads
 from featcache.threads import COUNTS, LARGE, WAITING, for_work
@@ -29,6 +30,7 @@ getattr(cli, sys.argv[1])()
 # What torch takes by itself, what it has in a fit, and what after it.
 FIT = """
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 from dataclasses import replace
 from adapters import get
 from adapters.selection import select
@@ -142,3 +144,23 @@ def _said(code: str, *words: str) -> str:
     line = [sys.executable, "-c", code, *words]
     ran = subprocess.run(line, env=env, cwd=ROOT, check=True, capture_output=True, text=True)
     return ran.stdout.strip()
+
+
+def _of_arrays() -> set[int]:
+    """Threads of the libraries that multiply arrays of NumPy and SciPy."""
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_small_products_of_arrays_have_one_thread_unless_a_user_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with threadpool_limits(2, user_api="blas"):
+        before = _of_arrays()
+        with threads.for_arrays(LARGE - 1):
+            assert _of_arrays() == {1}
+        with threads.for_arrays(LARGE):
+            assert _of_arrays() == before
+        monkeypatch.setenv(threads.ARRAYS, "2")
+        with threads.for_arrays(1):
+            assert _of_arrays() == before
+        assert _of_arrays() == before
