@@ -28,7 +28,8 @@ PAGE = Path("docs/prompt-results.md")
 SETS = ("digits", "shapes")
 SPECIAL = ("sgva preset=prompts", "lathadapter preset=prompts")
 ON_PROMPTS = ("fma@coop", "fma@cocoop", "fma@clip-adapter")
-NOT_HERE = ("prolip",)  # needs features before the projection
+# Need features before the projection; of the text tower the projection alone, to learn no prompts.
+NOT_HERE = ("prolip", "semobridge")
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cache = FeatureCache(arguments.cache)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    learners = [n for n in names() if TEXT_TOWER in get(n).needs]
+    learners = [n for n in names() if TEXT_TOWER in get(n).needs and n not in NOT_HERE]
     first = ["zero-shot", *learners, *SPECIAL, *ON_PROMPTS]
     wanted = [m for m in arguments.methods.split(",") if m]
     for name in SETS:

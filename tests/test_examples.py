@@ -26,6 +26,7 @@ def run(tmp_path: Path, name: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_compare_methods(tmp_path: Path) -> None:
     make_entry(tmp_path)
     out = run(tmp_path, "compare_methods.py")

@@ -24,6 +24,7 @@ def test_every_single_fault(
     assert walked.runs > (20 if name in SAMPLED else 100)
 
 
+@pytest.mark.slow
 def test_a_fault_of_each_kind(warm: list[Warm], tmp_path: Path) -> None:
     told = 0
     for name, kinds in {"import": KINDS, "sweep": ("read", "write", "lock")}.items():
