@@ -73,17 +73,19 @@ def over(top_name: str, base_name: str) -> Method:
     def choose(
         episode: Episode, config: Any, held: Labelled | Folds | None, fixed: Set[str]
     ) -> Chosen:
-        if base.features is None:  # it leaves pictures as they are, so it may not look further
-            episode, held = _embeddings_alone(episode, held)
-        low = select(base, episode, _part(config, base_name), held, _within(fixed, base_name))
-        inner = _moved(episode, base, low)
         if read is not None and isinstance(held, Folds):
             raise MethodError(
                 f"{base_name}'s classes by the picture are learned from all pictures, so that none "
                 "can be left out in turn; take another policy than loo or hoso."
             )
+        if base.features is None:  # it leaves pictures as they are, so it may not look further
+            episode, held = _embeddings_alone(episode, held)
+        low = select(base, episode, _part(config, base_name), held, _within(fixed, base_name))
+        inner = _moved(episode, base, low)
         seen = _seen(base, low, held)
         above = top if read is None else _by_picture(top, base, low)
+        if isinstance(held, Folds):  # the base has seen what an error on all pictures leaves out
+            above = replace(above, left_out=None)
         high = select(above, inner, _part(config, top_name), seen, _within(fixed, top_name))
         chosen = _whole(config, {base_name: low, top_name: high})
         return replace(chosen, score=high.score)

@@ -17,17 +17,19 @@ import torch
 from adapters import registry, targets
 from adapters.ability import check, check_entry, usual
 from adapters.adapter import Adapter
+from adapters.choosing.folds import Folds
 from adapters.compose import get
 from adapters.confidence import calibration
 from adapters.confidence.measures import auroc, energy
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw, Labelled
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw
 from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
 from adapters.expression import leaves
 from adapters.method import Fit
 from adapters.problems.solving import Asked
+from adapters.registry import LEFT_OUT
 from adapters.run_identity import code_version, id_of, told
 from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
@@ -250,10 +252,11 @@ def _scored(adapter: Adapter, drawn: Draw, entries: Sequence[Entry]) -> list[Row
 def _calibrated(known: Configured, drawn: Draw, found: Chosen) -> dict[str, Any]:
     """What `about` says of calibration, by the pictures that the policy may look at."""
     policy = known.experiment.policy
-    held = None if policy in ("transfer", "oracle-test") else validation(drawn, policy)
     # Pictures that were left out in turn to choose settings are left out again for this.
-    seen = held if isinstance(held, Labelled) else None
-    kept = calibration.calibrated(known.method, drawn.episode, found.config, found.state, seen)
+    unseen = ("transfer", "oracle-test", *LEFT_OUT)
+    held = None if policy in unseen else validation(drawn, policy)
+    assert not isinstance(held, Folds)
+    kept = calibration.calibrated(known.method, drawn.episode, found.config, found.state, held)
     return {calibration.KEY: kept.kept}
 
 

@@ -131,21 +131,19 @@ def _left_out(
     on_fit, on_logits = (_asked(axes, folds, fixed) for axes in (space.fit, space.logits))
     tried, best, score, note = 0, config, None, None
     exact = method.left_out if folds.policy == LOO else None
-    if not (on_fit or on_logits):
-        pass
-    elif exact is None and folds.left < method.least_left:
-        note = (
-            f"policy {folds.policy} would leave {folds.left} of {episode.shots} pictures a class, "
-            "too few to choose by; settings are those of policy none"
-        )
-    else:
-        for candidate in candidates(method, config, folds, fixed):
-            found = exact(episode, candidate, on_logits) if exact else None
-            found = found or _pooled(method, candidate, folds, on_logits)
-            for choice, loss in found:
-                tried += 1
-                if score is None or loss < score:
-                    best, score = replace(candidate, **choice), loss
+    asked = candidates(method, config, folds, fixed) if on_fit or on_logits else []
+    for candidate in asked:
+        found = exact(episode, candidate, on_logits) if exact else None
+        if found is None and folds.left < method.least_left:
+            note = (
+                f"policy {folds.policy} would leave {folds.left} of {episode.shots} pictures a "
+                "class, too few to choose by; settings are those of policy none"
+            )
+            break
+        for choice, loss in found or _pooled(method, candidate, folds, on_logits):
+            tried += 1
+            if score is None or loss < score:
+                best, score = replace(candidate, **choice), loss
     return Chosen(best, method.fit(episode, best, chance(episode)), score, tried, note)
 
 

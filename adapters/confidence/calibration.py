@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapters.choosing.folds import trains
 from adapters.episode import Episode, Labelled, Query, Support
 from adapters.method import Method, State
 from adapters.selection import select
@@ -122,7 +123,7 @@ def left_out(method: Method, episode: Episode, config: Any) -> tuple[Tensor, Ten
     support = episode.support
     counts = support.labels.bincount(minlength=episode.classes)
     several = counts[support.labels] > 1
-    folds = min(TRAININGS if _trains(method) else FOLDS, int(several.sum()))
+    folds = min(TRAININGS if trains(config) else FOLDS, int(several.sum()))
     if folds < 2:
         raise EpisodeError(
             f"calibration leaves pictures of a class out in turn, and {episode.dataset or 'this'} "
@@ -145,10 +146,6 @@ def left_out(method: Method, episode: Episode, config: Any) -> tuple[Tensor, Ten
             logits.append(method.answer(chosen.state, chosen.config, query, episode.classes))
         labels.append(asked.labels)
     return torch.cat(logits), torch.cat(labels)
-
-
-def _trains(method: Method) -> bool:
-    return method.prepare is not None or any(map(_trains, method.parts.values()))
 
 
 def _support(support: Support, rows: Tensor) -> Support:

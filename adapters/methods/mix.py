@@ -49,7 +49,8 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     block = gaussian.unweighted(support.keys(), support.labels)
     means = gaussian.class_means([block], episode.classes)
     if config.align and not episode.text.absent:
-        across = torch.linalg.svd(text - text.mean(0), full_matrices=False).Vh[:-1]  # [c - 1, d]
+        across = torch.linalg.svd(text - text.mean(0), full_matrices=False).Vh
+        across = across[: len(text) - 1]  # [min(c - 1, d), d]
         means = means @ across.T @ across
     counts = support.labels.bincount(minlength=episode.classes).to(text)
     state = {

@@ -239,7 +239,7 @@ def _of_learning(
 def restated(table: Reproduction, found: Sequence[Difference]) -> list[dict[str, Any]]:
     """Our numbers as rows of a file of published ones, to two digits; seeds and policies are ours.
 
-    Of each row that there is something of ours for; what else it says is kept.
+    Of each row that there is something of ours for; what it was trained on and its text are kept.
     """
     rows = []
     for line in table.lines:
@@ -247,7 +247,12 @@ def restated(table: Reproduction, found: Sequence[Difference]) -> list[dict[str,
         if not own:
             continue
         row = table.row(line)
-        kept = {"table": row.table, "method": row.method, "backbone": row.backbone}
+        kept: dict[str, Any] = {
+            "table": row.table, "method": row.method, "backbone": row.backbone,
+            **({"train": row.train} if row.train else {}),
+            **({"transductive": True} if row.transductive else {}),
+            **({"groups": row.groups} if row.groups else {}),
+        }  # fmt: skip
         numbers: dict[str, dict[str, dict[str, float]]] = {}
         for each in own:
             by_set = numbers.setdefault(each.measure, {}).setdefault(each.dataset, {})

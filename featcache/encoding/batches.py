@@ -85,7 +85,7 @@ class Batches:
         self.made.append((self.rows, made))
         self.done += len(self.rows)
         self.rows, self.buffer = [], None
-        if not self.staging.overlaps:
+        if not self.staging.overlaps or PATCHES in self.out:  # a unit of patches fills a device
             self.collect()
 
     def collect(self) -> None:

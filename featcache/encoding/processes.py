@@ -45,6 +45,7 @@ ENDED = (
     "a process that decodes pictures has ended; run the same again, it goes on where it was, or "
     "add --decode-in threads."
 )
+OTHERS = "pictures cannot be decoded in other processes ({}); add --decode-in threads."
 # One thread each, and memory that is kept rather than given back and faulted in for each picture.
 SURROUNDINGS = {
     "OMP_NUM_THREADS": "1",
@@ -122,7 +123,8 @@ class _Team:
 
     def __init__(self, makers: Sequence[Maker], file: int, memory: mmap.mmap, workers: int) -> None:
         self.makers, self.memory, self.mine = makers, memory, local()
-        begin = [(each.recipe, each.preprocess) for each in makers], most_pixels()
+        # Where paths begin that are not whole: what the processes are forked from may be older.
+        begin = [(each.recipe, each.preprocess) for each in makers], most_pixels(), Path.cwd()
         self.pipes: SimpleQueue[tuple[IO[bytes], IO[bytes]]] = SimpleQueue()
         self.all: list[IO[bytes]] = []
         for _ in range(workers):
@@ -139,6 +141,10 @@ class _Team:
     def crops(self, jobs: list[Asked], slot: int) -> list[Given]:
         """The crops of a chunk by this thread's process, in the slot; its own until that is up."""
         try:
+            asked = pickle.dumps(jobs, protocol=5)
+        except Exception as error:  # whatever it is that a picture's own class raises
+            raise CacheError(OTHERS.format(error)) from error
+        try:
             if not hasattr(self.mine, "pipes"):
                 self.mine.pipes, self.mine.up = self.pipes.get(), False
             asking, answer = self.mine.pipes
@@ -146,10 +152,12 @@ class _Team:
                 if not _is_up():
                     return [crops_for(job, self.makers) for job in jobs]
                 self.mine.up = pickle.load(answer)
-            _send(asking, (jobs, slot))
-            sizes, content = pickle.load(answer)
+            _send(asking, (asked, slot))
+            sizes, content, failed = pickle.load(answer)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise CacheError(ENDED) from error
+        if failed:
+            raise CacheError(OTHERS.format(failed))
         view, at, buffers = memoryview(self.memory), slot * SLOT, []
         for size in sizes:
             buffers.append(view[at : at + size])
@@ -182,7 +190,7 @@ def _server(caller: int) -> socket.socket:
     path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
     with theirs:
         subprocess.Popen(
-            [sys.executable, "-m", __name__, str(theirs.fileno())],
+            [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env={**os.environ, **SURROUNDINGS, "PYTHONPATH": path},
@@ -217,14 +225,15 @@ def _send(pipe: IO[bytes], what: Any) -> None:
 
 def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
     """Decode what is asked for until there is no more."""
-    makers, limit = pickle.load(asking)
+    makers, limit, folder = pickle.load(asking)
+    os.chdir(folder)
     limit_pixels(limit)
     makers = [Maker(recipe, preprocess) for recipe, preprocess in makers]
     memory = memoryview(mmap.mmap(file, 0))
     _send(answering, True)
     while True:
         try:
-            jobs, slot = pickle.load(asking)
+            asked, slot = pickle.load(asking)
         except EOFError:
             return
         sizes: list[int] = []
@@ -239,8 +248,11 @@ def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
             sizes.append(len(raw))
             return False
 
-        given = [crops_for(job, makers) for job in jobs]
-        _send(answering, (sizes, pickle.dumps(given, protocol=5, buffer_callback=place)))
+        try:
+            given = [crops_for(job, makers) for job in pickle.loads(asked)]
+            _send(answering, (sizes, pickle.dumps(given, protocol=5, buffer_callback=place), ""))
+        except Exception as error:  # told where somebody can do something about it
+            _send(answering, ([], b"", f"{type(error).__name__}: {error}"))
 
 
 def _fork_when_asked(caller: socket.socket) -> None:

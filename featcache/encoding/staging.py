@@ -165,7 +165,8 @@ class Staging:
         return {name: torch.cat([each[name] for each in found]) for name in found[0]}
 
     def _forward(self, pixels: Tensor, extras: Sequence[str]) -> dict[str, Tensor]:
-        if self._compiled is not None and len(pixels) == self.size:
+        # What is read on the way is read by hooks, which a compiled tower does not ask.
+        if self._compiled is not None and not extras and len(pixels) == self.size:
             try:
                 return features_of(self.backbone, pixels, extras, self._compiled)
             except Exception as error:  # whatever a compiler does not like, or that there is none

@@ -125,7 +125,7 @@ def find(root: Path, fingerprint: str) -> TowerFiles | None:
     except ValueError:
         about = None
     rest = {key: value for key, value in about.items() if key != "sum"} if about else {}
-    wrong = misfit(rest, SHAPE) or (about["sum"] != _sum(rest) and "SHA-256")
+    wrong = misfit(rest, SHAPE) or (about.get("sum") != _sum(rest) and "SHA-256")
     if wrong:
         raise DamagedShardError(f"{path} is damaged ({wrong}); {ANEW}")
     return TowerFiles(folder, rest)

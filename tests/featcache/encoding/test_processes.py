@@ -6,7 +6,9 @@ import functools
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 
 from featcache import FeatureCache, ViewRecipe, encode_dataset
 from featcache.backbones.backbone import Backbone
+from featcache.datasets.dataset import Item
 from featcache.encoding import processes
 from featcache.encoding.crops import Maker, Wanted, crops_ahead
 from featcache.encoding.processes import chosen, crops_from_processes
@@ -93,6 +96,53 @@ def test_a_process_that_ends_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         crops_from_processes(asked, [SMALL], 1) as crops,
     ):
         next(crops)
+
+
+def test_paths_begin_where_the_caller_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for(monkeypatch)
+    item = read(folder(tmp_path / "images", rows=1)).splits["train"][0]
+    for name in ("here", "there"):  # what the processes are forked from stays where it began
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert isinstance(item.source, Path)
+        Path("mine.png").write_bytes(item.source.read_bytes())
+        asked = Wanted(replace(item, source=Path("mine.png")), True, False)
+        with crops_from_processes(iter([(asked,)]), [SMALL], 1) as crops:
+            assert [each.reason for (each,) in crops if each is not None] == [""]
+        Path("mine.png").unlink()
+
+
+class Strange:
+    """A picture that cannot be sent, or is of a class that only this process knows."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def pixels(self) -> np.ndarray:
+        raise AssertionError("not asked for")
+
+    def __reduce__(self) -> Any:
+        if self.name == "unsent":
+            raise RuntimeError("not over this wire")
+        return eval, ("nothing_of_that_name",)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("unsent", "this wire"), ("unknown", "nothing_of_that_name")],
+)
+def test_what_cannot_be_decoded_elsewhere_is_told_with_the_way_out(
+    name: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for(monkeypatch)
+    asked = Wanted(Item("a", Strange(name), 0), True, False)
+    with (
+        pytest.raises(CacheError, match=f"{says}.*--decode-in threads"),
+        crops_from_processes(iter([(asked,)]), [SMALL], 1) as crops,
+    ):
+        list(crops)
 
 
 def test_threads_are_taken_where_processes_do_not_pay() -> None:
