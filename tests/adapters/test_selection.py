@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from adapters import selection
+from adapters import compose, selection
+from adapters.choosing.folds import hold_out
+from adapters.configure import configure
 from adapters.drawing import draw
 from adapters.episode import Draw, Episode, Labelled, Target
 from adapters.experiment import Experiment
@@ -22,6 +24,7 @@ from adapters.registry import LEFT_OUT, POLICIES
 from adapters.selection import Chosen, candidates, chance, score, select, validation
 from featcache.errors import ConfigError, EpisodeError, UnknownNameError
 from tests import frozen
+from tests.adapters import synthetic
 from tests.entries import make_entry
 
 
@@ -371,3 +374,33 @@ def test_no_validation_list_is_needed(tmp_path: Path, name: str) -> None:
     assert row["tried"] > 1
     with pytest.raises(EpisodeError, match="--policy loo"):
         run(entry, replace(experiment, policy="full-val"))
+
+
+def test_one_shot_without_an_exact_error_is_told(drawn: Draw) -> None:
+    """`proker` knows its error without a picture where its regression is exact, and only there."""
+    proker = compose.get("proker")
+    episode, _ = synthetic.episode(1)
+    for exact_rows, tried in ((100, True), (1, False)):
+        config = proker.config(exact_rows=exact_rows, landmarks=2)
+        found = select(proker, episode, config, hold_out(episode, "loo"))
+        assert (found.note is None) == tried
+        assert (found.tried > 0) == tried
+
+
+def test_a_base_that_saw_every_picture_is_not_judged_by_the_error_of_its_top(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def called(*asked: Any) -> Any:
+        raise AssertionError("an error on pictures that the base was fitted on")
+
+    real = compose.plain
+    monkeypatch.setattr(
+        compose,
+        "plain",
+        lambda name: replace(real(name), left_out=called) if name == "proker" else real(name),
+    )
+    both = compose.over("proker", "taskres")
+    config, _ = configure("proker@taskres", both, {"taskres.epochs": 1})
+    episode, _ = synthetic.episode(2)
+    fixed = frozenset({"learning_rate", "alpha", "taskres.alpha", "proker.beta"})
+    assert select(both, episode, config, hold_out(episode, "loo"), fixed).tried > 0
