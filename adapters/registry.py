@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 METHODS, TASKS = HERE / "methods", HERE / "tasks"
+DESCRIBED = "method = Method("  # what a method's file ends with begins so
 LEFT_OUT = ("loo", "hoso")  # policies that need no pictures but the support
 POLICIES = ("none", *LEFT_OUT, "few-shot-val", "full-val", "transfer", "oracle-test")
 
@@ -34,6 +36,16 @@ def summary(name: str) -> str:
     with file(name).open(encoding="utf-8") as source:  # to parse all of them would take a while
         quotes, head = source.readline().strip().removeprefix("r").partition('"""')[1:]
     return head.removesuffix(quotes) if quotes else ""
+
+
+def needs(name: str) -> list[str]:
+    """What the cache must hold for a method beside embeddings and text, as its source spells it.
+
+    Raises what `file` raises.
+    """
+    described = file(name).read_text(encoding="utf-8").rpartition(f"\n{DESCRIBED}")[2]
+    spelt = re.search(r"\bneeds=frozenset\((\{.*?\})\)", described)
+    return sorted(ast.literal_eval(spelt[1])) if spelt else []
 
 
 def settings(name: str) -> list[str]:

@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
-from adapters.episode import TEXT_TOWER, Episode, Text
+from adapters.episode import Episode, Text
 from adapters.maths import prompts, text_tower, training
 from adapters.maths.prompts import Sentences
 from adapters.maths.text_tower import Tower
@@ -34,7 +34,6 @@ from adapters.maths.training import Tensors, Training
 from adapters.method import State, refuse_new_classes
 from featcache.errors import MethodError
 
-NEEDS = frozenset({TEXT_TOWER})
 START_SPREAD = 0.02  # of random contexts, as CoOp draws them
 NEW_CLASSES = ("base-to-new", "cross-dataset")
 

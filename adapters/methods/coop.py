@@ -43,7 +43,7 @@ method = Method(
     logits=prompts.logits,
     with_text=prompts.with_text,
     class_vectors=prompts.class_vectors,
-    needs=prompts.NEEDS,
+    needs=frozenset({"text tower"}),
     presets={
         "paper": {**prompts.PAPER, "words": "", "context": 16},
         "paper-words": prompts.PAPER,

@@ -50,7 +50,7 @@ method = Method(
     logits=prompts.logits,
     with_text=prompts.with_text,
     class_vectors=prompts.class_vectors,
-    needs=prompts.NEEDS,
+    needs=frozenset({"text tower"}),
     presets={
         "paper": {**prompts.PAPER, "epochs": 100, "batch": 128},
         "paper-few-shot": {**prompts.PAPER, "epochs": 100},

@@ -27,7 +27,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from adapters.episode import TEXT_TOWER, Episode
+from adapters.episode import Episode
 from adapters.maths import gaussian, training
 from adapters.method import Method, Space, State
 from featcache.errors import MethodError
@@ -137,7 +137,7 @@ method = Method(
     fit=fit,
     logits=logits,
     space=space,
-    needs=frozenset({TEXT_TOWER}),
+    needs=frozenset({"text tower"}),
     presets=PRESETS,
     source="christti98/semobridge@e654cbc",
     status="reconstruction; three weights by policy; t0 by the pseudo-inverse; last step",

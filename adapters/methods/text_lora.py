@@ -113,7 +113,7 @@ method = Method(
     logits=prompts.logits,
     with_text=with_text,
     class_vectors=prompts.class_vectors,
-    needs=prompts.NEEDS,
+    needs=frozenset({"text tower"}),
     presets={
         "paper": {
             "steps_a_shot": 500,

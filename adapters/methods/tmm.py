@@ -90,7 +90,7 @@ method = Method(
     logits=prompts.logits,
     with_text=with_text,
     class_vectors=prompts.class_vectors,
-    needs=prompts.NEEDS,
+    needs=frozenset({"text tower"}),
     source="arXiv 2303.17169",
     status=(
         "**reconstruction** of its text half alone: class-aware prompts from support pictures; the"

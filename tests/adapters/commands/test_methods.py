@@ -13,8 +13,12 @@ from tests.typed import Type
 
 def test_every_method_has_a_line(type_in: Type) -> None:
     found = type_in("adapters methods --json").json
-    assert found == [{"name": name, "summary": summary(name)} for name in names()]
+    assert found == [
+        {"name": name, "summary": summary(name), "needs": sorted(get(name).needs)}
+        for name in names()
+    ]
     lines = type_in("adapters methods").out
+    assert "text tower" in lines
     assert all(name in lines for name in names())
     assert "maple" not in lines
 
@@ -56,4 +60,27 @@ def test_the_table_of_the_documentation(type_in: Type) -> None:
     assert (wrong.status, wrong.err) == (
         1,
         "error: --format takes table or markdown, got 'html'.\n",
+    )
+
+
+def test_how_long_they_take_here(filled: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = ["coop", "gda", "ncm", "prolip", "taskres", "tcp"]
+    monkeypatch.setattr("adapters.registry.names", lambda: some)
+    answer = filled("adapters methods --time --dataset animals --shots 1 --json")
+    found = answer.json
+    assert {each["method"] for each in found} == {*some}
+    fitted = [each["seconds"] for each in found if each["seconds"] is not None]
+    assert fitted == sorted(fitted)
+    assert len(fitted) == 3
+    assert sum(each["refused"] != "" for each in found) == 3
+    assert "≈" in answer.err
+    lacking = [line for line in answer.err.splitlines() if "--extra text-tower" in line]
+    assert len(lacking) == 1  # one sentence for all that lack the same
+    assert lacking[0].startswith("coop, tcp: needs text tower, ")
+
+
+def test_where_time_is_taken_has_to_go_with_it(filled: Type) -> None:
+    wrong = filled("adapters methods --dataset animals")
+    assert wrong.err == (
+        "error: --dataset and --backbone say where to take the time; add --time.\n"
     )
