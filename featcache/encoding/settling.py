@@ -6,8 +6,9 @@ there again. Until then the entry says that it is not complete, and holds nothin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,13 +23,16 @@ from featcache.store.originals import KIND, Originals
 from featcache.store.rows import path_of
 from featcache.store.writing import NewShard, amend, put
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def settle(match: Match, look: Look, header: Mapping[str, Any]) -> tuple[Entry, list[str]]:
     """The entry with what no longer fits set aside, and sentences on that."""
     entry, dataset = match.entry, look.dataset
     digests = look.by_split(match.digests)
     states = look.by_split(dict(enumerate(look.states)))
-    stale, touched = [], list[NewShard]()
+    stale, touched, before_them = [], list[NewShard](), list[str]()
     held, size = units(entry), entry.manifest["shard_rows"]
     for place, record in _places(entry).items():
         before = held.get(place[:2])
@@ -40,9 +44,12 @@ def settle(match: Match, look: Look, header: Mapping[str, Any]) -> tuple[Entry, 
             state = np.where(kept[:, None], before.state, now.state)
             name, listed = record
             fresh = Originals(now.id, now.label, now.digest, state)
-            touched.append(NewShard(name, _as_written(listed), fresh.arrays))
+            touched.append(NewShard(_renamed(name, state), _as_written(listed), fresh.arrays))
+            before_them.append(name)
     if touched:
         put(entry, touched)
+        for name in before_them:
+            (entry.folder / name).unlink(missing_ok=True)
     notes = []
     if match.lost:
         notes.append(
@@ -94,6 +101,11 @@ def _now(
 
 def _same(one: Originals, other: Originals) -> bool:
     return (one.id, one.label, one.digest) == (other.id, other.label, other.digest)
+
+
+def _renamed(name: str, state: NDArray[np.int64]) -> str:
+    """Another file name for originals that are noted anew: what is listed stays until it is not."""
+    return f"{name.partition('.')[0]}.{hashlib.sha256(state.tobytes()).hexdigest()[:8]}.h5"
 
 
 def _as_written(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tests.trust.scenes import LINES, scene
 from tests.trust.warm import NEEDED, ROOT, Warm, can
 
 PAGE = ROOT / "docs" / "trust.md"
-FLIPS, SEED = 1000, 1
+FLIPS, SEED = 2000, 1
 
 
 def main() -> int:

@@ -8,19 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from adapters.adapter import load
+from adapters.drawing import draw
+from adapters.maths import text_tower
+from adapters.reading import kept_tower
 from featcache import Entry, FeatureCache
 from featcache.errors import FeatcacheError
+from featcache.store import index
 from tests.trust.scenes import FIT, pictures
 from tests.trust.warm import Warm
 
 ENCODE = (
     "featcache encode --dataset ./pics --views 2 --workers 1 --device cpu --prompts negative "
-    "--extra pre-projection,patches"
+    "--extra pre-projection,patches,text-tower"
 )
 
 
@@ -47,10 +52,11 @@ def prepare(warm: Warm, folder: Path) -> None:
     for line in (ENCODE.replace("--prompts negative ", ""), ENCODE, FIT):
         ended = warm.run(line.split(), folder)
         assert ended.status == 0, ended
+    drawn(folder / "cache")  # which makes the index
 
 
 def flip(folder: Path, flips: int, seed: int) -> Flipped:
-    """Flip bits of shards, manifest and adapter, a third each, one at a time."""
+    """Flip bits of each kind of file, as many of one as of the other, one at a time."""
     chance, flipped = random.Random(seed), Flipped()
     reading: dict[str, tuple[list[Path], Callable[[], list[Any]]]] = {
         "shards": (sorted(folder.rglob("*.h5")), lambda: numbers(folder / "cache")),
@@ -59,7 +65,14 @@ def flip(folder: Path, flips: int, seed: int) -> Flipped:
             sorted((folder / "runs").glob("*/adapter.*")),
             lambda: scores(folder / "runs"),
         ),
+        "index": (sorted(folder.rglob("index-*.bin")), lambda: drawn(folder / "cache")),
+        "rows": (sorted(folder.rglob("*s-train-*.h5")), lambda: drawn(folder / "cache")),
+        "tower": (
+            sorted(path for path in (folder / "cache" / "towers").rglob("*") if path.is_file()),
+            lambda: vectors(folder / "cache"),
+        ),
     }
+    assert all(paths for paths, _ in reading.values())
     sound = {kind: read() for kind, (_, read) in reading.items()}
     for i in range(flips):
         kind = list(reading)[i % len(reading)]
@@ -113,6 +126,31 @@ def numbers(cache: Path) -> list[Any]:
     projection = entry.projection()
     assert projection is not None
     return [*found, projection.weight, projection.bias]
+
+
+def drawn(cache: Path) -> list[Any]:
+    """What a draw gives that reads single rows by an index, as of large splits."""
+    with patch.object(index, "LARGE", 0):
+        support = draw(FeatureCache(cache).find("pics"), 1, 1).episode.support
+    return [support.views.numpy(), support.labels.numpy(), support.ids]
+
+
+def vectors(cache: Path) -> list[Any]:
+    """What a kept tower says of sentences, and how it cuts them."""
+    for each in (kept_tower._tokenizer, kept_tower._loaded, kept_tower._moved, kept_tower._check):
+        each.cache_clear()  # as in a process of its own
+    kept = kept_tower.kept(FeatureCache(cache).find("pics"))
+    assert kept is not None
+    ids = kept.ids(["a red thing.", "something blue"])
+    tower = kept.on(torch.device("cpu"))
+    rows = [[tower.start, *each, tower.stop] for each in ids]
+    padded = torch.zeros(len(rows), tower.context, dtype=torch.long)
+    for row, each in zip(padded, rows, strict=True):
+        row[: len(each)] = torch.tensor(each)
+    ends = torch.tensor([len(each) - 1 for each in rows])
+    with torch.inference_mode():
+        told = text_tower.encode(tower, text_tower.embed(tower, padded)[None], ends)
+    return [ids, told.numpy()]
 
 
 def scores(runs: Path) -> list[Any]:

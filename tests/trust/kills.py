@@ -18,7 +18,13 @@ from tests.trust.pool import side_by_side
 from tests.trust.scenes import RESULTS, Scene, differing, unsound
 from tests.trust.warm import Ended, Warm
 
-KILLS = {"encode": 60, "import": 40, "fit": 40, "sweep": 60}  # how often each is killed
+KILLS = {
+    "encode": 60,
+    "tower": 40,
+    "import": 40,
+    "fit": 40,
+    "sweep": 60,
+}  # how often each is killed
 IN_A_ROW = 3  # so often a command is killed at most before it is left to end
 ANEW = ("import", "fit")  # what is done is done again, with the same end
 MISSED = "over before"

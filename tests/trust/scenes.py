@@ -35,6 +35,7 @@ REPORT = "adapters report --results runs/results.sqlite --out report --cache now
 # What is typed, after what.
 LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "encode": (ENCODE, ()),
+    "tower": (f"{ENCODE} --extra text-tower", (ENCODE,)),
     "import": ("featcache import in.npz --dataset taken --backbone hf-hub:made/narrow", ()),
     "export": (EXPORT, (ENCODE,)),
     "fit": (FIT, (ENCODE,)),
@@ -44,7 +45,7 @@ LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 MEASURED = ("fit_seconds", "predict_seconds", "time")  # columns that no two runs have alike
 LACKING = re.compile(r"has \d+ of \d+ rows|no prompts are encoded|the prompts '.*' are not there")
 RESULTS = "results.sqlite"
-GENERATION = re.compile(r"(-\d{5})-\d+\.h5$")
+GENERATION = re.compile(r"(-\d{5})(-\d+)?(\.[0-9a-f]{8})?\.h5$")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def content(folder: Path) -> dict[str, str]:
     """Hashes of the files of a folder by name; of results files what the rows say.
 
     File times, which the originals of an entry's rows hold, are those of each copy of a folder, and
-    how often an entry was brought up to date stands in the names of its shards: neither counts.
+    how often an entry was brought up to date stands in the names of its shards, of originals also
+    when they were last looked at: none of that counts.
     """
     found = {}
     for path in sorted(folder.rglob("*")):

@@ -12,15 +12,15 @@ from tests.trust.warm import Warm
 
 
 @pytest.mark.slow
-def test_a_thousand_flips(warm: list[Warm], tmp_path: Path, tell: Callable[[str], None]) -> None:
+def test_two_thousand_flips(warm: list[Warm], tmp_path: Path, tell: Callable[[str], None]) -> None:
     prepare(warm[0], tmp_path)
-    flipped = flip(tmp_path, 1000, seed=1)
+    flipped = flip(tmp_path, 2000, seed=1)
     tell(f"{flipped}")
     assert flipped.wrong == []
 
 
 def test_a_few_flips(warm: list[Warm], tmp_path: Path) -> None:
     prepare(warm[0], tmp_path)
-    flipped = flip(tmp_path, 50, seed=2)
+    flipped = flip(tmp_path, 90, seed=2)
     assert flipped.wrong == []
     assert flipped.ends["manifest", "told"] > 10

@@ -15,6 +15,7 @@ from featcache.backbones.backbone import Backbone
 from featcache.encoding import batches, encode
 from featcache.encoding.identity import find_entry
 from featcache.errors import CacheError
+from featcache.store.entry import reload
 from tests.featcache.encoding.folder import folder, paint, read
 from tests.featcache.encoding.noise import VIEWS, noise
 from tests.featcache.encoding.test_identity import all_equal
@@ -56,6 +57,29 @@ def test_times_alone_are_noted_and_nothing_encoded(
     assert names(report.entry) == names(before)
     same = {n: r for n, r in before.manifest["shards"].items() if r["kind"] != "pictures"}
     assert same.items() <= report.entry.manifest["shards"].items()
+
+
+def test_times_that_could_not_be_listed_leave_the_entry_as_it_was(
+    tmp_path: Path, cache: FeatureCache, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listed shards stay as they are until the manifest lists others, then they are gone."""
+    root = folder(tmp_path / "images")
+    before = encode_dataset(read(root), tiny, cache).entry
+    listed = {*before.manifest["shards"]}
+    for path in root.rglob("*.png"):
+        path.touch()
+
+    def refuse(entry: Entry) -> None:
+        raise CacheError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr("featcache.store.writing.amend", refuse)
+        with pytest.raises(CacheError, match="the disk is full"):
+            encode_dataset(read(root), tiny, cache)
+    assert reload(before).problems() == []
+    after = encode_dataset(read(root), tiny, cache).entry
+    assert after.problems() == []
+    assert names(after) == {*after.manifest["shards"]} != listed
 
 
 def test_pictures_out_of_reach_keep_their_features(
