@@ -162,10 +162,10 @@ def run(
     drawn = moved(drawn, place)
     method = replace(known.method, fit=fit) if fit else known.method
     with steady(place):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         found = _choose(replace(known, method=method), drawn)
         wait(place)
-        seconds = time.perf_counter() - began
+        seconds, busy = time.perf_counter() - began, time.process_time() - busy
         about = _about(entry, known, drawn)
         if calibrate:
             about |= _calibrated(known, drawn, found)
@@ -177,6 +177,7 @@ def run(
         "run": id_of(entry, known),
         **_words(known, found.config, found.score, found.tried, about),
         "fit_seconds": seconds,
+        "fit_processor_seconds": busy,
         "device": name_of(place),
         "temperature": adapter.temperature,
         "reason": found.note,
@@ -195,10 +196,10 @@ def _solve(entry: Entry, known: Configured, task: Task, place: torch.device) -> 
         words.method, known.method, known.config, known.fixed, words.policy, words.seed,
         words.text, words.bank, str(place),
     )  # fmt: skip
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     assert task.solve is not None
     settled, lists = task.solve(entry, asked)
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     about = {
         **_of_entry(entry, known),
         "bank": (words.bank or entry.banks[-1]) if words.text else None,
@@ -211,6 +212,7 @@ def _solve(entry: Entry, known: Configured, task: Task, place: torch.device) -> 
         "run": id_of(entry, known),
         **_words(known, settled.config, settled.score, settled.tried, about),
         "fit_seconds": seconds,
+        "fit_processor_seconds": busy,
         "device": name_of(place),
         **task.summary({each.name: each.accuracy for each in lists}),
     }

@@ -30,7 +30,7 @@ COLUMNS = (
     "reason", "draw", "short_classes", "target_entry", "target_data",
     "strict_accuracy", "target_mean", "standard_error", "text", "device",
     "ece", "nll", "selective_80", "selective_90", "unknown_auroc", "temperature",
-    "ece_calibrated", "nll_calibrated", "confidence",
+    "ece_calibrated", "nll_calibrated", "confidence", "fit_processor_seconds",
 )  # fmt: skip
 SHOWN = ("dataset", "backbone", "target", "method", "shots", "seed", "policy", "accuracy", "status")
 NEWEST = 10  # rows that a notebook shows

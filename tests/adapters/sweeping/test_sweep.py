@@ -65,6 +65,7 @@ def test_stacked_rows_are_the_rows_of_runs_alone(cache: FeatureCache, task: str)
         assert (row["stacked"] > 1) == (trained and row["config"].get("solver") != "dopri5"), row
         assert alone["stacked"] == 1
         assert row["fit_seconds"] > 0
+        assert row["fit_processor_seconds"] > 0
 
 
 def test_base_to_new_rows_have_both_halves(cache: FeatureCache, results: Results) -> None:
