@@ -307,11 +307,13 @@ def few_shots(frame: pandas.DataFrame, before: str | None, now: str) -> str:
     for shots in FEW_SHOTS:
         heads += [f"{NODE}, {shots} shot{'s' * (shots > 1)}", "best of the three", "points above"]
     count = len(rows) * len(FEW_SHOTS)
-    told = f"{count - len(under)} of {count} means" + (f", not {'; '.join(under)}" if under else "")
-    told = f"""Beside the best of {", ".join(f"`{name}`" for name in FLOOR)}, means over seeds 1 to 3.
-To be at most {WITHIN:g} point under it was the aim; it is reached by {told}. {since(before, now)}
-`{DEMO}` is a small model made for this project, on data that it embeds; WHU-RS19 at these seeds was
-in view when the start was mended (CHANGELOG.md), so that its rows confirm less than they seem to."""
+    reached = f"{count - len(under)} of {count} means"
+    reached += f", not {'; '.join(under)}" if under else ""
+    told = f"""Beside the best of {", ".join(f"`{name}`" for name in FLOOR)}, means over seeds 1 to
+3. To be at most {WITHIN:g} point under it was the aim; it is reached by {reached}. \
+{since(before, now)} `{DEMO}` is a small model made for this project, on data that it embeds;
+WHU-RS19 at these seeds was in view when the start was mended (CHANGELOG.md), so that its rows
+confirm less than they seem to."""
     return f"""## {NODE} at 1 and 2 shots
 
 {textwrap.fill(told, 100)}

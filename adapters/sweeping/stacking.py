@@ -29,7 +29,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A state, its share of the seconds of its stack by clock and processor, and how many it held."""
+    """A state, its share of the seconds of its stack by clock and processor, and its number."""
 
     state: dict[str, Tensor]
     seconds: float
