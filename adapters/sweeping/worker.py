@@ -129,7 +129,9 @@ class Worker:
         drawn = self.draw(each.cell)
         ahead = {c: fitted for (name, c), fitted in self._ahead.fitted.items() if name == each.id}
         fit = _known(ahead, get(each.experiment.method).fit) if ahead else None
-        outcome = run(each.entry, each.experiment, drawn, fit, str(self.device))
+        outcome = run(
+            each.entry, each.experiment, drawn, fit, str(self.device), calibrate=each.calibrate
+        )
         alone = [why for (name, _), why in self._ahead.alone.items() if name == each.id]
         seconds = sum(fitted.seconds for fitted in ahead.values())
         busy = sum(fitted.busy for fitted in ahead.values())
