@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from adapters.experiment import Experiment
     from adapters.fitting import Outcome, fit, run
     from adapters.registry import names
+    from adapters.report.build import figures
     from adapters.results import Results
     from adapters.sweeping.engine import engine
     from adapters.sweeping.grid import Grid, grid
@@ -42,6 +43,7 @@ _HOMES = {
     "accuracy": "evaluate",
     "draw": "drawing",
     "engine": "sweeping.engine",
+    "figures": "report.build",
     "fit": "fitting",
     "get": "compose",
     "grid": "sweeping.grid",
@@ -71,6 +73,7 @@ __all__ = [
     "accuracy",
     "draw",
     "engine",
+    "figures",
     "fit",
     "get",
     "grid",

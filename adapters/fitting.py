@@ -35,6 +35,7 @@ from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
 from adapters.targets import has
 from adapters.task import Task
+from adapters.watching import waiting
 from featcache import threads
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
@@ -108,6 +109,7 @@ def fit(
     text: str | None = None,
     device: str = "cpu",
     calibrate: bool = False,
+    progress: bool | None = None,
     **settings: Any,
 ) -> Outcome:
     """Fit a method on a draw of a cache entry; settings are the method's config fields.
@@ -115,7 +117,8 @@ def fit(
     `on` are entries of other sets to be scored on, for tasks that take them. Shots and policy that
     are left open are the task's usual ones, 16 and `few-shot-val` for most. `device` is where the
     adapter is fitted, scored and left. `calibrate` keeps a temperature and scores in the adapter
-    (`adapters.confidence.calibration`).
+    (`adapters.confidence.calibration`). `progress` shows long trainings with a bar, which is so in
+    a notebook unless it says no.
 
     Raises what `run` raises.
     """
@@ -124,7 +127,8 @@ def fit(
     words = Experiment(
         method, shots, seed, policy, settings, bank, views, transfer, task, draw, others, text
     )
-    return run(entry, words, device=device, calibrate=calibrate)
+    with waiting.shown(progress):
+        return run(entry, words, device=device, calibrate=calibrate)
 
 
 @threads.for_work(0)  # but for the fits and scores that are large
@@ -162,10 +166,10 @@ def run(
     drawn = moved(drawn, place)
     method = replace(known.method, fit=fit) if fit else known.method
     with steady(place):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         found = _choose(replace(known, method=method), drawn)
         wait(place)
-        seconds = time.perf_counter() - began
+        seconds, busy = time.perf_counter() - began, time.process_time() - busy
         about = _about(entry, known, drawn)
         if calibrate:
             about |= _calibrated(known, drawn, found)
@@ -177,6 +181,7 @@ def run(
         "run": id_of(entry, known),
         **_words(known, found.config, found.score, found.tried, about),
         "fit_seconds": seconds,
+        "fit_processor_seconds": busy,
         "device": name_of(place),
         "temperature": adapter.temperature,
         "reason": found.note,
@@ -195,10 +200,10 @@ def _solve(entry: Entry, known: Configured, task: Task, place: torch.device) -> 
         words.method, known.method, known.config, known.fixed, words.policy, words.seed,
         words.text, words.bank, str(place),
     )  # fmt: skip
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     assert task.solve is not None
     settled, lists = task.solve(entry, asked)
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     about = {
         **_of_entry(entry, known),
         "bank": (words.bank or entry.banks[-1]) if words.text else None,
@@ -211,6 +216,7 @@ def _solve(entry: Entry, known: Configured, task: Task, place: torch.device) -> 
         "run": id_of(entry, known),
         **_words(known, settled.config, settled.score, settled.tried, about),
         "fit_seconds": seconds,
+        "fit_processor_seconds": busy,
         "device": name_of(place),
         **task.summary({each.name: each.accuracy for each in lists}),
     }

@@ -30,7 +30,7 @@ COLUMNS = (
     "reason", "draw", "short_classes", "target_entry", "target_data",
     "strict_accuracy", "target_mean", "standard_error", "text", "device",
     "ece", "nll", "selective_80", "selective_90", "unknown_auroc", "temperature",
-    "ece_calibrated", "nll_calibrated", "confidence",
+    "ece_calibrated", "nll_calibrated", "confidence", "fit_processor_seconds",
 )  # fmt: skip
 SHOWN = ("dataset", "backbone", "target", "method", "shots", "seed", "policy", "accuracy", "status")
 NEWEST = 10  # rows that a notebook shows
@@ -88,10 +88,11 @@ class Results:
     def __contains__(self, run: str) -> bool:
         return run in self.done([run])
 
-    def done(self, runs: Iterable[str]) -> set[str]:
-        """Those of the runs that are done; a failed one is not."""
+    def done(self, runs: Iterable[str], calibrated: bool = False) -> set[str]:
+        """Those of the runs that are done, `calibrated` where that counts; a failed one is not."""
+        more = " AND ece_calibrated IS NOT NULL" if calibrated else ""
         with self._reading() as connection:
-            found = connection.execute("SELECT run FROM runs WHERE status = 'done'")
+            found = connection.execute(f"SELECT run FROM runs WHERE status = 'done'{more}")
             return {str(run) for (run,) in found} & set(runs)
 
     def frame(self) -> pandas.DataFrame:

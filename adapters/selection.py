@@ -129,42 +129,56 @@ def _left_out(
     """Choose by what is left out in each fold, and fit once more with everything."""
     space = method.space(config)
     on_fit, on_logits = (_asked(axes, folds, fixed) for axes in (space.fit, space.logits))
-    tried, best, score, note = 0, config, None, None
-    exact = method.left_out if folds.policy == LOO else None
     asked = candidates(method, config, folds, fixed) if on_fit or on_logits else []
-    for candidate in asked:
-        found = exact(episode, candidate, on_logits) if exact else None
-        if found is None and folds.left < method.least_left:
-            note = (
+    tried = _exactly(method, episode, asked, on_logits) if folds.policy == LOO else None
+    note = None
+    if tried is None and asked and folds.left < method.least_left:
+        tried, note = (
+            [],
+            (
                 f"policy {folds.policy} would leave {folds.left} of {episode.shots} pictures a "
                 "class, too few to choose by; settings are those of policy none"
-            )
-            break
-        for choice, loss in found or _pooled(method, candidate, folds, on_logits):
-            tried += 1
-            if score is None or loss < score:
-                best, score = replace(candidate, **choice), loss
-    return Chosen(best, method.fit(episode, best, chance(episode)), score, tried, note)
+            ),
+        )
+    if tried is None:
+        tried = _pooled(method, asked, folds, on_logits)
+    best, score = min(tried, key=lambda pair: pair[1], default=(config, None))
+    return Chosen(best, method.fit(episode, best, chance(episode)), score, len(tried), note)
 
 
-def _pooled(
-    method: Method, config: Any, folds: Folds, axes: Axes
-) -> Iterator[tuple[dict[str, Any], float]]:
-    """Each choice of the `logits` axes with its cross-entropy over all folds together."""
-    sums: Tensor | None = None
+Judged = list[tuple[Any, float]]  # configs, each with its loss on what was left out
+
+
+def _exactly(method: Method, episode: Episode, asked: list[Any], axes: Axes) -> Judged | None:
+    """The configs and their choices with the method's own error; None where it knows none."""
+    tried: Judged = []
+    for config in asked:
+        errors = method.left_out(episode, config, axes) if method.left_out else None
+        if errors is None:
+            return None
+        tried += [(replace(config, **choice), error) for choice, error in errors]
+    return tried
+
+
+def _pooled(method: Method, asked: list[Any], folds: Folds, axes: Axes) -> Judged:
+    """The configs and their choices with the cross-entropy over all folds together.
+
+    Fold by fold, and not config by config, so that one of them is in memory at a time.
+    """
+    sums: dict[int, Tensor] = {}  # by config [m, s]
     tried: list[dict[str, Any]] = []
-    for fold in folds.folds:
+    for fold in folds:
         held = fold.held
-        state = method.fit(fold.episode, config, chance(fold.episode))
-        with torch.inference_mode():
-            for rows, x in method.portions(held.query, 2 * fold.episode.classes):
-                tried, own = _losses(
-                    method.scores(state, config, x, axes), held.labels[rows]
-                )  # [m, s]
-                sums = own if sums is None else sums + own
-    assert sums is not None
-    pictures = sum(len(fold.held.labels) for fold in folds.folds)
-    return zip(tried, (leave_one_out.least(sums) / pictures).tolist(), strict=True)
+        for i, config in enumerate(asked):
+            state = method.fit(fold.episode, config, chance(fold.episode))
+            with torch.inference_mode():
+                for rows, x in method.portions(held.query, 2 * fold.episode.classes):
+                    scores = method.scores(state, config, x, axes)
+                    tried, own = _losses(scores, held.labels[rows])  # [m, s]
+                    sums[i] = sums[i] + own if i in sums else own
+    every = [replace(config, **choice) for config in asked for choice in tried]
+    means = [leave_one_out.least(sums[i]) / folds.pictures for i in sums]
+    return [*zip(every, torch.cat(means).tolist() if means else [], strict=True)]
 
 
 def _losses(scores: ChoiceLogits, labels: Tensor) -> tuple[list[dict[str, Any]], Tensor]:

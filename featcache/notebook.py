@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+
+
+def here() -> bool:
+    """Whether this runs in a notebook."""
+    from rich.console import Console
+
+    return Console().is_jupyter
+
+
+def picture(title: str, svg: str, note: str = "") -> str:
+    """A drawing with its title and note as HTML; names within it meet no others on the page."""
+    content = b64encode(svg.encode()).decode()
+    below = f"<p><small>{escape(note)}</small></p>" if note else ""
+    image = f'<img alt="{escape(title)}" src="data:image/svg+xml;base64,{content}">'
+    return f"<p><b>{escape(title)}</b></p>{image}{below}"
 
 
 def line(kind: str, name: str, facts: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +46,7 @@ def people(as_json: bool) -> Console:
     from rich.console import Console
 
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not (console.is_terminal or console.is_jupyter or "COLUMNS" in os.environ):
         console.width = UNWRAPPED
     return console
 
@@ -78,7 +79,8 @@ def table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]])
 
 @contextmanager
 def progress(unit: str, doing: str = "encoding") -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; it gives what is to be called with the units done and those in all."""
+    """A bar on a terminal or in a notebook; it gives what is called with units done and in all."""
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -97,8 +99,10 @@ def progress(unit: str, doing: str = "encoding") -> Iterator[Callable[[int, int]
         TimeRemainingColumn(),
     )
     console = people(True)
+    if console.is_jupyter and find_spec("ipywidgets") is None:  # which rich draws bars with there
+        console = Console(stderr=True, force_jupyter=False, force_terminal=True)
     # A log file wants no bar, and the summary that follows says it all.
-    quiet = not console.is_terminal
+    quiet = not (console.is_terminal or console.is_jupyter)
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=None, rate="")
 

@@ -6,13 +6,14 @@
 
 The views of a picture are held out with it and its centre crop is what is asked. Of a class with
 one picture nothing can be held out, so that it is no part of the score; where that is so of every
-class there is no fold. Leave-one-out by shots rather than by pictures is ours; the one held-out
+class there is no fold. A fold is made when it is asked for, since all of them together would be the
+support many times over. Leave-one-out by shots rather than by pictures is ours; the one held-out
 shot is HOSO-Adapter's (Vorster et al.).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,16 +40,31 @@ class Folds:
     """What a policy holds out of a support, fold by fold; none where no class has two pictures."""
 
     policy: str
-    folds: tuple[Fold, ...]
+    episode: Episode
+    masks: tuple[Tensor, ...]  # of the support, [n] each: what is held out
+    changes: tuple[Callable[[Fold], Fold], ...] = ()
+
+    def __iter__(self) -> Iterator[Fold]:
+        for mask in self.masks:
+            fold = _without(self.episode, mask)
+            for change in self.changes:
+                fold = change(fold)
+            yield fold
 
     @property
     def left(self) -> int:
         """Pictures that the largest class keeps in the poorest fold; 0 without folds."""
-        return min((fold.episode.shots for fold in self.folds), default=0)
+        labels = self.episode.support.labels
+        return min((int(labels[~mask].bincount().max()) for mask in self.masks), default=0)
+
+    @property
+    def pictures(self) -> int:
+        """How many are held out in all folds together."""
+        return sum(int(mask.sum()) for mask in self.masks)
 
     def each(self, change: Callable[[Fold], Fold]) -> Folds:
-        """The folds changed one by one."""
-        return replace(self, folds=tuple(change(fold) for fold in self.folds))
+        """The folds changed one by one, as they are asked for."""
+        return replace(self, changes=(*self.changes, change))
 
 
 def hold_out(episode: Episode, policy: str, trained: bool = False) -> Folds:
@@ -65,7 +81,7 @@ def hold_out(episode: Episode, policy: str, trained: bool = False) -> Folds:
         masks = [several & (place == 0)]
     else:
         masks = [several & (place % number == k) for k in range(number)]
-    return Folds(policy, tuple(_without(episode, mask) for mask in masks))
+    return Folds(policy, episode, tuple(masks))
 
 
 def places(labels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import typer
 
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Device, On, Text, Transfer
-from adapters.commands.waiting import waiting
+from adapters.watching.waiting import waiting
 from featcache import drawn, terminal
 from featcache.draws import ALL, KINDS, Shots
 from featcache.errors import CacheError, ConfigError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,10 @@ def reproduce(
         str | None, typer.Option(help="Some of its methods, such as gda,coop (all).")
     ] = None,
     shots: Annotated[str | None, typer.Option(help="Some of its numbers of shots (all).")] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(help="Bank in place of the table's text.", autocompletion=completion.banks),
+    ] = None,
     on_test: Annotated[
         bool, typer.Option("--on-test", help="Choose on test where the source did; rows say so.")
     ] = False,
@@ -71,6 +76,11 @@ def reproduce(
     from featcache.store.cache import FeatureCache
 
     asked = tables.named(table)
+    if asked.only:
+        _say_published(people, asked, as_json)
+        return
+    if prompts:
+        asked = replace(asked, prompts=dict.fromkeys([*asked.datasets, *asked.on], prompts))
     store = FeatureCache(cache)
     held = needs(asked, store)
     if encode:
@@ -95,7 +105,7 @@ def reproduce(
     failed = _run(runs, kept, jobs, device)
     found = comparing.compared(asked, runs, kept.frame(), held)
     if out:
-        _write(out, comparing.restated(asked, found))
+        _write(out, comparing.restated(asked, found, on_test))
     rows = [{**terminal.as_mapping(each), "difference": each.difference} for each in found]
     terminal.document(as_json, {**document, "runs": len(runs), "failed": failed, "rows": rows})
     _say(people, asked, found)
@@ -142,6 +152,28 @@ def _list(people: Console, as_json: bool) -> None:
     ]  # fmt: skip
     terminal.document(as_json, [dict(zip(heads, row, strict=True)) for row in rows])
     terminal.table(people, heads, rows)
+
+
+def _say_published(people: Console, table: Reproduction, as_json: bool) -> None:
+    """What others reported where nothing can be run here."""
+    from adapters.report.published import ACCURACY
+
+    rows = table.rows
+    told = [{**row.numbers[ACCURACY], "method": row.method, "source": row.source} for row in rows]
+    terminal.document(as_json, {"table": table.name, "only": table.only, "published": told})
+    people.print(f"{table.name}: {table.title}", markup=False)
+    people.print(f"cannot be run here: it {table.only}. Published rows only:", markup=False)
+    sets = list(dict.fromkeys(name for row in rows for name in row.numbers[ACCURACY]))
+    shots = table.shots[0]
+    cells = [
+        (row.method, row.backbone, *(_number(row.at(name, shots)) for name in sets), row.source)
+        for row in rows
+    ]
+    terminal.table(people, ("method", "backbone", *sets, "source"), cells)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _told(need: Need) -> dict[str, Any]:

@@ -63,6 +63,9 @@ def sweep(
     text: Text = None,
     views: Annotated[str | None, typer.Option(help="Cached views to use (all).")] = None,
     transfer: Transfer = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Rows tell of calibrated probabilities too.")
+    ] = False,
     search: Annotated[
         str, typer.Option(help="grid, random, or a sampler of Optuna: tpe, gp.")
     ] = "grid",
@@ -118,6 +121,7 @@ def sweep(
         grid_file=grid_file,
         search=Search(search, trials),
         part=part,
+        calibrate=calibrate,
     )
     out = _left_out(planned, as_json)
     if dry_run:

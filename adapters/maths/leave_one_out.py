@@ -10,7 +10,8 @@ so that sums over folds are all that is kept. Labels are smoothed (Szegedy et al
 pictures that are held out are often told apart without an error by many settings, and their loss
 then is 0 at a large enough s. PRESS (Allen 1974) is the squared error of a kernel
 ridge regression at rows that it was fitted without; G_ii is a number, or the block of rows that are
-left out together.
+left out together. The only picture of a class says what the texts alone are worth when it is left
+out, and so does a stand-in: it counts nothing where other classes have several (`counting`).
 """
 
 from __future__ import annotations
@@ -44,6 +45,19 @@ def least(sums: Tensor) -> Tensor:
     # At an end the least is no middle, and nothing is to be had beyond.
     inside = (middle <= before) & (middle <= after) & (bend > 0)
     return lower.where(inside, sums.amin(-1))
+
+
+def counting(labels: Tensor, weights: Tensor | None = None) -> Tensor | None:
+    """What the error at each row of `labels [n]` counts; None where all count the same.
+
+    Nothing at the only row of a class, unless no class has two, where all count. `weights [n]` are
+    what rows count otherwise.
+    """
+    several = labels.bincount()[labels] > 1
+    if several.all() or not several.any():
+        return weights
+    share = several / several.double().mean()
+    return share if weights is None else share * weights
 
 
 def press(

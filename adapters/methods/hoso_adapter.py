@@ -43,14 +43,13 @@ class Config:
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The ratio by the shot held out, and the adapter."""
     text = episode.text.unit()
-    folds = hold_out(episode, HOSO).folds
     d = text.shape[1]
     maps = residual_adapter.new(d, config.hidden or max(d // 4, 1), generator)
     net = {name: each.to(text.device) for name, each in maps.items()}
     fixed = {"text": text, "logit_scale": tensor(episode.logit_scale)}
     ratio = tensor(config.start, device=text.device)
     trained: State | None = None
-    for fold in folds:
+    for fold in hold_out(episode, HOSO):
         held = normalize(fold.held.x, dim=-1), fold.held.labels
         trained, ratio = _trained(fold.episode, config, net, ratio, generator, held)
     if trained is None or config.refit:

@@ -5,7 +5,8 @@
     PRESS = mean over i of |A_i / G_ii|^2,   G = (K + r I)^-1
 
 Ours, of what is known: ProKeR's regression (CVPR 2025), the weight tau of its prior beside the
-labels (ReHARK), and Allen's PRESS (1974), the squared error at each picture by a fit without it. X
+labels (ReHARK), and Allen's PRESS (1974), the squared error at each picture by a fit without it
+(of a class's only picture, or its stand-in, only where no class has two: it tells of the text). X
 is one unit key a support picture (the mean of its raw views), Y the one-hot labels, T the unit
 class texts, f the unit query, s CLIP's logit scale. beta and r are those of least PRESS, or of
 greatest evidence of the Gaussian process (`by=evidence`), so that no picture is needed to validate,
@@ -104,9 +105,9 @@ def _onto(wanted: Tensor, b: Tensor, rows: slice) -> Tensor:
 
 def _off(episode: Episode, path: State, ridge: float, by: str) -> float:
     """PRESS, or the evidence with its sign turned."""
-    spectrum, moments = path["spectrum"], path["moments"]
+    support, spectrum, moments = episode.support, path["spectrum"], path["moments"]
     if by == "evidence":
-        rows, classes = len(episode.support.labels), episode.classes
+        rows, classes = len(support.labels), episode.classes
         # What the linear regression leaves of the rows has the ridge alone as its spectrum.
         nothing = spectrum.new_zeros(max(rows - len(spectrum), 0))
         values = torch.cat([spectrum[-rows:], nothing]) + ridge
@@ -115,15 +116,17 @@ def _off(episode: Episode, path: State, ridge: float, by: str) -> float:
             explained = path["wanted"].square().sum() / ridge - explained / ridge
         score = rows * classes * explained.log() + classes * values.log().sum()
         return float(score) / 2
+    counted = leave_one_out.counting(support.labels, support.weights)
     if "turn" not in path:
-        rows, weights = len(episode.support.labels), episode.support.weights
         parts = path["basis"], spectrum, moments
-        return leave_one_out.press(*parts, ridge, rows, weights)
+        return leave_one_out.press(*parts, ridge, len(support.labels), counted)
     at = path["rows"] / (spectrum + ridge)  # [n, d]
-    weights = episode.support.weights
+    weights = support.weights
     least = 1 / len(at) if weights is None else weights / len(at)
     leverage = (at * path["rows"]).sum(1) + least
     error = (path["wanted"] - at @ moments).square().sum(1) / (1 - leverage).square()
+    if counted is not None:  # by rows that hold their weights already
+        error = error * (counted if weights is None else counted / weights)
     return float(error.double().mean()) / moments.shape[1]
 
 

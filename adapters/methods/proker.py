@@ -117,7 +117,8 @@ def left_out(episode: Episode, config: Config, axes: Axes) -> ChoiceErrors | Non
     pictures = len(episode.support.labels)
     if pictures * len(episode.support.views[: config.views]) > config.exact_rows:
         return None
-    path, weights = fit(episode, config, Generator()), episode.support.weights
+    path = fit(episode, config, Generator())
+    weights = leave_one_out.counting(episode.support.labels, episode.support.weights)
     counted = None if weights is None else weights.repeat(len(path["keys"]) // pictures)
     parts = path["basis"], path["spectrum"], path["moments"]
     return (

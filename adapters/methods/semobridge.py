@@ -140,5 +140,5 @@ method = Method(
     needs=frozenset({"text tower"}),
     presets=PRESETS,
     source="christti98/semobridge@e654cbc",
-    status="reconstruction; three weights by policy; t0 by the pseudo-inverse; last step",
+    status="reconstruction; both bridges' weights by policy; t0 by the pseudo-inverse; last step",
 )

@@ -6,8 +6,9 @@
     logits = alpha f T^T + f W^T + b                                         (arXiv 2412.11375)
 
 f is the unit query; prompts are unit vectors; W and b as in GDA. alpha takes the published grid
-1e-4, ..., 1e4. gamma is 50 (the source takes 1 on ImageNet, 100 on Flowers). `preset=s` is TIMO-S,
-which also searches gamma in 5, ..., 100 and how many prompts join, best first, up to twice all.
+1e-4, ..., 1e4 (100 where nothing chooses: ours). gamma is 50 (the source takes 1 on ImageNet, 100
+on Flowers). `preset=s` is TIMO-S, which also searches gamma in 5, ..., 100 and how many prompts
+join, best first, up to twice all.
 
 Uses of the cache: all views, every prompt apart. Differs from the released code: classes may have
 different numbers of prompts, where the source cuts all to the shortest class, so that the number

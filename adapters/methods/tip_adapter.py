@@ -7,8 +7,8 @@ its one-hot label, T the class texts. alpha and beta are named as in the release
 swaps them. The search is the released one: 200 values of beta around 20 of alpha, the first best
 on validation. Its upper ends (beta, alpha) differ by data set: imagenet 7, 3; caltech 12, 5;
 dtd 13, 13; eurosat 12, 10 (the default); aircraft 30, 30; food 10, 10; flowers 50, 50; pets 7, 3;
-cars 20, 10; sun 12, 10; ucf 7, 3. Uses of the cache: the views of each support picture (the paper
-has ten, one will do), text.
+cars 20, 10; sun 12, 10; ucf 7, 3. Where nothing chooses they are EuroSAT's first values. Uses of
+the cache: the views of each support picture (the paper has ten, one will do), text.
 """
 
 from __future__ import annotations

@@ -12,11 +12,12 @@ from adapters.report import classes, confidence, curves, sweeps
 from adapters.report.comparison import by_dataset, by_shots, elsewhere, gains, with_average
 from adapters.report.parts import Figure, Part, Table, of_shots, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared, targets
+from adapters.report.rows import runs as runs_of
 from adapters.report.statistics import summary
 from adapters.report.vega import Looks, looks
 from adapters.report.write import write
 from featcache.draws import KINDS
-from featcache.errors import UnknownNameError
+from featcache.errors import CacheError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas
@@ -44,21 +45,36 @@ def report(
     the baseline has no run.
     """
     base = _baseline(runs, baseline)
+    parts = _chapters(runs, base, top)
+    method = str(runs.done.loc[runs.done["line"] == base, "method"].iloc[0])
+    parts.append(classes.part(runs.done, run, method, cache))
+    if len(runs.failed):
+        parts.append(_failed(runs.failed))
+    return write(folder, "Few-shot results", _text(runs, source), parts)
+
+
+def figures(frame: pandas.DataFrame, baseline: str | None = None, top: int = TOP) -> Part:
+    """The chapters of a report of these rows (`Results.frame`); a notebook shows their figures.
+
+    Raises `CacheError` where no row is done, `UnknownNameError` where the baseline has none.
+    """
+    found = runs_of(frame)
+    if not len(found.done):
+        raise CacheError("there is no finished run among the rows; fit something first.")
+    return Part("Few-shot results", parts=_chapters(found, _baseline(found, baseline), top))
+
+
+def _chapters(runs: Runs, base: str, top: int) -> list[Part]:
     whole = list(runs.sections())
     sections = [replace(section, rows=compared(section.rows)) for section in whole]
     ranked = {section.title: rank(section.rows) for section in sections}
     shown = {title: _shown(lines, base, top) for title, lines in ranked.items()}
     # By name, so that a method keeps its colour when others do better or worse.
     appearance = looks(sorted({line for lines in shown.values() for line in lines}))
-    parts = [
+    return [
         _section(section, swept, ranked[section.title], shown[section.title], base, appearance)
         for section, swept in zip(sections, whole, strict=True)
     ]
-    method = str(runs.done.loc[runs.done["line"] == base, "method"].iloc[0])
-    parts.append(classes.part(runs.done, run, method, cache))
-    if len(runs.failed):
-        parts.append(_failed(runs.failed))
-    return write(folder, "Few-shot results", _text(runs, source), parts)
 
 
 def rank(rows: pandas.DataFrame) -> list[str]:

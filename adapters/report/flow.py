@@ -6,7 +6,7 @@ them, and projected on the first two principal components of both ends of all wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,18 @@ class FlowFigure:
     explained: float
     accuracy: list[float]
     text: str
+
+    @property
+    def part(self) -> Part:
+        """Both charts, which a notebook shows."""
+        figures = [
+            Figure("ways", "Ways through the flow", self.ways),
+            Figure("steps", "Accuracy over steps", self.steps),
+        ]
+        return Part("Charts", figures=figures)
+
+    def _repr_html_(self) -> str:
+        return replace(self.part, title="Flow", text=self.text)._repr_html_()
 
 
 @threads.for_work(0)
@@ -91,11 +103,7 @@ def write_flow(figure: FlowFigure, path: Path) -> None:
     if path.suffix != ".html":
         write_figure({"$schema": SCHEMA, "hconcat": [figure.ways, figure.steps]}, path)
         return
-    figures = [
-        Figure("ways", "Ways through the flow", figure.ways),
-        Figure("steps", "Accuracy over steps", figure.steps),
-    ]
-    files.replace(path, html("Flow", figure.text, [Part("Charts", figures=figures)]))
+    files.replace(path, html("Flow", figure.text, [figure.part]))
 
 
 def _spread_out(labels: Tensor, count: int) -> Tensor:

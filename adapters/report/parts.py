@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
+
+from featcache import notebook
 
 Spec = dict[str, Any]  # a Vega-Lite specification, or a part of one
 
@@ -32,6 +35,11 @@ class Figure:
     spec: Spec
     note: str = ""
 
+    def _repr_html_(self) -> str:
+        import vl_convert
+
+        return notebook.picture(self.title, vl_convert.vegalite_to_svg(self.spec), self.note)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -43,6 +51,17 @@ class Part:
     tables: Sequence[Table] = ()
     parts: Sequence[Part] = ()
     folded: bool = False
+
+    def _repr_html_(self) -> str:
+        """Title, text and figures, of the parts within as well."""
+        told = f"<h3>{escape(self.title)}</h3><p>{escape(self.text)}</p>"
+        within = [part._repr_html_() for part in self.parts if part.pictured]
+        return told + "".join([*(figure._repr_html_() for figure in self.figures), *within])
+
+    @property
+    def pictured(self) -> bool:
+        """Whether there is a figure in it, or in a part within."""
+        return bool(self.figures) or any(part.pictured for part in self.parts)
 
 
 def slug(*parts: object) -> str:

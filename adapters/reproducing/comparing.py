@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -236,10 +237,13 @@ def _of_learning(
     yield "chance of the draws, by as much as our seeds spread, or more with one"
 
 
-def restated(table: Reproduction, found: Sequence[Difference]) -> list[dict[str, Any]]:
+def restated(
+    table: Reproduction, found: Sequence[Difference], on_test: bool = False
+) -> list[dict[str, Any]]:
     """Our numbers as rows of a file of published ones, to two digits; seeds and policies are ours.
 
     Of each row that there is something of ours for; what it was trained on and its text are kept.
+    `on_test` is what they were planned with.
     """
     rows = []
     for line in table.lines:
@@ -257,11 +261,14 @@ def restated(table: Reproduction, found: Sequence[Difference]) -> list[dict[str,
         for each in own:
             by_set = numbers.setdefault(each.measure, {}).setdefault(each.dataset, {})
             by_set[str(each.shots)] = round(each.ours, 2)
-        (policy, *more) = dict.fromkeys(each.policy for each in own)
+        policies = {name: table.policy(line, name, on_test) for name in table.datasets}
+        policy = Counter(policies.values()).most_common(1)[0][0]
+        apart = {name: other for name, other in policies.items() if other != policy}
         rows.append(
             {
                 **kept, "source": OURS.format(table.name), "mark": "L", "own": True,
-                "seeds": own[0].seeds, "selection": "unknown" if more else policy,
+                "seeds": own[0].seeds, "selection": policy,
+                **({"selection_by_set": apart} if apart else {}),
                 "text": row.text, "mean_is": "arithmetic", "mean_of": [*row.mean_of], **numbers,
             }
         )  # fmt: skip

@@ -56,6 +56,7 @@ class Reproduction:
     """A table: `datasets` to fit on, `on` to score on as well, `prompts` where not a set's own.
 
     `views` augmented crops of at least `view_scale` of a picture stand for those of the source.
+    `only` says why nothing of it can be run here, so that it has published rows alone.
     """
 
     name: str
@@ -72,6 +73,12 @@ class Reproduction:
     on: Sequence[str] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
     reasons: Sequence[str] = ()
+    only: str = ""
+
+    @property
+    def rows(self) -> list[Published]:
+        """All that was published for its task on its data."""
+        return [row for row in published() if row.table == self.task]
 
     @property
     def extras(self) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.registry import task
 from adapters.results import Results
 from adapters.scoring import Row
 from adapters.sweeping.chunks import shard
@@ -16,7 +17,7 @@ from adapters.sweeping.runs import Run
 from adapters.sweeping.search import Best, Make, Search, adaptive, at_random, planned
 from adapters.sweeping.settings import Combine, every
 from adapters.sweeping.sweep import Summary, check, left, sweep
-from featcache.errors import ConfigError
+from featcache.errors import ConfigError, MethodError
 
 if TYPE_CHECKING:
     from featcache.store.cache import FeatureCache
@@ -69,18 +70,24 @@ def plan(
     grid_file: Path | None = None,
     search: Search | None = None,
     part: tuple[int, int] = WHOLE,
+    calibrate: bool = False,
 ) -> Plan:
     """The sweep that words describe: those of `Grid`, in place of the words of a grid file.
 
     `part = (i, n)` is the i-th of n parts of the runs. Raises what `union` raises, and
-    `ConfigError` for a part that there is not, or where the search cannot be divided.
+    `ConfigError` for a part that there is not, or where the search cannot be divided, and
+    `MethodError` where a task keeps nothing to `calibrate`.
     """
     search = search or Search()
     if search.adaptive and part != WHOLE:
         raise ConfigError(f"--search {search.how} learns from every trial, so it takes no --shard.")
 
     def make(combine: Combine) -> list[Run]:
-        return union(cache, grid_file, words, combine)
+        runs = union(cache, grid_file, words, combine)
+        for name in {run.experiment.task for run in runs} if calibrate else ():
+            if task(name).solve is not None:
+                raise MethodError(f"{name} keeps no adapter to be calibrated; sweep it by itself.")
+        return [replace(run, calibrate=calibrate) for run in runs]
 
     out = left_out(grid_file, words), without(cache, grid_file, words)
     if search.adaptive:

@@ -30,11 +30,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment on a cache entry, and the id that its rows will have."""
+    """One experiment on a cache entry, and the id that its rows will have.
+
+    `calibrate` says whether they tell of a temperature too, which is no other run.
+    """
 
     id: str
     entry: Entry = field(repr=False)
     experiment: Experiment
+    calibrate: bool = False
 
     @property
     def cell(self) -> Cell:

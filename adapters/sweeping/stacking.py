@@ -29,10 +29,11 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A state, its share of the seconds of its stack, and how many trainings that was."""
+    """A state, its share of the seconds of its stack by clock and processor, and its number."""
 
     state: dict[str, Tensor]
     seconds: float
+    busy: float
     stacked: int
 
 
@@ -83,10 +84,11 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _timed(part: Mapping[Name, _Begun]) -> dict[Name, Fitted]:
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     states = together([each.training for each in part.values()])
-    seconds = (time.perf_counter() - began) / len(part)
-    fitted = [Fitted(state, seconds, len(part)) for state in states]
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
+    share = 1 / len(part)
+    fitted = [Fitted(state, seconds * share, busy * share, len(part)) for state in states]
     return dict(zip(part, fitted, strict=True))
 
 

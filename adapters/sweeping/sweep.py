@@ -81,9 +81,14 @@ def sweep(
 
 
 def left(runs: Sequence[Run], results: Results | None) -> list[Run]:
-    """The runs that the store does not hold as done."""
-    done = results.done(run.id for run in runs) if results else set()
-    return [run for run in runs if run.id not in done]
+    """The runs that the store does not hold as done, or not calibrated where they are to be."""
+    found = []
+    for calibrate in {run.calibrate for run in runs}:
+        own = [run.id for run in runs if run.calibrate == calibrate]
+        done = results.done(own, calibrate) if results else set()
+        found += [name for name in own if name not in done]
+    waiting = {*found}
+    return [run for run in runs if run.id in waiting]
 
 
 def do(

@@ -129,14 +129,18 @@ class Worker:
         drawn = self.draw(each.cell)
         ahead = {c: fitted for (name, c), fitted in self._ahead.fitted.items() if name == each.id}
         fit = _known(ahead, get(each.experiment.method).fit) if ahead else None
-        outcome = run(each.entry, each.experiment, drawn, fit, str(self.device))
+        outcome = run(
+            each.entry, each.experiment, drawn, fit, str(self.device), calibrate=each.calibrate
+        )
         alone = [why for (name, _), why in self._ahead.alone.items() if name == each.id]
         seconds = sum(fitted.seconds for fitted in ahead.values())
+        busy = sum(fitted.busy for fitted in ahead.values())
         more = {
             "run": each.id,
             "status": "done",
             "stacked": max((fitted.stacked for fitted in ahead.values()), default=1),
             "fit_seconds": outcome.row["fit_seconds"] + seconds,
+            "fit_processor_seconds": outcome.row["fit_processor_seconds"] + busy,
             "reason": alone[0] if alone else outcome.row["reason"],
         }
         policy = each.experiment.policy

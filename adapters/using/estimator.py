@@ -23,6 +23,7 @@ from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import VIEWS, Episode, Support, Text
 from adapters.selection import select
+from adapters.watching import waiting
 from featcache import threads
 from featcache.errors import EpisodeError, MethodError
 
@@ -52,14 +53,16 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.logit_scale = logit_scale
 
     @threads.for_work(0)  # but for what `select` and `Adapter.logits` find large
-    def fit(self, X: Tensor | Array, y: Any, text: Texts | None = None) -> FewShotClassifier:
+    def fit(
+        self, X: Tensor | Array, y: Any, text: Texts | None = None, progress: bool | None = None
+    ) -> FewShotClassifier:
         """Fit on embeddings and labels; `text` are raw prompt embeddings of each class.
 
         They are `[c, d]` or, with several prompts a class, `[c, p, d]` in the order of the sorted
-        labels, or a mapping from each label to its `[d]` or `[p, d]`. Raises `MethodError` where
-        the method needs text or features that were not given, `EpisodeError` where texts are not of
-        these classes, what reading the settings raises, and `ValueError` for arrays that are no
-        embeddings.
+        labels, or a mapping from each label to its `[d]` or `[p, d]`. `progress` is that of
+        `adapters.fit`. Raises `MethodError` where the method needs text or features that were not
+        given, `EpisodeError` where texts are not of these classes, what reading the settings
+        raises, and `ValueError` for arrays that are no embeddings.
         """
         method = get(self.method)
         if missing := sorted(method.needs - {VIEWS}):
@@ -79,7 +82,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shots = int(np.bincount(labels).max())
         shown = self._text(text, names, x.shape[1])
         episode = Episode(support, shown, float(self.logit_scale), shots, int(self.seed))
-        chosen = select(method, episode, config, None)
+        with waiting.shown(progress):
+            chosen = select(method, episode, config, None)
         about = {"width": x.shape[1], "logit_scale": float(self.logit_scale), "shots": shots}
         self.adapter_ = Adapter(self.method, chosen.config, chosen.state, names, about)
         return self

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from adapters.adapter import Adapter
 from adapters.compose import get
 from featcache import files
 from featcache.errors import CacheError, ConfigError, MethodError
+from featcache.quiet import quiet
 
 SUFFIXES = (".onnx", ".pt2")
 LOGITS, PROBABILITIES = "logits", "probabilities"
@@ -73,7 +71,7 @@ def export(
     width = int(adapter.told("width"))
     head = Head(adapter.to(torch.device("cpu")), output).eval()
     asked = torch.randn(7, width, generator=torch.Generator().manual_seed(0))
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = _traced(adapter.method, head, asked)
         content, answer = (_onnx if path.suffix == ".onnx" else _pt2)(program, asked)
         own = head(asked)
@@ -156,16 +154,3 @@ def _pt2(program: torch.export.ExportedProgram, asked: Tensor) -> tuple[bytes, T
     held.seek(0)
     found: Tensor = torch.export.load(held).module()(asked)
     return held.getvalue(), found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what exporters say of themselves."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

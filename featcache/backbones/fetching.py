@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from featcache.backbones.names import DEMO, HF_HUB, LOCAL_DIR, BackboneName
 from featcache.errors import BackboneError
+from featcache.quiet import quiet
 from featcache.resources import data_path
 
 CONFIG = "open_clip_config.json"
@@ -39,7 +38,7 @@ def fetch(name: BackboneName) -> tuple[Any, Any, dict[str, Any]]:
         folder = name.folder or data_path(DEMO)
         _check_folder(folder, name)
         source = f"{LOCAL_DIR}{folder}"
-    with _quiet(), _fail_fast(bool(hub)) as offline:
+    with quiet(), _fail_fast(bool(hub)) as offline:
         try:
             config = open_clip.get_model_config(source)
             tokenizer = open_clip.get_tokenizer(source)
@@ -102,19 +101,6 @@ def _check_folder(folder: Path, name: BackboneName) -> None:
             f"{name.canonical}: {folder} has {len(weights)} weight files; name the right one "
             "open_clip_model.safetensors."
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No log lines or warnings of the libraries: what matters in them is checked afterwards."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 @contextmanager

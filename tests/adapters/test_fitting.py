@@ -50,7 +50,7 @@ def test_fit_says_the_words_of_an_experiment(entry: Entry) -> None:
     outcome = fit(entry, "tip-adapter", **asked, bank="imported", beta=2.0)
     words = Experiment("tip-adapter", **asked, bank="imported", settings={"beta": 2.0})
     same = run(entry, words)
-    changing = {"time", "fit_seconds", "predict_seconds"}
+    changing = {"time", "fit_seconds", "fit_processor_seconds", "predict_seconds"}
     assert {k: v for k, v in outcome.row.items() if k not in changing} == {
         k: v for k, v in same.row.items() if k not in changing
     }
@@ -80,6 +80,7 @@ def test_a_row_says_all_that_a_number_depends_on(entry: Entry) -> None:
     assert row["config"]["beta"] == 2.0
     assert row["tried"] > 1
     assert row["fit_seconds"] > 0
+    assert row["fit_processor_seconds"] > 0
     assert row["predict_seconds"] > 0
     assert began <= datetime.fromisoformat(row["time"]) <= datetime.now(UTC)
     assert row["versions"]["torch"] == version("torch")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 import adapters
@@ -55,3 +58,20 @@ def test_queries_may_be_arrays(tmp_path: Path) -> None:
     for kind in (np.float32, np.float64):
         assert torch.equal(fitted.logits(x.astype(kind)), expected)
     assert fitted.predict(x) == [entry.classnames[i] for i in expected.argmax(1).tolist()]
+
+
+def test_a_drawing_is_a_picture_of_its_own_with_title_and_note() -> None:
+    """So that two drawings on a page share no names."""
+    found = notebook.picture("a & b", "<svg id='one'/>", "<note>")
+    assert "<svg" not in found
+    assert "a &amp; b" in found
+    assert "&lt;note&gt;" in found
+    (content,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', found)
+    assert b64decode(content) == b"<svg id='one'/>"
+    assert "<small>" not in notebook.picture("a", "<svg/>")
+
+
+def test_a_notebook_is_known_by_its_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not notebook.here()
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert notebook.here()

@@ -95,6 +95,16 @@ def test_a_bar_is_for_terminals_alone(
     assert "crops" in err
 
 
+def test_a_bar_in_a_notebook_needs_no_widgets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr(terminal, "find_spec", lambda name: None)
+    with terminal.progress("steps", "fitting") as update:
+        update(3, 10)
+    assert "3/10" in capsys.readouterr().err
+
+
 def test_apps_complete_and_answer_to_h() -> None:
     assert terminal.APP["add_completion"] is True
     assert terminal.APP["no_args_is_help"] is True

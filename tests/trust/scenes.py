@@ -42,7 +42,8 @@ LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sweep": (SWEEP, (ENCODE,)),
     "report": (REPORT, (ENCODE, SWEEP)),
 }
-MEASURED = ("fit_seconds", "predict_seconds", "time")  # columns that no two runs have alike
+# Columns that no two runs have alike.
+MEASURED = ("fit_seconds", "fit_processor_seconds", "predict_seconds", "time")
 LACKING = re.compile(r"has \d+ of \d+ rows|no prompts are encoded|the prompts '.*' are not there")
 RESULTS = "results.sqlite"
 GENERATION = re.compile(r"(-\d{5})(-\d+)?(\.[0-9a-f]{8})?\.h5$")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from adapters.choosing.folds import HOSO, LOO, hold_out, places, trains
+from adapters.choosing.folds import HOSO, LOO, Fold, hold_out, places, trains
 from adapters.compose import get
 from adapters.episode import Episode
 from tests.adapters.episodes import make_episode
@@ -27,11 +27,11 @@ def test_every_picture_is_held_out_once_where_its_class_has_another(
 ) -> None:
     episode = numbered((4, 2, 1, 5))
     folds = hold_out(episode, LOO, trained)
-    assert len(folds.folds) == number
+    assert len(folds.masks) == number
     alone = {episode.support.ids[i] for i in (episode.support.labels == 2).nonzero()}
-    held = [one for fold in folds.folds for one in fold.held.ids]
+    held = [one for fold in folds for one in fold.held.ids]
     assert sorted(held) == sorted({*episode.support.ids} - alone)
-    for fold in folds.folds:
+    for fold in folds:
         rest, own = fold.episode.support, fold.held
         assert {*rest.ids} | {*own.ids} == {*episode.support.ids}
         assert set(rest.labels.tolist()) == {0, 1, 2, 3}
@@ -49,14 +49,14 @@ def test_every_picture_is_held_out_once_where_its_class_has_another(
 
 
 def test_a_large_class_makes_no_more_folds() -> None:
-    folds = hold_out(numbered((40, 3, 2, 5)), LOO).folds
-    assert len(folds) == 16
-    assert sum(len(fold.held.labels) for fold in folds) == 50
+    folds = hold_out(numbered((40, 3, 2, 5)), LOO)
+    assert len(folds.masks) == 16
+    assert folds.pictures == sum(len(fold.held.labels) for fold in folds) == 50
 
 
 def test_one_shot_is_held_out_once() -> None:
     episode = numbered((3, 3, 1, 2))
-    [fold] = hold_out(episode, HOSO).folds
+    [fold] = hold_out(episode, HOSO)
     assert fold.held.ids == ("0", "3", "7")
     assert hold_out(episode, HOSO).left == 2
     assert hold_out(episode, LOO).left == 2
@@ -65,9 +65,9 @@ def test_one_shot_is_held_out_once() -> None:
 @pytest.mark.parametrize("policy", [LOO, HOSO])
 def test_one_picture_a_class_leaves_nothing_out(policy: str) -> None:
     folds = hold_out(make_episode((1, 1, 1, 1)), policy)
-    assert (folds.folds, folds.left) == ((), 0)
+    assert ([*folds], folds.left, folds.pictures) == ([], 0, 0)
     nothing = replace(make_episode().support, labels=torch.zeros(0, dtype=torch.long))
-    assert hold_out(replace(make_episode(), support=nothing), policy).folds == ()
+    assert not [*hold_out(replace(make_episode(), support=nothing), policy)]
 
 
 def test_places_count_within_a_class() -> None:
@@ -78,3 +78,21 @@ def test_what_trains_is_seen_by_its_settings() -> None:
     closed = {"zero-shot", "ncm", "gda", "tip-adapter", "proker", "ape", "timo", "sum:gda+ncm"}
     trained = {"clip-adapter", "fma", "coop", "lp++", "linear-probe", "fma@taskres"}
     assert {name for name in closed | trained if trains(get(name).config())} == trained
+
+
+def test_folds_are_made_one_by_one_as_they_are_asked_for() -> None:
+    made: list[str] = []
+
+    def first(fold: Fold) -> Fold:
+        made.append("first")
+        return fold
+
+    def second(fold: Fold) -> Fold:
+        made.append("second")
+        return replace(fold, held=replace(fold.held, ids=("changed",)))
+
+    folds = hold_out(numbered((3, 3, 3, 3)), LOO).each(first).each(second)
+    assert (made, folds.left, folds.pictures) == ([], 2, 12)
+    asked = iter(folds)
+    assert next(asked).held.ids == ("changed",)
+    assert made == ["first", "second"]

@@ -40,6 +40,26 @@ def test_of_an_empty_cache_what_is_needed_is_said(type_in: Type) -> None:
     assert {need["entry"] for need in answer.json["needs"]} == {None}
 
 
+def test_what_cannot_be_run_has_its_published_rows(type_in: Type) -> None:
+    answer = type_in("adapters reproduce bongard-hoi")
+    assert answer.status == 0
+    assert "cannot be run here: it needs the problems of Bongard-HOI" in answer.out
+    assert "72.62" in answer.out
+    told = type_in("adapters reproduce bongard-hoi --json").json
+    assert len(told["published"]) == 8
+    assert {each["method"] for each in told["published"]} >= {"human", "svm-mimic"}
+
+
+@pytest.mark.usefixtures("small")
+def test_other_text_may_be_taken(type_in: Type, tmp_path: Path) -> None:
+    make_entry(tmp_path, name="animals")
+    own = type_in("adapters reproduce small --dry-run --prompts imported --json").json["needs"]
+    assert [need["lacks"] for need in own] == [[], ["everything"]]
+    other = type_in("adapters reproduce small --dry-run --prompts cupl --json").json["needs"]
+    assert other[0]["lacks"] == ["prompts cupl"]
+    assert "--prompts cupl" in other[0]["command"]
+
+
 def test_an_unknown_table_is_one_sentence(type_in: Type) -> None:
     answer = type_in("adapters reproduce tip-rn51")
     assert answer.status == 1

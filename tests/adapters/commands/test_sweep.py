@@ -26,6 +26,7 @@ def test_a_sweep_from_dry_run_to_table(filled: Type, tmp_path: Path) -> None:
     assert (first["runs"], first["done"], first["failed"]) == (8, 8, 0)
     again = filled(line).json
     assert (again["before"], again["done"]) == (8, 0)
+    assert filled(f"{line} --calibrate --dry-run").json["before"] == 0  # rows would say more
     rows = filled("adapters results --where method=ncm --where shots=2 --json").json
     assert [row["seed"] for row in rows] == [1, 2]
     assert "zero-shot" in filled("adapters results").out

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from adapters.maths import kernels
-from adapters.maths.leave_one_out import SMOOTHING, least, losses, press
+from adapters.maths.leave_one_out import SMOOTHING, counting, least, losses, press
 
 LAMBDA, BETA = 3.0, 1.5
 
@@ -79,3 +79,19 @@ def test_what_is_told_apart_better_is_better_though_no_error_is_left() -> None:
 def test_logits_that_only_mislead_are_worth_no_scale_at_all() -> None:
     sums = losses(-torch.eye(3), torch.arange(3))
     assert float(least(sums)) == float(sums[0])
+
+
+def test_the_only_picture_of_a_class_counts_where_no_class_has_two() -> None:
+    """Left out it tells of the text, which at one shot is all there is to tell of."""
+    labels, weights = torch.tensor([0, 1, 0, 2, 0]), torch.tensor([1.0, 2.0, 1.0, 2.0, 3.0])
+    several = torch.tensor([5.0, 0.0, 5.0, 0.0, 5.0]) / 3
+    found, weighted = counting(labels), counting(labels, weights)
+    assert found is not None
+    assert weighted is not None
+    torch.testing.assert_close(found.float(), several)
+    torch.testing.assert_close(weighted.float(), several * weights)
+    error = rows(5, 1).square()[:, 0]
+    assert float((error * found).mean()) == pytest.approx(float(error[labels == 0].mean()))
+    for same in (torch.arange(4), torch.tensor([1, 0, 0, 1])):
+        assert counting(same) is None
+        assert counting(same, weights) is weights

@@ -20,7 +20,7 @@ from adapters.report.build import rank, report
 from adapters.report.parts import Part
 from adapters.report.rows import runs
 from adapters.report.write import figures, tables
-from featcache.errors import UnknownNameError
+from featcache.errors import CacheError, UnknownNameError
 from featcache.store.cache import FeatureCache
 from tests.adapters.browser import browser, look
 from tests.adapters.rows import elsewhere, frame, halves, row, section_of
@@ -369,3 +369,13 @@ def test_what_others_published_under_other_policies_stands_below_by_itself(
     assert "| zero-shot, published" not in ours
     assert "| zero-shot, published" in theirs
     assert "| gda | " not in theirs
+
+
+def test_a_notebook_shows_the_figures_of_rows() -> None:
+    shown = build.figures(frame(methods=("zero-shot", "gda"), datasets=("eurosat",)))
+    found = shown._repr_html_()
+    inside = [*figures([shown])]
+    assert found.count("<img ") == len(inside) > 0
+    assert all(figure.title in found for figure in inside)
+    with pytest.raises(CacheError, match="no finished run"):
+        build.figures(frame(methods=("gda",), datasets=("eurosat",))[:0])

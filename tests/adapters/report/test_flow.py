@@ -60,6 +60,7 @@ def test_the_picture_says_what_the_adapter_does(fitted: Adapter, entry: Entry) -
     own = adapters.accuracy(fitted.logits(test.x), test.labels)
     assert any(score == pytest.approx(own) for score in drawn.accuracy)
     assert f"{own:.1f} % after" in drawn.text
+    assert drawn._repr_html_().count("<img ") == 2
     assert 0 < drawn.explained <= 100.001
     ways = drawn.ways["data"]["values"]
     expected = 6 if fitted.method == "fma" else len(fitted.classnames)

@@ -86,6 +86,15 @@ def test_a_method_without_some_shots_has_a_dash(frame: pandas.DataFrame) -> None
     ]
 
 
+def test_seconds_are_the_processors_where_all_rows_have_them(frame: pandas.DataFrame) -> None:
+    busy = frame.assign(fit_processor_seconds=0.25)
+    heads, rows = shots_table(busy)
+    assert heads[-1] == "processor s a fit"
+    assert {row[-1] for row in rows} == {"0.25"}
+    busy.loc[0, "fit_processor_seconds"] = None
+    assert shots_table(busy)[0][-1] == "s a fit"
+
+
 def test_the_picture_is_drawn_the_same_each_time(frame: pandas.DataFrame, tmp_path: Path) -> None:
     first, second = (over_shots(frame, tmp_path / name) for name in ("a.png", "b.png"))
     assert first.read_bytes() == second.read_bytes()

@@ -135,8 +135,21 @@ def test_what_is_only_named_here_searches_as_little_as_is_said() -> None:
         rows = [r for r in ROWS if r.method == name and "CLIP-SVD" in r.source]
         assert not told or {r.selection for r in rows} <= {"none"}
         assert "fixed recipe" not in unavailable.numbers(method)
-    for name in registry.names():
-        assert "fixed recipe" not in get(name).status
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_method_that_searches_is_not_said_to_do_without_by_its_own_authors(name: str) -> None:
+    """In no row of theirs that the report shows, nor on its page here, and the other way round."""
+    method = get(name)
+    space = method.space(method.config())
+    searches = bool(space.fit or space.logits or method.choose)
+    told = {line.selection for line in ROWS if line.method == name and line.own}
+    assert "fixed" not in method.status
+    # ProLIP's rows without validation are one for each of its settings, and say which.
+    if searches and name != "prolip":
+        assert published.CHOSEN["none"] not in {published.CHOSEN[each] for each in told}
+    if not searches:
+        assert told <= {"none", "unknown"}
 
 
 def test_a_number_is_that_of_its_shots_or_of_any() -> None:

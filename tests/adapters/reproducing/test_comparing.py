@@ -166,6 +166,23 @@ def test_ours_may_be_written_as_published_rows(
     assert again.at("animals", 0) == pytest.approx(found[0].ours, abs=0.005)
 
 
+@pytest.mark.parametrize("on_test", [False, True])
+def test_whose_policies_differ_by_set_say_so(
+    small: Reproduction, two: FeatureCache, results: Results, on_test: bool
+) -> None:
+    held = needs(small, two)
+    runs = planned(small, held, two, on_test=on_test, methods=["gda"], shots=[1])
+    sweep([r.run for r in runs], None, results)
+    found = compared(small, runs, results.frame(), held)
+    (line,) = restated(small, found, on_test)
+    again = _row(line)
+    for name in small.datasets:
+        own = {r.policy for r in runs if r.run.entry.dataset == name}
+        assert own == {again.policy(name)}
+    assert again.policy("mean") == ("several" if on_test else "full-val")
+    assert ("selection_by_set" in line) == on_test
+
+
 def test_scores_of_transfers_are_by_target() -> None:
     entry = type("E", (), {"dataset": "birds"})
     run = type("R", (), {"id": "x", "entry": entry, "experiment": type("X", (), {"seed": 3})})

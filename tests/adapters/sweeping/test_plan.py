@@ -101,3 +101,9 @@ def test_a_search_by_an_unknown_name_is_refused() -> None:
 
 def test_a_plan_stays_as_it_was_made() -> None:
     assert frozen.thawed(room) == []
+
+
+def test_a_plan_may_ask_for_calibration(cache: FeatureCache, results: Results) -> None:
+    found = plan(cache, WORDS, results, calibrate=True)
+    assert {run.calibrate for run in found.runs} == {True}
+    assert {run.id for run in found.runs} == {run.id for run in plan(cache, WORDS, results).runs}

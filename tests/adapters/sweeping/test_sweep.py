@@ -8,6 +8,7 @@ import random
 import signal
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def test_stacked_rows_are_the_rows_of_runs_alone(cache: FeatureCache, task: str)
         assert (row["stacked"] > 1) == (trained and row["config"].get("solver") != "dopri5"), row
         assert alone["stacked"] == 1
         assert row["fit_seconds"] > 0
+        assert row["fit_processor_seconds"] > 0
 
 
 def test_base_to_new_rows_have_both_halves(cache: FeatureCache, results: Results) -> None:
@@ -236,3 +238,19 @@ def test_workers_killed_at_random_lose_no_run(cache: FeatureCache, results: Resu
 
 def test_the_public_door() -> None:
     assert (adapters.sweep, adapters.grid) == (sweep, grid)
+
+
+def test_what_is_to_be_calibrated_is_done_again_where_it_was_not(
+    cache: FeatureCache, results: Results
+) -> None:
+    runs = runs_of(cache, method="ncm", shots=2, seed=[1, 2])
+    sweep(runs, results=results)
+    plain = accuracies(results)
+    asked = [replace(run, calibrate=True) for run in runs]
+    assert sweep(asked, results=results).done == 2
+    assert accuracies(results) == plain  # in place of the rows of before
+    frame = results.frame().set_index("run")
+    alone = run_alone(runs[0].entry, runs[0].experiment, calibrate=True).row
+    for column in ("temperature", "ece_calibrated", "nll_calibrated"):
+        assert frame[column][runs[0].id] == alone[column]
+    assert [sweep(some, results=results).done for some in (runs, asked)] == [0, 0]

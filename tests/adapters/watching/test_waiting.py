@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from adapters.commands.waiting import Waiting, said, waiting
 from adapters.maths import training
+from adapters.watching.waiting import Waiting, said, shown, waiting
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0.01, ""), (0.5, "about 50 s")])
@@ -41,3 +41,19 @@ def test_every_training_meanwhile_tells_its_steps() -> None:
         train()
     train()
     assert seen == [(0, 2), (1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("progress", "notebook", "told"),
+    [(None, False, False), (None, True, True), (True, False, True), (False, True, False)],
+)
+def test_a_bar_is_there_where_it_is_asked_for_or_in_a_notebook(
+    progress: bool | None, notebook: bool, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Waiting] = []
+    monkeypatch.setattr("featcache.notebook.here", lambda: notebook)
+    monkeypatch.setattr(Waiting, "__call__", lambda watch, done, total: heard.append(watch))
+    with shown(progress):
+        training.sgd({"x": torch.ones(1)}, lambda p, _: p["x"].sum(), range(1), 0.1, [1.0])
+    assert bool(heard) == told
+    assert {watch.long for watch in heard} <= {1.0 if progress else 10.0}

@@ -1,0 +1,1 @@
+"""Fits watched while they go on."""
