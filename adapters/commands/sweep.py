@@ -94,7 +94,6 @@ def sweep(
     """
     part = terminal.part(shard)
 
-    from adapters.configure import parse
     from adapters.results import Results
     from adapters.sweeping import engine as engines
     from adapters.sweeping.device import device_for
@@ -103,6 +102,7 @@ def sweep(
     from adapters.sweeping.search import SEARCHES, Search
     from adapters.sweeping.stacking import STACKS
     from adapters.sweeping.words import axes, typed
+    from featcache.engines.options import slurm_words
     from featcache.store.cache import FeatureCache
 
     terminal.one_of("--search", search, SEARCHES)
@@ -136,7 +136,7 @@ def sweep(
         device=device_for(device, planned.runs, stack),
         address=address,
         folder=results.parent / "slurm",
-        slurm=parse(slurm or []),
+        slurm=slurm_words(slurm or []),
     )
     waiting = planned.total - planned.before
     try:

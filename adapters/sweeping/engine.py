@@ -9,13 +9,12 @@ notice.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from featcache import catalogue
-from featcache.errors import ConfigError, UnknownNameError
+from featcache.engines.options import EngineOptions, made
 
 if TYPE_CHECKING:
     from adapters.scoring import Row
@@ -41,22 +40,6 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class EngineOptions:
-    """Which engine, and what each of them may want to know; `jobs` 0 is the engine's own choice.
-
-    `address` is that of a Ray cluster, `folder` (on a disk that all nodes see) and `slurm` are for
-    Slurm.
-    """
-
-    name: str = "local"
-    jobs: int = 0
-    device: str = "auto"
-    address: str | None = None
-    folder: Path = Path("runs/slurm")
-    slurm: Mapping[str, Any] = field(default_factory=dict)
-
-
 def engine_names() -> list[str]:
     """The engines, by the files of `adapters/sweeping/engines`."""
     return sorted(catalogue.modules(FOLDER))
@@ -67,15 +50,8 @@ def engine(name: str = "local", **options: Any) -> Engine:
 
     Raises `UnknownNameError`, or `ConfigError` where the engine's library is missing.
     """
-    if name not in engine_names():
-        raise UnknownNameError("engine", name, engine_names())
-    try:
-        module = catalogue.load("adapters.sweeping.engines", name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"engine {name} needs {error.name}; install it with `pip install 'featcache[{name}]'`."
-        ) from None
-    found: Engine = module.engine(EngineOptions(name, **options))
+    asked = EngineOptions(name, **options)
+    found: Engine = made("adapters.sweeping.engines", engine_names(), asked)
     return found
 
 

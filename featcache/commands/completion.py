@@ -11,6 +11,7 @@ from featcache.backbones.names import DEMO
 from featcache.catalogue import modules
 from featcache.datasets import kind, presence, table
 from featcache.datasets.dataset import SPLITS
+from featcache.engines.options import of_encoding
 from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import EXTRAS, Entry
@@ -64,6 +65,7 @@ def _cached_backbones(context: typer.Context) -> list[str]:
 datasets = completing(_datasets)
 backbones = completing(_backbones)
 formats = completing(_formats)
+engines = fixed(of_encoding())
 keys = completing(_keys)
 cached_datasets = completing(_cached_datasets)
 cached_backbones = completing(_cached_backbones)

@@ -11,18 +11,24 @@ from featcache.commands import completion
 from featcache.commands.options import FollowLinks, Layout, MaxPixels, Recursive, Root
 from featcache.datasets import presence
 from featcache.datasets.checks import few
+from featcache.engines.options import LOCAL, EngineOptions, slurm_words
 from featcache.errors import FeatcacheError
 from featcache.terminal import Cache, Json, document, one_of, part, people, progress
 
+WHOLE = "1/1"
 MOST_BAD, MOST_REASONS = 10, 6  # lines of bad pictures, and of reasons where there are more
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from featcache.backbones.backbone import Backbone
+    from featcache.datasets.dataset import Dataset
+    from featcache.encoding.order import Order
     from featcache.encoding.report import Report
+    from featcache.encoding.spreading import Engine
+    from featcache.prompts import PromptBank
 
 
 def encode(
@@ -104,7 +110,17 @@ def encode(
         ),
     ] = "auto",
     cache: Cache = None,
-    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = "1/1",
+    shard: Annotated[str, typer.Option(help="i/N does the i-th of N parts of the work.")] = WHOLE,
+    engine: Annotated[
+        str, typer.Option(help="local, ray or slurm.", autocompletion=completion.engines)
+    ] = LOCAL,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster (own, here).")] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="partition=…, time=MINUTES, memory=GB …; repeatable.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Parts at once of ray (0: one a GPU or node), slurm (0: 8).")
+    ] = 0,
     allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable pictures put up with.")] = 0,
     retry_bad: Annotated[bool, typer.Option(help="Read pictures again that were bad.")] = False,
     check: Annotated[
@@ -116,40 +132,36 @@ def encode(
 
     Example: featcache encode --dataset eurosat --root ~/data --backbone ViT-B/16
     """
-    from featcache import FeatureCache, ViewRecipe, prompt_bank
-    from featcache.datasets.registry import load_all
-    from featcache.encoding.encode import Request, encode_together
+    from featcache import FeatureCache, ViewRecipe
+    from featcache.encoding.encode import Request
+    from featcache.encoding.order import Order, read
     from featcache.encoding.report import Report
     from featcache.encoding.running import Decoding
-    from featcache.pictures.limit import limit_pixels
 
     which = part(shard)
     one_of("--views-for", views_for, completion.VIEWS_FOR)
     one_of("--decode-in", decode_in, completion.DECODE_IN)
     one_of("--classes", classes, completion.CLASSES)
-    limit_pixels(round(max_pixels * 10**6))
-    found = load_all(
+    order = Order(
         dataset,
-        root,
-        recursive=recursive,
-        follow_links=follow_links,
-        name=name,
-        classes=classes,
-        layout=layout,
-    )
-    banks = [prompt_bank(prompts, data) for data in found]
-    for note in (note for each in zip(found, banks, strict=True) for x in each for note in x.notes):
-        people(True).print(f"note: {note}", markup=False)
-    loaded = _loaded(backbone or ["demo"], pretrained, device, precision, decode_in)
-    decoding = Decoding(workers, decode_in)
-    documents, failed = list[dict[str, Any]](), list[Exception]()
-    for data, bank in zip(found, banks, strict=True):
-        request = Request(
+        FeatureCache(cache).root.absolute(),
+        backbones=tuple(dict.fromkeys(backbone or ["demo"])),
+        pretrained=pretrained,
+        device=device,
+        precision=precision,
+        prompts=prompts,
+        reading={
+            "root": root,
+            "recursive": recursive,
+            "follow_links": follow_links,
+            "name": name,
+            "classes": classes,
+            "layout": layout,
+        },
+        max_pixels=round(max_pixels * 10**6),
+        request=Request(
             splits=split.split(",") if split else None,
-            bank=bank,
-            views=ViewRecipe(
-                views, view_seed, scale=(view_scale, 1.0), flip=data.flip and not no_mirror
-            ),
+            views=ViewRecipe(views, view_seed, scale=(view_scale, 1.0), flip=not no_mirror),
             views_for=views_for,
             extras=extra.split(",") if extra else (),
             batch_size=batch_size,
@@ -157,20 +169,66 @@ def encode(
             part=which,
             retry_bad=retry_bad,
             check=check,
-        )
-        with progress("crops") as update:
-            reports = encode_together(data, loaded, FeatureCache(cache), request, decoding, update)
+        ),
+        decoding=Decoding(workers, decode_in),
+    )
+    engines = EngineOptions(engine, jobs, device, address, slurm=slurm_words(slurm or []))
+    working = _working(engines, shard)
+    found = read(order)
+    for note in (note for each in found for x in each for note in x.notes):
+        people(True).print(f"note: {note}", markup=False)
+    documents, failed = list[dict[str, Any]](), list[Exception]()
+    for (data, bank), reports in zip(found, _done(order, found, working), strict=False):
         notes = [*data.notes, *bank.notes]
         documents += [_told(each, notes, as_json) for each in reports if isinstance(each, Report)]
         failed += [each for each in reports if isinstance(each, Exception)]
         if failed:
             break
-    _shown(as_json, documents, "domains" if len(found) > 1 else "backbones", len(loaded))
+    _shown(as_json, documents, "domains" if len(found) > 1 else "backbones", len(order.backbones))
     for error in failed[1:]:
         people(True).print(str(error), markup=False)
     if failed:
         raise failed[0]
     _refuse(sum(len(each["bad"]) for each in documents), allow_bad)
+
+
+def _working(options: EngineOptions, shard: str) -> Engine | None:
+    """What does the parts of the work; None where it is done in this process."""
+    if options.name != LOCAL:
+        from featcache.encoding import spreading
+
+        if shard != WHOLE:
+            raise FeatcacheError(
+                f"--engine {options.name} deals out the parts itself; leave out --shard."
+            )
+        return spreading.engine(options)
+    if options.jobs or options.address or options.slurm:
+        raise FeatcacheError(
+            "--jobs, --address and --slurm are for --engine ray or slurm; say which, or leave them "
+            "out (--workers says how many decode here)."
+        )
+    return None
+
+
+def _done(
+    order: Order, found: Sequence[tuple[Dataset, PromptBank]], working: Engine | None
+) -> Iterator[list[Report | Exception]]:
+    """Reports on each data set, one a backbone: made here as they are asked for, or elsewhere."""
+    from featcache.encoding.order import encode
+    from featcache.encoding.spreading import spread
+
+    if working:
+        try:
+            with progress("parts") as update:
+                yield from spread(order, [data for data, _ in found], working, update)
+        finally:
+            working.close()
+        return
+    loaded = _loaded(order)
+    for data, bank in found:
+        with progress("crops") as update:
+            reports = encode(order, data, bank, loaded, update)
+        yield reports
 
 
 def _told(report: Report, notes: Sequence[str], as_json: bool) -> dict[str, Any]:
@@ -185,19 +243,17 @@ def _shown(as_json: bool, documents: list[dict[str, Any]], several: str, backbon
         document(as_json, documents[0] if one else {several: documents})
 
 
-def _loaded(
-    names: Sequence[str], pretrained: str | None, device: str, precision: str, decode_in: str
-) -> list[Backbone]:
+def _loaded(order: Order) -> list[Backbone]:
     """The backbones; processes that will decode start meanwhile."""
-    from featcache import load_backbone
     from featcache.encoding import processes
+    from featcache.encoding.order import load
 
-    if decode_in != "threads":
-        processes.warm_up(device)
+    if order.decoding.where != "threads":
+        processes.warm_up(order.device)
     loaded = []
-    for each in dict.fromkeys(names):
+    for each in order.backbones:
         with people(True).status(f"loading {each}"):
-            loaded.append(load_backbone(each, pretrained, device=device, precision=precision))
+            loaded.append(load(order, each))
     return loaded
 
 

@@ -21,7 +21,15 @@ from featcache.encoding.batches import UnitEncoder, feature_shapes
 from featcache.encoding.crops import NOTHING, Maker
 from featcache.encoding.finishing import finish
 from featcache.encoding.identity import find_entry
-from featcache.encoding.plan import NO_VIEWS, Unit, announce, check_space, choose_views, units_of
+from featcache.encoding.plan import (
+    NO_VIEWS,
+    Unit,
+    announce,
+    check_space,
+    choose_views,
+    units_of,
+    without_bad,
+)
 from featcache.encoding.report import Progress, Report
 from featcache.encoding.running import Decoding, Job, run
 from featcache.encoding.sizes import size_of
@@ -45,7 +53,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Request:
-    """What an entry is to hold, and how it is to be made: the options of `encode_dataset`."""
+    """What an entry is to hold, and how it is to be made: the options of `encode_dataset`.
+
+    `last` is whether nobody comes after this run who finishes the entry off.
+    """
 
     splits: Sequence[str] | None = None
     bank: PromptBank | None = None
@@ -57,6 +68,7 @@ class Request:
     part: tuple[int, int] = (1, 1)
     retry_bad: bool = False
     check: bool = False
+    last: bool = True
 
 
 def encode_dataset(
@@ -136,6 +148,7 @@ class _Prepared:
     job: Job
     units: Sequence[Unit]
     began: float
+    last: bool
 
 
 def _prepared(
@@ -153,8 +166,11 @@ def _prepared(
     entry, wanted = found.entry, NO_VIEWS
     if request.views and "train" in asked:
         wanted = choose_views(entry, request.views, request.views_for)
-    entry = announce(entry, asked, wanted, extras, request.retry_bad)
+    entry = announce(entry, asked, wanted, extras)
     every = units_of(entry, dataset, asked, wanted, extras)
+    if request.retry_bad:
+        entry = without_bad(entry, every[part[0] - 1 :: part[1]])
+        every = units_of(entry, dataset, asked, wanted, extras)
     units = every[part[0] - 1 :: part[1]]
     todo = [unit for unit in units if unit.centre or unit.view_rows]
     count = wanted.recipe.count
@@ -174,7 +190,8 @@ def _prepared(
     writer = UnitWriter(entry, dataset, backbone.name, wanted.name, bad, taken.digests)
     maker = Maker(wanted.recipe, backbone.preprocess, taken)
     encoder = UnitEncoder(staging, shapes, count)
-    return _Prepared(Job(report, todo, encoder, writer, maker, taken.digests), units, began)
+    job = Job(report, todo, encoder, writer, maker, taken.digests)
+    return _Prepared(job, units, began, request.last)
 
 
 def _on_card(backbone: Backbone) -> Backbone:
@@ -201,7 +218,8 @@ def _finished(prepared: _Prepared, dataset: Dataset) -> Report:
     if job.failed is not None:
         raise job.failed
     report = job.report
-    report.notes += finish(reload(report.entry), dataset)
+    if prepared.last:
+        report.notes += finish(reload(report.entry), dataset)
     report.entry = reload(report.entry)
     report.encoded = sum(u.stop - u.start for u in job.units if u.centre) - report.taken
     report.skipped = sum(u.stop - u.start for u in units) - report.encoded - report.taken

@@ -24,11 +24,14 @@ from featcache.encoding.adoption import adopt, is_of_before
 from featcache.encoding.looking import Look, compare
 from featcache.encoding.settling import settle
 from featcache.errors import CacheError
+from featcache.files import locked
+from featcache.pictures.digest import UNKNOWN
 from featcache.store import manifest as manifests
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry, open_entry, reload
 from featcache.store.repair import take_off
 
+LOCK = ".lock"  # of a cache, while an entry is looked for
 SAMPLES = 16  # pictures whose bytes are part of a new entry's key
 
 
@@ -47,10 +50,19 @@ def find_entry(
 ) -> Found:
     """The entry of what these two give, brought up to date, or a new one.
 
-    `check` hashes every picture, whatever its file's times say. Raises `CacheError` where what is
-    there cannot be read.
+    `check` hashes every picture, whatever its file's times say. Whoever begins meanwhile waits, on
+    whatever machine, so that one alone sets aside what no longer fits. Raises `CacheError` where
+    what is there cannot be read.
     """
     look = Look(dataset)
+    if check:  # of all at once, before others have to wait
+        look.digests([row for row, state in enumerate(look.states) if state != UNKNOWN])
+    with locked(cache.root / LOCK):
+        return _found(look, backbone, cache, check)
+
+
+def _found(look: Look, backbone: Backbone, cache: FeatureCache, check: bool) -> Found:
+    dataset = look.dataset
     folder = cache.root / dataset.name / backbone.slug
     header = _header(dataset, backbone)
     matches, damaged, notes = [], dict[Path, list[str]](), list[str]()

@@ -102,13 +102,8 @@ def choose_views(entry: Entry, recipe: ViewRecipe, rows: str) -> ViewSet:
     return ViewSet(digest[:8], recipe, rows)
 
 
-def announce(
-    entry: Entry, asked: Sequence[str], views: ViewSet, extras: Sequence[str], retry_bad: bool
-) -> Entry:
-    """The entry with what is asked of it in its manifest, before any of it is there.
-
-    `retry_bad` takes the shards of units with bad pictures off the list, to be written again.
-    """
+def announce(entry: Entry, asked: Sequence[str], views: ViewSet, extras: Sequence[str]) -> Entry:
+    """The entry with what is asked of it in its manifest, before any of it is there."""
     with amend(entry) as manifest:
         asked_ever = {*manifest["asked"], *asked}
         manifest["asked"] = [s for s in manifest["dataset"]["splits"] if s in asked_ever]
@@ -121,8 +116,18 @@ def announce(
             }
             order = manifest["dataset"]["splits"]
             manifest["extras"] = {n: [s for s in order if s in w] for n, w in wanted.items() if w}
-        if retry_bad:
-            manifest["shards"] = _without_bad(manifest["shards"])
+    return reload(entry)
+
+
+def without_bad(entry: Entry, units: Sequence[Unit]) -> Entry:
+    """The entry without the shards of those units that have bad pictures, to be written again."""
+    with amend(entry) as manifest:
+        listed = manifest["shards"]
+        bad = {(r["split"], r["start"]) for r in listed.values() if r.get("bad")}
+        bad &= {(unit.split, unit.start) for unit in units}
+        manifest["shards"] = {
+            n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad
+        }
     return reload(entry)
 
 
@@ -199,12 +204,6 @@ def check_space(
             f"{entry.folder} needs {needed / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB "
             "free; make room, or take another cache with --cache."
         )
-
-
-def _without_bad(listed: dict[str, Any]) -> dict[str, Any]:
-    """The listed shards less those of units with bad pictures, so that these are read again."""
-    bad = {(r["split"], r["start"]) for r in listed.values() if r.get("bad")}
-    return {n: r for n, r in listed.items() if (r.get("split"), r.get("start")) not in bad}
 
 
 def rows_with_views(dataset: Dataset, which: str) -> NDArray[np.int64]:

@@ -34,15 +34,18 @@ def default_size(backbone: Backbone) -> int:
 def size_of(entry: Entry, backbone: Backbone, given: int | None, work: bool) -> int:
     """Pictures a batch: as given, or as the entry was begun on such a device, or by default.
 
-    Where there is work to do the entry keeps it, so that a run that goes on ends with the same
-    bytes. Raises `CacheError` where the disk refuses.
+    Where there is work to do the entry keeps it, so that a run that goes on, or works beside this
+    one, ends with the same bytes. Raises `CacheError` where the disk refuses.
     """
     kind = backbone.device.type
     held = entry.manifest.get(BATCH, {}).get(kind)
     size = given or held or (default_size(backbone) if work else 1)
     if work and size != held:
         with amend(entry) as manifest:
-            manifest.setdefault(BATCH, {})[kind] = size
+            kept = manifest.setdefault(BATCH, {})
+            # Of two that begin at once the first settles what fits.
+            size = size if given else kept.get(kind, size)
+            kept[kind] = size
     return int(size)
 
 

@@ -17,9 +17,10 @@ import torch
 
 from adapters.devices.device import device_of
 from adapters.scoring import Row
-from adapters.sweeping.engine import EngineOptions, cores
+from adapters.sweeping.engine import cores
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker, portions
+from featcache.engines.options import EngineOptions
 from featcache.errors import SweepError
 
 STARTS = 3  # processes in a row that may end before they are ready

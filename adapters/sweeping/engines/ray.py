@@ -9,9 +9,10 @@ from typing import Any
 import ray
 
 from adapters.scoring import Row
-from adapters.sweeping.engine import EngineOptions
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker, portions
+from featcache.engines.options import EngineOptions
+from featcache.engines.ray import resources
 
 
 class Ray:
@@ -23,12 +24,7 @@ class Ray:
     """
 
     def __init__(self, jobs: int = 0, device: str = "auto", address: str | None = None) -> None:
-        if not ray.is_initialized():
-            options: dict[str, Any] = {"address": address}
-            if address is None:
-                options |= {"num_cpus": jobs or None, "include_dashboard": False}
-            ray.init(**options, log_to_driver=False, logging_level="ERROR")
-        there = ray.cluster_resources()
+        there = resources(jobs, address)
         self.device = device
         unit = "GPU" if self.device.startswith("cuda") else "CPU"
         self.workers = max(1, min(jobs or int(there[unit]), int(there.get(unit, 1))))

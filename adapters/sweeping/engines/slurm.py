@@ -14,43 +14,26 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import submitit
 import torch
 
 from adapters.scoring import Row
-from adapters.sweeping.engine import EngineOptions
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker
-
-JOBS = 8  # tasks of a job array, where nothing was said
-LOOK = 0.2  # seconds between two looks at the files, at first; a big cluster wants fewer
-LOOK_MOST = 10.0
-NAMES = {"time": "timeout_min", "memory": "mem_gb", "cpus": "cpus_per_task",
-         "gpus": "gpus_per_node", "partition": "slurm_partition", "account": "slurm_account",
-         "qos": "slurm_qos", "constraint": "slurm_constraint"}  # fmt: skip
+from featcache.engines.options import EngineOptions
+from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor
 
 
 class Slurm:
     """A job array of `jobs` tasks, each with its share of the chunks, dealt out like cards.
 
-    `options` are `time` (minutes), `memory` (GB), `cpus`, `gpus`, `partition`, `account`, `qos`,
-    `constraint`; `cluster=local` does the tasks on this machine; any other is passed to `sbatch`.
+    `options` are those of `featcache.engines.slurm.executor`.
     """
 
     def __init__(self, jobs: int, device: str, folder: Path, options: Mapping[str, Any]) -> None:
         self.workers = jobs
         self.device = device
         self.folder = folder.absolute()
-        cluster = str(options.get("cluster", "slurm"))
-        rest = {key: value for key, value in options.items() if key != "cluster"}
-        parameters = {NAMES[key]: value for key, value in rest.items() if key in NAMES}
-        others = {key: value for key, value in rest.items() if key not in NAMES}
-        self._executor = submitit.AutoExecutor(folder=self.folder / "%j", cluster=cluster)
-        self._executor.update_parameters(
-            name="adapters-sweep",
-            **{"timeout_min": 60, "cpus_per_task": 1, **parameters},
-            slurm_additional_parameters=others,
-        )
+        self._executor = executor("adapters-sweep", self.folder, options)
         self._jobs: list[Any] = []
 
     def run(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
 from adapters import registry
 from adapters.sweeping import engine as room
-from adapters.sweeping.engine import EngineOptions, cores, engine, engine_names
+from adapters.sweeping.engine import cores, engine, engine_names
 from adapters.sweeping.engines.local import Local
-from featcache.errors import ConfigError, UnknownNameError
-from tests import frozen
+from featcache.errors import UnknownNameError
 
 
 def test_each_engine_is_a_file() -> None:
@@ -30,22 +27,9 @@ def test_options_reach_the_engine() -> None:
         engine("local", workers=3)
 
 
-def test_what_is_not_said_is_the_engines_choice() -> None:
-    plain = EngineOptions()
-    assert (plain.name, plain.jobs, plain.device, plain.address) == ("local", 0, "auto", None)
-    assert (plain.folder, plain.slurm) == (Path("runs/slurm"), {})
-
-
-def test_an_unknown_engine_and_a_missing_library_are_one_sentence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_unknown_engine_is_one_sentence() -> None:
     with pytest.raises(UnknownNameError, match="unknown engine 'cloud'; known are: local, ray, sl"):
         engine("cloud")
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    monkeypatch.delitem(sys.modules, "adapters.sweeping.engines.slurm", raising=False)
-    says = r"engine slurm needs submitit; install it with `pip install 'featcache\[slurm\]'`"
-    with pytest.raises(ConfigError, match=says):
-        engine("slurm")
 
 
 def test_the_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +39,3 @@ def test_the_cores_are_those_that_this_process_may_use(monkeypatch: pytest.Monke
     for there, found in ((6, 6), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda there=there: there)
         assert cores() == found
-
-
-def test_options_stay_as_they_were_given() -> None:
-    assert frozen.thawed(room) == []

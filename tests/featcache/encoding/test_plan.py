@@ -103,7 +103,7 @@ def test_a_listed_set_that_covers_the_request_is_filled_on(entry: Entry) -> None
     assert choose_views(entry, ViewRecipe(0), "few-shot") == NO_VIEWS
     first = choose_views(entry, VIEWS, "few-shot")
     assert (len(first.name), first.recipe, first.rows) == (8, VIEWS, "few-shot")
-    entry = announce(entry, ["train"], first, [], retry_bad=False)
+    entry = announce(entry, ["train"], first, [])
     assert choose_views(entry, VIEWS, "few-shot") == first
     assert choose_views(entry, replace(VIEWS, count=1), "few-shot") == first
     for recipe, rows in (
@@ -116,9 +116,9 @@ def test_a_listed_set_that_covers_the_request_is_filled_on(entry: Entry) -> None
 
 
 def test_what_is_asked_is_announced_in_order(entry: Entry) -> None:
-    entry = announce(entry, ["test"], NO_VIEWS, ["patches"], retry_bad=False)
+    entry = announce(entry, ["test"], NO_VIEWS, ["patches"])
     assert entry.manifest["asked"] == ["test"]
-    entry = announce(entry, ["train"], NO_VIEWS, ["pre-projection"], retry_bad=False)
+    entry = announce(entry, ["train"], NO_VIEWS, ["pre-projection"])
     assert entry.manifest["asked"] == ["train", "test"]
     assert entry.manifest["extras"] == {"pre-projection": ["train"], "patches": ["test"]}
     assert list(entry.manifest["extras"]) == ["pre-projection", "patches"]

@@ -25,7 +25,7 @@ BANK = PromptBank("mine", (("a cat", "cats"), ("a dog",), ("an emu",)))
 
 def test_a_bank_is_encoded_once(tmp_path: Path, tiny: Backbone) -> None:
     entry = find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
-    entry = announce(entry, [], NO_VIEWS, [], retry_bad=False)
+    entry = announce(entry, [], NO_VIEWS, [])
     assert encode_text(entry, tiny, BANK) == 4
     entry = reload(entry)
     assert encode_text(entry, tiny, BANK) == 0

@@ -24,7 +24,7 @@ HUGE = 1e9
 @pytest.fixture
 def writer(tmp_path: Path, tiny: Backbone) -> UnitWriter:
     entry = find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
-    entry = announce(entry, ["test"], NO_VIEWS, [], retry_bad=False)
+    entry = announce(entry, ["test"], NO_VIEWS, [])
     return UnitWriter(entry, noise(), "net", "set", frozenset({"test/1"}))
 
 

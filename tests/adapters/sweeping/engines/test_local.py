@@ -13,12 +13,13 @@ import pytest
 
 from adapters.results import Results
 from adapters.sweeping.chunks import chunks
-from adapters.sweeping.engine import EngineOptions, cores
+from adapters.sweeping.engine import cores
 from adapters.sweeping.engines import local
 from adapters.sweeping.engines.local import THREADS, VISIBLE, Local, engine, gpus
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
+from featcache.engines.options import EngineOptions
 from featcache.errors import ConfigError, SweepError
 from featcache.store.cache import FeatureCache
 from tests.adapters.sweeping.quick import accuracies, elsewhere, here, runs_of

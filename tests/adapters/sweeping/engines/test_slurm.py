@@ -12,11 +12,12 @@ import pytest
 
 from adapters.results import Results
 from adapters.sweeping.chunks import chunks
-from adapters.sweeping.engine import Engine, EngineOptions, engine
+from adapters.sweeping.engine import Engine, engine
 from adapters.sweeping.grid import grid
 from adapters.sweeping.runs import Run
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
+from featcache.engines.options import EngineOptions
 from featcache.store.cache import FeatureCache
 from tests.adapters.sweeping.quick import by, elsewhere, here, runs_of
 
@@ -94,6 +95,7 @@ def test_options_go_to_the_cluster_by_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from adapters.sweeping.engines import slurm
+    from featcache.engines import slurm as shared
 
     told: dict[str, Any] = {}
 
@@ -104,7 +106,7 @@ def test_options_go_to_the_cluster_by_their_names(
         def update_parameters(self, **words: Any) -> None:
             told.update(words)
 
-    monkeypatch.setattr(slurm.submitit, "AutoExecutor", Executor)
+    monkeypatch.setattr(shared.submitit, "AutoExecutor", Executor)
     asked = {"time": 90, "memory": 8, "partition": "gpu", "nice": 5}
     made = slurm.engine(EngineOptions("slurm", folder=tmp_path / "a", slurm=asked))
     assert (made.workers, made.folder) == (slurm.JOBS, tmp_path / "a")

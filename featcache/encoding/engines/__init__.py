@@ -1,0 +1,1 @@
+"""One file an engine; `featcache.encoding.spreading` has the contract."""

@@ -1,0 +1,1 @@
+"""What sweeps and encoding share of the engines that work on many machines."""

@@ -1,0 +1,39 @@
+"""How submitit is asked for a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from featcache.errors import ConfigError
+
+pytest.importorskip("submitit")
+
+
+def test_a_cluster_that_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from featcache.engines.slurm import executor
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for options in ({}, {"cluster": "moon"}):
+        named = options.get("cluster", "slurm")
+        with pytest.raises(ConfigError, match=f"no cluster {named} here.*--slurm cluster=local"):
+            executor("name", tmp_path, options)
+
+
+def test_what_is_usual_gives_way_to_what_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what submitit would hand to `sbatch`."""
+    from featcache.engines.slurm import executor
+
+    (tmp_path / "srun").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    usual = {"gpus": 1, "requeue": True}
+    made = executor("mine", tmp_path / "jobs", {"gpus": 2, "nice": 5}, usual)
+    text = made._executor._make_submission_file_text("command", "uid")
+    told = {line.removeprefix("#SBATCH --") for line in text.splitlines() if "#SBATCH" in line}
+    assert {"gpus-per-node=2", "nice=5", "requeue", "job-name=mine", "time=60"} <= told
+    assert "cpus-per-task=1" in told
