@@ -29,9 +29,11 @@ from featcache.pictures.views import View, ViewRecipe, view
 
 MOST_WORKERS = 16
 NOTHING = Known()
-AHEAD = 4  # pictures under way for each worker
-# More workers are handed several pictures at once: each hand-over costs all of them time.
-FEW_WORKERS, CHUNK = 4, 4 << 20  # bytes of crops at once
+AHEAD = 4  # pictures under way for each worker at least
+# Small crops wait by the hundred: workers go on while a model with one thread is at its batch.
+WAITING, MOST_AHEAD = 1 << 20, 512  # bytes of crops, pictures
+# Workers are handed several pictures at once: each hand-over costs all of them time.
+TOGETHER, CHUNK = 4, 4 << 20  # pictures at least, bytes of crops at most
 Digests = Mapping[str, Mapping[int, str]]  # of pictures, by split and row
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -121,8 +123,10 @@ def crops_ahead(
 ) -> Iterator[Iterator[Given]]:
     """Crops in the order of the pictures, made by so many threads (0: one a core, at most 16)."""
     workers = workers or min(MOST_WORKERS, cores())
-    chunk = 1 if workers <= FEW_WORKERS else max(1, min(workers, CHUNK // size_of_crops(makers)))
-    depth = (AHEAD if chunk == 1 else AHEAD // 2) * workers
+    size = size_of_crops(makers)
+    chunk = max(1, min(max(TOGETHER, workers), CHUNK // size))
+    ahead = max(AHEAD * workers, min(MOST_AHEAD, WAITING // size))
+    depth = max(AHEAD // 2 * workers, ahead // chunk)
     pool = ThreadPoolExecutor(workers)
     try:
         jobs = iter(lambda: tuple(islice(pictures, chunk)), ())
