@@ -2,8 +2,9 @@
 
     python benchmarks/scale.py [--out docs/scale.md]
 
-Reads benchmarks/results/fits.json (`benchmarks/fits.py`) and imagenet_size.json
-(`benchmarks/imagenet_size.py`), both of which call it. A part that was not measured has no section.
+Reads benchmarks/results/fits.json (`benchmarks/fits.py`), imagenet_size.json
+(`benchmarks/imagenet_size.py`) and whole_sets.json (`benchmarks/whole_sets.py`), all of which call
+it, and the rates of encoding. A part that was not measured has no section.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import whole_sets
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -37,6 +40,8 @@ def write(path: Path = PAGE) -> None:
         if (part := fits.get(name))
     ]
     sections += [imagenet_size(size)] if size else []
+    if whole := _held("whole_sets.json"):
+        sections.insert(0, whole_sets.section(whole))
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     _, mark, rest = before.partition(KEPT)
     path.write_text(f"{HEAD}\n{NEWLINE.join(sections)}{mark}{rest}", encoding="utf-8")
@@ -44,8 +49,9 @@ def write(path: Path = PAGE) -> None:
 
 HEAD = """# At ImageNet's size, and beside a busy neighbour
 
-Written by `python benchmarks/scale.py` from what `make bench-fit` and
-`python benchmarks/imagenet_size.py` measured; do not edit by hand.
+Written by `python benchmarks/scale.py` from what `make bench-fit`,
+`python benchmarks/imagenet_size.py` and `python benchmarks/whole_sets.py` measured; do not edit by
+hand.
 
 All features are made up: noise around class centres, 512 wide. How well methods do is no question
 here. *Wall* is seconds by the clock, *processor* what all cores together spent.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from featcache.datasets.layouts import coop, folders
 from featcache.datasets.layouts._class_folders import Walk
 from featcache.datasets.notes import noted
 from featcache.datasets.presence import ALL, CLASSES, PRESENT, partial, present
+from featcache.datasets.remote import is_url, mirrored
 from featcache.datasets.table import DatasetInfo, bare, family, named, names
 from featcache.errors import DatasetError, UnknownNameError
 
@@ -51,6 +53,9 @@ def load(
     if classes not in CLASSES:
         raise DatasetError(f"classes are {' or '.join(CLASSES)}, not {classes!r}; give one.")
     check_layout(layout)
+    if is_url(name_or_path):
+        (dataset,) = _remote(load, name_or_path, name, recursive, follow_links, classes, layout)
+        return dataset
     info = named(name_or_path)
     some = classes == PRESENT
     if info is None:
@@ -82,6 +87,8 @@ def load_all(
 
     Domains are what `layout` says, and names such as `pacs`. Raises as `load` does.
     """
+    if is_url(name_or_path):
+        return _remote(load_all, name_or_path, name, recursive, follow_links, classes, layout)
     domains = family(name_or_path)
     every = [info.name for info in domains] or [name_or_path]
     if domains or layout != DOMAINS:
@@ -104,6 +111,28 @@ def load_all(
     _called(Dataset(own, (), {}), name)
     found = read_domains(top, name=own, walk=Walk(recursive, follow_links))
     return [noted(each, pictures=True) for each in found]
+
+
+def _remote(
+    read: Callable[..., Dataset | list[Dataset]],
+    url: str,
+    name: str | None,
+    recursive: bool,
+    follow_links: bool,
+    classes: str,
+    layout: str,
+) -> list[Dataset]:
+    """What lies at a url, read as a folder or a list would be."""
+    with mirrored(url) as mirror:
+        found = read(
+            str(mirror.path),
+            recursive=recursive,
+            follow_links=follow_links,
+            name=name,
+            classes=classes,
+            layout=layout,
+        )
+        return [mirror.moved(each) for each in (found if isinstance(found, list) else [found])]
 
 
 def root_of(info: DatasetInfo, root: Path | None) -> Path:

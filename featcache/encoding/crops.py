@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.datasets.dataset import Dataset, Item
+from featcache.datasets.remote import READERS, Remote
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
 from featcache.errors import PictureError
@@ -29,9 +30,11 @@ from featcache.pictures.views import View, ViewRecipe, view
 
 MOST_WORKERS = 16
 NOTHING = Known()
-AHEAD = 4  # pictures under way for each worker
-# More workers are handed several pictures at once: each hand-over costs all of them time.
-FEW_WORKERS, CHUNK = 4, 4 << 20  # bytes of crops at once
+AHEAD = 4  # pictures under way for each worker at least
+# Small crops wait by the hundred: workers go on while a model with one thread is at its batch.
+WAITING, MOST_AHEAD = 1 << 20, 512  # bytes of crops, pictures
+# Workers are handed several pictures at once: each hand-over costs all of them time.
+TOGETHER, CHUNK = 4, 4 << 20  # pictures at least, bytes of crops at most
 Digests = Mapping[str, Mapping[int, str]]  # of pictures, by split and row
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -121,12 +124,14 @@ def crops_ahead(
 ) -> Iterator[Iterator[Given]]:
     """Crops in the order of the pictures, made by so many threads (0: one a core, at most 16)."""
     workers = workers or min(MOST_WORKERS, cores())
-    chunk = 1 if workers <= FEW_WORKERS else max(1, min(workers, CHUNK // size_of_crops(makers)))
-    depth = (AHEAD if chunk == 1 else AHEAD // 2) * workers
+    size = size_of_crops(makers)
+    chunk = max(1, min(max(TOGETHER, workers), CHUNK // size))
+    ahead = max(AHEAD * workers, min(MOST_AHEAD, WAITING // size))
+    depth = max(AHEAD // 2 * workers, ahead // chunk)
     pool = ThreadPoolExecutor(workers)
     try:
         jobs = iter(lambda: tuple(islice(pictures, chunk)), ())
-        yield _in_order(pool, partial(_crops_for_all, makers=makers), jobs, depth)
+        yield _in_order(pool, partial(crops_for_all, makers=makers), jobs, depth)
     finally:
         # After Ctrl-C nobody wants to wait for pictures that were to be decoded ahead.
         pool.shutdown(wait=True, cancel_futures=True)
@@ -146,16 +151,36 @@ def crops_of(
 
 def crops_for(asked: Asked, makers: Sequence[Maker]) -> Given:
     """The crops of one picture for each maker that wants some; it is read and decoded once."""
-    item = next(each.item for each in asked if each is not None)
-    picture = _Picture(item)
-    return tuple(
-        None if wanted is None else _made(picture, wanted, maker)
+    (found,) = crops_for_all((asked,), makers)
+    return found
+
+
+def crops_for_all(jobs: Sequence[Asked], makers: Sequence[Maker]) -> list[Given]:
+    """The same of several pictures; those in a store are asked for at once."""
+    pictures = [_Picture(next(each.item for each in job if each is not None)) for job in jobs]
+    far = [
+        picture
+        for picture, job in zip(pictures, jobs, strict=True)
+        if isinstance(picture.item.source, Remote) and _unknown(job, makers)
+    ]
+    if len(far) > 1:
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(_Picture.fetch, far))
+    return [
+        tuple(
+            None if wanted is None else _made(picture, wanted, maker)
+            for wanted, maker in zip(job, makers, strict=True)
+        )
+        for picture, job in zip(pictures, jobs, strict=True)
+    ]
+
+
+def _unknown(asked: Asked, makers: Sequence[Maker]) -> bool:
+    """Whether a picture has to be read for somebody."""
+    return any(
+        wanted and not (wanted.digest and _all_known(wanted, wanted.digest, maker.known))
         for wanted, maker in zip(asked, makers, strict=True)
     )
-
-
-def _crops_for_all(jobs: tuple[Asked, ...], makers: Sequence[Maker]) -> list[Given]:
-    return [crops_for(job, makers) for job in jobs]
 
 
 def size_of_crops(makers: Sequence[Maker]) -> int:
@@ -186,6 +211,11 @@ class _Picture:
                 lambda: cropped(decode(held) if isinstance(held, bytes) else held, self.item.box)
             )
         return self._pixels
+
+    def fetch(self) -> None:
+        """Read it now; what is wrong is told when it is asked for."""
+        with suppress(PictureError, OSError):
+            _ = self.content
 
     def _once(self, make: Callable[[], Result]) -> Result:
         if self._error is not None:

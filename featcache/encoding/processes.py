@@ -30,8 +30,8 @@ from select import select
 from threading import local
 from typing import IO, Any
 
-from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for, size_of_crops
-from featcache.errors import CacheError, ConfigError
+from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for_all, size_of_crops
+from featcache.errors import CacheError, ConfigError, DatasetError
 from featcache.pictures.limit import limit_pixels, most_pixels
 
 SLOT = 4 << 20  # bytes of crops that a chunk may fill; what has no room is sent in the message
@@ -150,14 +150,14 @@ class _Team:
             asking, answer = self.mine.pipes
             if not self.mine.up:
                 if not _is_up():
-                    return [crops_for(job, self.makers) for job in jobs]
+                    return crops_for_all(jobs, self.makers)
                 self.mine.up = pickle.load(answer)
             _send(asking, (asked, slot))
             sizes, content, failed = pickle.load(answer)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise CacheError(ENDED) from error
         if failed:
-            raise CacheError(OTHERS.format(failed))
+            raise CacheError(failed)
         view, at, buffers = memoryview(self.memory), slot * SLOT, []
         for size in sizes:
             buffers.append(view[at : at + size])
@@ -249,10 +249,12 @@ def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
             return False
 
         try:
-            given = [crops_for(job, makers) for job in pickle.loads(asked)]
+            given = crops_for_all(pickle.loads(asked), makers)
             _send(answering, (sizes, pickle.dumps(given, protocol=5, buffer_callback=place), ""))
+        except DatasetError as error:  # a store that cannot be reached
+            _send(answering, ([], b"", str(error)))
         except Exception as error:  # told where somebody can do something about it
-            _send(answering, ([], b"", f"{type(error).__name__}: {error}"))
+            _send(answering, ([], b"", OTHERS.format(f"{type(error).__name__}: {error}")))
 
 
 def _fork_when_asked(caller: socket.socket) -> None:

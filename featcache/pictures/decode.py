@@ -39,9 +39,9 @@ def decode(source: Source | bytes) -> Pixels:
     """
     name = source.name if isinstance(source, Path) else "the picture"
     try:
-        if isinstance(source, Path | Stored):
-            return _decode(_read(source))
-        return _decode(source) if isinstance(source, bytes) else _drawn(source)
+        if isinstance(source, bytes):  # first, as to ask a protocol takes time
+            return _decode(source)
+        return _decode(_read(source)) if isinstance(source, Path | Stored) else _drawn(source)
     except PictureError as error:
         raise PictureError(f"{name} {error}") from error.__cause__
 

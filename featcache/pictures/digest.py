@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from featcache.datasets.checks import is_special
 from featcache.datasets.dataset import Item, Stored
+from featcache.datasets.remote import Remote
 from featcache.errors import PictureError
 from featcache.pictures.decode import Pixels, decode
 
@@ -47,9 +48,13 @@ def state_of(item: Item, now: int) -> State:
     """The state of a picture's file at `now` (ns since the epoch); `UNKNOWN` where there is none.
 
     Of a file that changed just before, the last number is -1. One that lies within a larger file
-    has the state of that, one that is no file its size and a hash of what it is made from.
+    has the state of that, one that is no file its size and a hash of what it is made from, and one
+    in a store what the listing said of it.
     """
     source = item.source
+    if isinstance(source, Remote):
+        known = State(max(source.size, 0), source.mark, min(source.mark, 0))
+        return known if source.listed else UNKNOWN
     if not isinstance(source, Path) and isinstance(source, Stored):  # paths first: a million
         source = source.file
     if not isinstance(source, Path):

@@ -26,6 +26,7 @@ from featcache.datasets.kinds._arrow import is_parquet, listed
 from featcache.datasets.kinds._columns import columns
 from featcache.datasets.layouts._class_folders import Walk
 from featcache.datasets.layouts._lists import placed, why
+from featcache.datasets.remote import in_lists, is_url
 from featcache.errors import DatasetError
 
 TEXTS = (".csv", ".tsv")
@@ -91,7 +92,9 @@ def _of_text(file: Path) -> list[Listed]:
                 cells[place[column]].strip() if column else ""
                 for column in (of.label, of.classname, of.split)
             )
-            path = safe_id(cells[place[of.picture]].strip(), where)
+            path = cells[place[of.picture]].strip()
+            if not is_url(path):
+                path = safe_id(path, where)
             rows.append(
                 Listed(where, path, file.parent / path, label, classname, split_of(split, where))
             )
@@ -101,8 +104,15 @@ def _of_text(file: Path) -> list[Listed]:
 
 
 def _placed(top: Path, rows: Sequence[Listed], follow_links: bool) -> list[Listed]:
-    """The rows with the files that they name."""
+    """The rows with the files that they name, or with what they name in a store."""
     if not any(isinstance(row.source, Path) for row in rows):
         return list(rows)
+    if urls := [row.id for row in rows if is_url(row.id)]:
+        if mixed := [row for row in rows if not is_url(row.id)]:
+            raise DatasetError(
+                f"{mixed[0].where} has a path where others have urls; give one kind."
+            )
+        stored = in_lists(urls, str(top))
+        return [replace(r, id=stored[r.id][0], source=stored[r.id][1]) for r in rows]
     found = placed(top, [row.id for row in rows], follow_links)
     return [replace(row, id=i, source=file) for row, (i, file) in zip(rows, found, strict=True)]

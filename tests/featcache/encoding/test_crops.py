@@ -14,6 +14,7 @@ from PIL import Image
 
 from featcache import ViewRecipe
 from featcache.datasets.dataset import Item
+from featcache.encoding import crops as crops_room
 from featcache.encoding.crops import Maker, Wanted, crops_ahead, crops_for, crops_of, wanted_of
 from featcache.encoding.plan import Unit
 from featcache.pictures.preprocess import Preprocess
@@ -38,26 +39,40 @@ class Slow:
         return np.full((20, 20, 3), self.number, np.uint8)
 
 
-@pytest.mark.parametrize(("workers", "ahead"), [(1, 5), (3, 13), (6, 40)])
-def test_crops_come_in_order_and_not_all_at_once(workers: int, ahead: int) -> None:
+@pytest.mark.parametrize(("workers", "ahead"), [(1, 13), (3, 29), (6, 78)])
+def test_crops_come_in_order_and_not_all_at_once(
+    workers: int, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crops_room, "WAITING", 0)  # as where crops are large
     Slow.asked.clear()
-    pictures = ((Wanted(Item(str(i), Slow(i), 0), True, False),) for i in range(40))
+    pictures = ((Wanted(Item(str(i), Slow(i), 0), True, False),) for i in range(80))
     with crops_ahead(pictures, [MAKER], workers) as crops:
         first = next(crops)
         assert len(Slow.asked) <= ahead
         rest = list(crops)
     centres = [each.centre for (each,) in (first, *rest) if each is not None]
     values = [int(centre[0, 0, 0]) for centre in centres if centre is not None]
-    assert values == list(range(40))
+    assert values == list(range(80))
     assert threading.active_count() < 40
+
+
+def test_while_a_model_is_at_a_batch_small_crops_are_made_for_the_next() -> None:
+    Slow.asked.clear()
+    pictures = ((Wanted(Item(str(i), Slow(2 * i), 0), True, False),) for i in range(2000))
+    with crops_ahead(pictures, [MAKER], 1) as crops:
+        next(crops)
+        deadline = time.monotonic() + 30
+        while len(Slow.asked) < 256 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert 256 <= len(Slow.asked) <= crops_room.MOST_AHEAD + crops_room.TOGETHER
 
 
 def test_a_caller_that_leaves_early_waits_for_no_more(tmp_path: Path) -> None:
     Slow.asked.clear()
-    pictures = ((Wanted(Item(str(i), Slow(i), 0), True, False),) for i in range(100))
+    pictures = ((Wanted(Item(str(i), Slow(2 * i + 1), 0), True, False),) for i in range(100))
     with crops_ahead(pictures, [MAKER], 1) as crops:
         next(crops)
-    assert len(Slow.asked) <= 6
+    assert len(Slow.asked) <= 2 * crops_room.TOGETHER + 1
 
 
 def test_only_the_crops_that_are_wanted_are_made() -> None:

@@ -1,0 +1,247 @@
+"""Pictures in object stores (`s3://`, `hf://` …): listed once, and each read when it is encoded.
+
+`fsspec` speaks to the stores; each kind of store has a package of its own (the extra `remote`). A
+listing becomes a temporary folder of empty files beside the lists that lie at its top, which the
+readers of folders read as any other; then pictures take the place of files.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from featcache.datasets.checks import nfc, safe_id
+from featcache.datasets.dataset import Dataset, Item
+from featcache.errors import DatasetError, PictureError
+
+READERS = 16  # requests at once: each waits for the network, and takes little of a core
+PAUSES = (0.5, 2.0, 8.0)  # seconds before what failed is tried again
+LISTS, LARGEST_LIST = (".txt", ".csv", ".tsv", ".json"), 2**28
+WITHIN = (".parquet", ".pq", ".arrow", ".tar", ".tgz", ".tar.gz")  # which hold pictures themselves
+# What stores say of an object that changes with its bytes, the surest first.
+MARKS = ("ETag", "etag", "md5Hash", "blob_id", "xet_hash", "generation", "content_md5")
+TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
+NOT_FROM_LISTS = ("file", "local")  # a list that somebody else made names no file of this machine
+_URL = re.compile(r"([a-z][a-z0-9+.\-]+)://[^/]")
+Found = TypeVar("Found")
+
+
+def is_url(text: str) -> bool:
+    """Whether it names something in a store, by a protocol."""
+    return bool(_URL.match(text)) or text.startswith("file:///")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A picture in a store: its path there, and what the listing said of it.
+
+    `mark` changes when its bytes do. Both are -1 where the store does not say; `listed` is whether
+    it was there.
+    """
+
+    store: str
+    path: str
+    size: int = -1
+    mark: int = -1
+    listed: bool = True
+
+    @property
+    def file(self) -> Path:
+        """What it is called there."""
+        return Path(self.path)
+
+    def read(self) -> bytes:
+        """All its bytes, tried some times.
+
+        Raises `PictureError` where it is not there, not to be read or another by now, and
+        `DatasetError` where the store cannot be reached.
+        """
+        try:
+            content: bytes = _tried(
+                lambda: _opened(self.store)[0].cat_file(self.path), f"{self.path} of {self.store}"
+            )
+        except FileNotFoundError:
+            raise PictureError("is not there.") from None
+        except PermissionError as error:
+            raise PictureError(f"may not be read ({error}).") from error
+        if self.size >= 0 and len(content) != self.size:
+            raise PictureError(f"has {len(content)} bytes, where {self.size} were listed.")
+        return content
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """The folder that stands for what is listed at `url`, and the pictures by their paths in it."""
+
+    url: str
+    path: Path
+    pictures: Mapping[str, Remote]
+    top: Path
+
+    def moved(self, dataset: Dataset) -> Dataset:
+        """The data set with pictures in the store in place of empty files."""
+        splits = {
+            split: tuple(replace(item, source=self._picture(item)) for item in items)
+            for split, items in dataset.splits.items()
+        }
+        notes = tuple(self.said(note) for note in dataset.notes)
+        return replace(dataset, splits=splits, notes=notes)
+
+    def said(self, text: str) -> str:
+        """The text with the url in place of the folder."""
+        return text.replace(str(self.path), self.url).replace(str(self.top), self.url)
+
+    def _picture(self, item: Item) -> Any:
+        if not isinstance(item.source, Path):
+            return item.source  # listed by its own url
+        inside = item.source.relative_to(self.top).as_posix()
+        return self.pictures.get(inside) or Remote(self.url, inside, listed=False)
+
+
+@contextmanager
+def mirrored(url: str) -> Iterator[Mirror]:
+    """A folder, or the list in it, that reads as what lies at the url; gone afterwards.
+
+    What a reader refuses is told of the url. Raises `DatasetError` where the store cannot be
+    listed, and for names that lead elsewhere.
+    """
+    fs, path = _opened(url)
+    one = bool(_listing(lambda: fs.isfile(path), url))
+    root = path.rpartition("/")[0] if one else path
+    found = _listing(lambda: fs.find(root, detail=True), url)
+    if not found:
+        raise DatasetError(f"there is nothing at {url}; check the bucket and the path.")
+    with TemporaryDirectory(prefix="featcache-listing-") as folder:
+        # Called as there, for a data set is called as its folder is.
+        top = Path(folder).resolve() / (root.rpartition("/")[2] or "store")
+        top.mkdir()
+        pictures = {}
+        for name, info in found.items():
+            if info.get("type") != "file" or name.endswith("/"):
+                continue
+            inside = safe_id(name[len(root) :].lstrip("/"), url)
+            pictures[inside] = _remote(url, name, info)
+            _place(top, inside, pictures[inside])
+        chosen = top / path[len(root) :].lstrip("/") if one else top
+        mirror = Mirror(url, chosen, pictures, top)
+        try:
+            yield mirror
+        except DatasetError as error:
+            raise DatasetError(mirror.said(str(error))) from error
+
+
+def _place(top: Path, inside: str, remote: Remote) -> None:
+    """An empty file, or a list with its text."""
+    file = top / inside
+    listing = "/" not in inside and inside.lower().endswith(LISTS)
+    if inside.lower().endswith(WITHIN):
+        raise DatasetError(
+            f"{remote.store} holds {inside}, and what lies within such files is read from disk "
+            "alone; copy it to a folder, or give the folder of pictures."
+        )
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(remote.read() if listing and remote.size <= LARGEST_LIST else b"")
+    except (OSError, PictureError) as error:
+        raise DatasetError(f"{remote.store}: {inside} cannot be listed ({error}).") from error
+
+
+def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
+    """Id and picture of each url that a list names; their folders are listed, each once.
+
+    What is not in its folder's listing is a picture that is not there, which is told when it is
+    read. Raises `DatasetError` for urls of this machine, and where a store cannot be listed.
+    """
+    by_folder: dict[str, list[str]] = {}
+    for url in dict.fromkeys(urls):
+        match = _URL.match(url)
+        if match is None or match[1] in NOT_FROM_LISTS or "::" in url:
+            raise DatasetError(f"{where}: {url!r} is no address in a store; give paths, or s3://.")
+        by_folder.setdefault(url.rpartition("/")[0], []).append(url)
+    with ThreadPoolExecutor(READERS) as pool:
+        held = dict(zip(by_folder, pool.map(_in_folder, by_folder), strict=True))
+    found = {}
+    for folder, inside in by_folder.items():
+        for url in inside:
+            _, path = _opened(url)
+            remote = held[folder].get(path) or Remote(folder, path, listed=False)
+            found[url] = nfc(safe_id(url.partition("://")[2], where)), remote
+    return found
+
+
+def _in_folder(url: str) -> dict[str, Remote]:
+    fs, path = _opened(url)
+    try:
+        found = _listing(lambda: fs.ls(path, detail=True), url)
+    except FileNotFoundError:
+        return {}
+    return {each["name"]: _remote(url, each["name"], each) for each in found}
+
+
+def _remote(url: str, path: str, info: Mapping[str, Any]) -> Remote:
+    size = info.get("size")
+    marks = [f"{key}={info[key]}" for key in (*MARKS, *TIMES) if info.get(key)]
+    digest = blake2b("\n".join([path, *marks[:1]]).encode(), digest_size=7).digest()
+    return Remote(
+        url, path, -1 if size is None else int(size), int.from_bytes(digest) if marks else -1
+    )
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """The store of a url, which fsspec keeps by itself, and the path in it."""
+    import fsspec
+
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise DatasetError(
+            f"{url} is read by a package that is not installed ({error}); "
+            "pip install 'featcache[remote]' for s3://, or that package."
+        ) from None
+    except ValueError as error:
+        raise DatasetError(f"{url} is in no store that is known ({error}); use s3://.") from None
+    return fs, str(path).rstrip("/")
+
+
+def _listing(ask: Callable[[], Found], url: str) -> Found:
+    """What a store says of itself, or a sentence."""
+    try:
+        return _tried(ask, url)
+    except FileNotFoundError:
+        raise DatasetError(f"there is nothing at {url}; check the bucket and the path.") from None
+    except PermissionError as error:
+        raise DatasetError(
+            f"{url} may not be listed ({error}); log in as the store asks (for s3:// "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or FSSPEC_S3='{\"anon\": true}' where it "
+            "is public; for hf:// HF_TOKEN)."
+        ) from None
+
+
+def _tried(ask: Callable[[], Found], what: str) -> Found:
+    """The answer, asked for again after pauses where that may help.
+
+    Raises `FileNotFoundError`, `PermissionError`, or `DatasetError` for all else.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            return ask()
+        except (DatasetError, FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # each store has its own
+            if "credential" in f"{type(error).__name__} {error}".lower():
+                raise PermissionError(str(error)) from error
+            if pause is None:
+                raise DatasetError(
+                    f"{what} could not be read in {len(PAUSES) + 1} tries ({error or type(error)});"
+                    " what was encoded is kept: run the same again when the store can be reached."
+                ) from error
+            time.sleep(pause)
+    raise AssertionError

@@ -1,0 +1,199 @@
+"""Pictures in stores: the data set and entry that a folder on disk gives, and clear refusals."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
+from featcache.datasets import remote
+from featcache.datasets.dataset import Item
+from featcache.datasets.remote import Remote, is_url
+from featcache.encoding.identity import SAMPLES
+from featcache.errors import DatasetError, PictureError
+from featcache.pictures.digest import UNKNOWN, read, state_of
+from tests.featcache.encoding.folder import folder, paint
+
+URL = "memory://bucket/pets"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A store with the pictures of a folder that is called `pets` too."""
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
+    fs = fsspec.filesystem("memory")
+    fs.put(str(folder(tmp_path / "pets", rows=4)), "/bucket/pets", recursive=True)
+    yield fs
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+
+
+def digests(url: str) -> list[str]:
+    return [read(item).digest for rows in load_dataset(url).splits.values() for item in rows]
+
+
+def test_what_is_an_address() -> None:
+    assert all(map(is_url, ["s3://a/b", "hf://datasets/a/b", "memory://a", "file:///a"]))
+    assert not any(map(is_url, ["a", "/a/b", "C:\\a", "local-dir:x", "C://x", "s3:/a", "s3://"]))
+
+
+def test_it_is_the_data_set_that_the_folder_is(store: Any, tmp_path: Path) -> None:
+    here, there = load_dataset(str(tmp_path / "pets")), load_dataset(URL)
+    assert (there.name, there.fingerprint) == (here.name, here.fingerprint)
+    assert digests(URL) == digests(str(tmp_path / "pets"))
+    (first, *_), (item, *_) = here.splits["train"], there.splits["train"]
+    assert isinstance(item.source, Remote)
+    assert state_of(item, 0).size == state_of(first, 0).size
+    assert state_of(item, 0).sure
+    assert pickle.loads(pickle.dumps(item)) == item
+
+
+def test_the_entry_is_that_of_the_folder_and_follows_its_bytes(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, backbone = FeatureCache(tmp_path / "cache"), load_backbone("demo", device="cpu")
+    asked: list[str] = []
+    cat_file = type(store).cat_file
+    monkeypatch.setattr(
+        type(store), "cat_file", lambda s, path, **k: asked.append(path) or cat_file(s, path, **k)
+    )
+    far = encode_dataset(load_dataset(URL), backbone, cache)
+    assert far.encoded == len(set(asked)) == 18
+    near = encode_dataset(load_dataset(str(tmp_path / "pets")), backbone, cache)
+    assert (near.entry.key, near.encoded) == (far.entry.key, 0)
+    encode_dataset(load_dataset(URL), backbone, cache)  # states are those of the store again
+    asked.clear()
+    assert encode_dataset(load_dataset(URL), backbone, cache).encoded == 0
+    assert len(asked) == SAMPLES  # those that the key is made of
+    store.pipe_file("/bucket/pets/val/ant/00.png", paint(tmp_path / "x.png", 99).read_bytes())
+    assert encode_dataset(load_dataset(URL), backbone, cache).encoded == 1
+
+
+def test_lists_lie_beside_pictures_or_name_them_by_address(store: Any, tmp_path: Path) -> None:
+    names = [f"{split}/{name}/00.png" for split in ("train", "test") for name in ("ant", "bee")]
+    rows = [f"{name},{name.split('/')[1]},{name.split('/')[0]}" for name in names]
+    store.pipe_file("/bucket/pets/list.csv", "\n".join(["path,class,split", *rows]).encode())
+    beside = load_dataset(f"{URL}/list.csv")
+    assert [len(items) for items in beside.splits.values()] == [2, 2]
+    own = tmp_path / "own.csv"
+    own.write_text("\n".join(["path,class,split", *(f"{URL}/{row}" for row in rows)]))
+    named = load_dataset(str(own))
+    pairs = zip(beside.splits["test"], named.splits["test"], strict=True)
+    assert all(read(one).digest == read(other).digest for one, other in pairs)
+    assert named.splits["test"][0].id == "bucket/pets/test/ant/00.png"
+    own.write_text(own.read_text().replace("test/bee/00", "test/bee/none"))
+    gone = load_dataset(str(own)).splits["test"][1]
+    assert state_of(gone, 0) == UNKNOWN
+    with pytest.raises(PictureError, match="is not there"):
+        read(gone)
+    for odd, why in (("file:///etc/passwd", "no address in a store"), ("a.png", "one kind")):
+        own.write_text(f"path,class\n{URL}/train/ant/00.png,ant\n{odd},bee\n")
+        with pytest.raises(DatasetError, match=why):
+            load_dataset(str(own))
+
+
+def test_what_fails_is_tried_again_and_then_named(
+    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data, failures = load_dataset(URL), [0]
+    item, cat_file = data.splits["train"][0], type(store).cat_file
+
+    def failing(self: Any, path: str, **options: Any) -> Any:
+        failures[0] -= 1
+        if failures[0] >= 0:
+            raise OSError("the line is down")
+        return cat_file(self, path, **options)
+
+    monkeypatch.setattr(type(store), "cat_file", failing)
+    failures[0] = 2
+    assert read(item).digest == digests(str(tmp_path / "pets"))[0]
+    failures[0] = 3
+    with pytest.raises(DatasetError, match=r"train/ant/00\.png .* in 3 tries \(the line is down"):
+        read(item)
+    cache, backbone = FeatureCache(tmp_path / "cache"), load_backbone("demo", device="cpu")
+    failures[0] = 10**6  # an outage marks no picture as bad
+    with pytest.raises(DatasetError, match="run the same again"):
+        encode_dataset(data, backbone, cache)
+    failures[0] = 0
+    assert encode_dataset(data, backbone, cache).bad == []
+    assert isinstance(item.source, Remote)
+    for source, why in (
+        (Remote(URL, item.source.path, 3), "where 3 were listed"),
+        (Remote(URL, "/bucket/pets/none"), "is not there"),
+    ):
+        with pytest.raises(PictureError, match=why):
+            read(Item("x", source, 0))
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "says"),
+    [
+        ("memory://nowhere/x", None, "there is nothing at memory://nowhere/x"),
+        (URL, PermissionError("Access Denied"), "may not be listed .*AWS_ACCESS_KEY_ID"),
+        (URL, RuntimeError("Unable to locate credentials"), "may not be listed"),
+        (URL, FileNotFoundError("bucket"), "check the bucket"),
+        (URL, OSError("no route"), r"in 3 tries \(no route\)"),
+        ("what://x/y", None, "in no store that is known"),
+    ],
+)
+def test_what_cannot_be_listed_says_what_to_do(
+    store: Any, monkeypatch: pytest.MonkeyPatch, url: str, error: Exception | None, says: str
+) -> None:
+    def find(*_: Any, **__: Any) -> Any:
+        raise error or AssertionError
+
+    if error:
+        monkeypatch.setattr(type(store), "find", find)
+    with pytest.raises(DatasetError, match=says):
+        load_dataset(url)
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(url: str) -> Any:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(DatasetError, match=r"Install s3fs.*pip install 'featcache\[remote\]'"):
+        load_dataset("s3://bucket/pets")
+
+
+def test_names_and_files_from_strangers_are_refused_by_their_address(store: Any) -> None:
+    store.pipe_file("/bucket/pets/train/part.tar", b"x")
+    with pytest.raises(DatasetError, match=r"memory://bucket/pets holds train/part\.tar"):
+        load_dataset(URL)
+    store.rm("/bucket/pets/train/part.tar")
+    store.pipe_file("/bucket/pets/train/../../x.png", b"x")
+    with pytest.raises(DatasetError, match="does not stay in the image folder"):
+        load_dataset(URL)
+    store.rm("/bucket/pets/train/../../x.png")
+    store.rm("/bucket/pets/test", recursive=True)
+    with pytest.raises(DatasetError, match=r"^memory://bucket/pets has train/ and val/ but no"):
+        load_dataset(URL)
+
+
+def test_a_web_server_is_a_store_whose_pictures_are_hashed_each_time(
+    store: Any, tmp_path: Path
+) -> None:
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/pets"
+        assert digests(url) == digests(str(tmp_path / "pets"))
+        state = state_of(load_dataset(url).splits["val"][0], 0)
+        assert not state.sure
+        assert state != UNKNOWN
+    finally:
+        server.shutdown()
+        server.server_close()
