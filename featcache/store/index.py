@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -53,6 +54,16 @@ class Index:
     def whole(self) -> bool:
         """Whether every row could be read."""
         return len(self.groups.rows) == len(self.sums)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """The class of each row of the split `[n]`; -1 where it could not be read."""
+        import numpy as np
+
+        found = np.full(len(self.sums), -1, np.int32)
+        counts = self.groups.counts
+        found[self.groups.rows] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        return found
 
     def read(
         self, folder: Path, records: Records, rows: NDArray[np.int64]
