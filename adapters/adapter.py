@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,27 @@ class Adapter:
         Raises `CacheError` where one is missing, or the width is not that of the backbone it was
         fitted on.
         """
+        method, classes = get(self.method), len(self.classnames)
+        with self._asked(x) as query:
+            return method.answer(self.state, self.config, query, classes)
+
+    def answer(self, x: Tensor | Array | Query, see: Callable[[slice, Tensor], None]) -> None:
+        """Have the logits `[m, c]` of the pictures of a query seen, some rows after the others.
+
+        What is held in memory does not grow with their number, but for a method that looks at all
+        pictures at once. Raises as `logits`.
+        """
+        method, classes = get(self.method), len(self.classnames)
+        with self._asked(x) as query:
+            for rows, part in method.answers(self.state, self.config, query, classes):
+                see(rows, part)
+
+    @contextmanager
+    def _asked(self, x: Tensor | Array | Query) -> Iterator[Query]:
+        """What is asked, where the adapter lies, with the threads and the steps that answers take.
+
+        Raises what `logits` raises.
+        """
         query = query_of(
             torch.from_numpy(np.array(x, np.float32)) if isinstance(x, np.ndarray) else x
         )
@@ -100,10 +122,9 @@ class Adapter:
                 f"embeddings of width {query.x.shape[-1]} were given to an adapter fitted on width "
                 f"{width} ({self.about.get('backbone')}); encode with that backbone."
             )
-        method, classes = get(self.method), len(self.classnames)
-        few = threads.for_work(query.x.numel() * classes)
+        few = threads.for_work(query.x.numel() * len(self.classnames))
         with few, torch.inference_mode(), steady(self.device):
-            return method.answer(self.state, self.config, moved(query, self.device), classes)
+            yield moved(query, self.device)
 
     @property
     def calibration(self) -> Calibration:

@@ -31,10 +31,20 @@ def hits(logits: Tensor, labels: Tensor) -> int | Tensor:
     return int((right & np.isfinite(scores[np.arange(len(scores)), labels.numpy()])).sum())
 
 
+def share(right: Tensor) -> float:
+    """How many of some pictures were right, bool `[q]`, in per cent; NaN of none."""
+    return 100.0 * int(right.sum()) / len(right) if len(right) else math.nan
+
+
 def class_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Per-class accuracy in per cent `[c]`; NaN for a class without pictures."""
-    right = labels[logits.argmax(1) == labels]
-    found, total = (torch.bincount(each, minlength=logits.shape[1]) for each in (right, labels))
+    return class_shares(logits.argmax(1), labels, logits.shape[1])
+
+
+def class_shares(guess: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """The same of the classes that were taken for the best `[q]`."""
+    right = labels[guess == labels]
+    found, total = (torch.bincount(each, minlength=classes) for each in (right, labels))
     return 100.0 * found.double() / total
 
 

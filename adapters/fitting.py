@@ -268,10 +268,14 @@ def _calibrated(known: Configured, drawn: Draw, found: Chosen) -> dict[str, Any]
 
 def _unknown(adapter: Adapter, drawn: Draw) -> Row:
     """How well pictures of classes that no fit saw are told from those of the classes fitted."""
-    known, unknown = (
-        torch.cat([energy(adapter.logits(t.pictures.query)) for t in drawn.targets if t.own is own])
-        for own in (True, False)
-    )
+    energies: dict[bool, list[torch.Tensor]] = {True: [], False: []}
+    for target in drawn.targets:
+
+        def see(_: slice, logits: torch.Tensor, of: bool = target.own) -> None:
+            energies[of].append(energy(logits))
+
+        adapter.answer(target.pictures.query, see)
+    known, unknown = (torch.cat(energies[own]) for own in (True, False))
     return {"unknown_auroc": auroc(known, unknown)}
 
 

@@ -160,14 +160,21 @@ class Method:
 
     def answer(self, state: State, config: Any, query: Query, classes: int) -> Tensor:
         """Logits `[q, c]` of any number of pictures, a portion at a time."""
-        score = self.scored_by(state, config)
-        (rows, first), *others = self.portions(query, classes)
-        part = score(first)
+        parts = self.answers(state, config, query, classes)
+        rows, part = next(parts)
         found = part.new_empty(len(query.x), part.shape[1])
         found[rows] = part
-        for rows, x in others:
-            found[rows] = score(x)
+        for rows, part in parts:
+            found[rows] = part
         return found
+
+    def answers(
+        self, state: State, config: Any, query: Query, classes: int
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Rows of the pictures with the logits `[m, c]` of these, a portion after the other."""
+        score = self.scored_by(state, config)
+        for rows, x in self.portions(query, classes):
+            yield rows, score(x)
 
     def scored_by(self, state: State, config: Any) -> Scorer:
         """What is to be asked of one portion of the pictures after the other."""

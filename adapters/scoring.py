@@ -16,11 +16,11 @@ from torch import Tensor
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
-from adapters.confidence.measures import Confidence, measured
+from adapters.confidence.measures import Confidence, Scored, confidence, joined, scored
 from adapters.devices.device import moved, name_of
 from adapters.drawing import classes_of, pictures_of, text_of
 from adapters.episode import Draw, Target
-from adapters.evaluate import accuracy, class_accuracy
+from adapters.evaluate import class_shares, share
 from adapters.matching import Classes, columns
 from adapters.run_identity import code_version, target_features
 from adapters.targets import UNKNOWN, same_weights
@@ -75,34 +75,56 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     """Score the target's pictures among its classes.
 
     Raises `MethodError` where scores are not finite, for they would still have an accuracy, and
-    what `Adapter.with_text` and `Adapter.logits` raise. Labels are looked at when all are there.
+    what `Adapter.with_text` and `Adapter.answer` raise. A label is looked at when the scores of its
+    picture are there, of which no more are kept than is told of them.
     """
-    began = time.perf_counter()
+    began, looking = time.perf_counter(), 0.0
     target = moved(target, adapter.device)
     asked = adapter if target.text is None else adapter.with_text(target.text)
-    every = asked.logits(target.pictures.query)
-    if bad := _not_finite(every):
+    kept = [*range(len(asked.classnames))] if target.columns is None else [*target.columns]
+    own = torch.tensor(kept, device=adapter.device)  # [k]
+    heats = dict.fromkeys((1.0, asked.temperature))
+    bad, strict = 0, list[Tensor]()
+    parts: dict[float, list[Scored]] = {heat: [] for heat in heats}
+
+    def see(rows: slice, every: Tensor) -> None:
+        nonlocal bad, looking
+        seen = time.perf_counter()
+        labels = target.pictures.labels[rows]
+        logits = every if target.columns is None else every[:, own]  # [m, k]
+        bad += _not_finite(every)
+        for heat, found in parts.items():
+            found.append(scored(logits, labels, heat))
+        if target.columns is not None:
+            strict.append(every.argmax(1) == own[labels])
+        looking += time.perf_counter() - seen
+
+    asked.answer(target.pictures.query, see)
+    seconds = time.perf_counter() - began - looking
+    labels = target.pictures.labels
+    if bad:
         raise MethodError(
-            f"{adapter.method} gives scores that are not finite to {bad} of {len(every)} pictures "
+            f"{adapter.method} gives scores that are not finite to {bad} of {len(labels)} pictures "
             f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
             "learning rate)."
         )
-    kept = range(every.shape[1]) if target.columns is None else target.columns
-    own = torch.tensor([*kept], device=every.device)  # [k]
-    logits = every if target.columns is None else every[:, own]  # [q, k]
-    labels = target.pictures.labels
-    seconds = time.perf_counter() - began
-    heat = asked.temperature
-    by_class = zip((asked.classnames[i] for i in kept), _by_class(logits, labels), strict=True)
+    told = {heat: joined(found) for heat, found in parts.items()}
+    guess, heat = told[1.0].guess, asked.temperature
+    right = guess == labels
+    by_class = zip(
+        (asked.classnames[i] for i in kept),
+        class_shares(guess, labels, len(kept)).tolist(),
+        strict=True,
+    )
     return Score(
         target.name,
-        accuracy(logits, labels),
+        share(right),
         len(labels),
         _named(by_class),
-        accuracy(every, own[labels]) if target.text is None else None,
+        share(torch.cat(strict) if strict else right) if target.text is None else None,
         seconds,
-        measured(logits, labels),
-        None if heat == 1 else measured(logits, labels, heat),
+        confidence(told[1.0], labels),
+        None if heat == 1 else confidence(told[heat], labels),
     )
 
 
@@ -112,10 +134,6 @@ def _not_finite(logits: Tensor) -> int:
     if bool(logits.sum(1).isfinite().all()):
         return 0
     return int((~logits.isfinite().all(1)).sum())
-
-
-def _by_class(logits: Tensor, labels: Tensor) -> list[float]:
-    return [float(value) for value in class_accuracy(logits, labels).tolist()]
 
 
 def _named(pairs: Any) -> dict[str, float]:

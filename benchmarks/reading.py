@@ -1,7 +1,7 @@
-"""What reading costs at ImageNet's size: fits, draws, opening, imports, a sweep. Prints JSON.
+"""What reading costs at ImageNet's size: draws, opening, import and fits, a sweep. Prints JSON.
 
-    python benchmarks/reading.py                 every part, some minutes and 6 GB of disk
-    python benchmarks/reading.py fits draws      some of them
+    python benchmarks/reading.py                 draws, opening, fits: a minute and 3 GB of disk
+    python benchmarks/reading.py grid            the sweep: many minutes; kept for docs/scale.md
 
 Features are made up in a temporary folder: 1,281,167 training rows of 1,000 classes, 512 wide, and
 50,000 to test. Seconds are of the processor and of the wall, memory is the peak of a process of its
@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
@@ -27,11 +28,77 @@ from numpy.typing import NDArray
 CLASSES, WIDTH, TRAIN, TEST, SHARD = 1000, 512, 1_281_167, 50_000, 65_536
 SHARDS, SHARD_OF_MANY = 10_000, 2_000
 METHODS = ("zero-shot", "ncm")
+QUICK = ("draws", "opening", "fits")
+KILLED = 40  # runs after which the sweep is killed
+Found = Iterator[tuple[str, Any]]
 GRID = {
     "method": ["zero-shot", "ncm", "ss-text", "gda", "proto-clip", "ape", "timo", "tip-adapter"],
     "shots": [1, 2, 4, 8, 16],
     "seed": [1, 2, 3],
     "policy": ["none"],
+}
+
+
+def draws(root: Path) -> Found:
+    """A draw of 16 a class from 50,000 rows, of a pool and of a list, and from 1,281,167."""
+    from featcache.draws import few_shot, pool_indices
+
+    rng = np.random.default_rng(0)
+    small, large = (rng.integers(0, CLASSES, rows) for rows in (TEST, TRAIN))
+    yield "pool of 50,000", _seconds(lambda: pool_indices(small, 1))
+    yield "list of 50,000", _seconds(lambda: few_shot(small, None, 16, 1))
+    yield "list of 1,281,167", _seconds(lambda: few_shot(large, None, 16, 1))
+
+
+def opening(root: Path) -> Found:
+    """10,000 shards and 20 M rows (8 wide, one file under many names): opened, drawn from."""
+    from featcache.store.entry import reload
+    from featcache.store.writing import amend
+
+    rows = SHARDS * SHARD_OF_MANY
+    entry = made(root / "many", SHARD_OF_MANY, 8, SHARD_OF_MANY)
+    name, record = next(iter(entry.shards("images", "train").items()))
+    with amend(entry) as listed:
+        listed["dataset"]["splits"]["train"] = rows
+        for number in range(1, SHARDS):
+            other, start = f"images-train-{number:05d}.h5", number * SHARD_OF_MANY
+            os.link(entry.folder / name, entry.folder / other)
+            listed["shards"][other] = record | {"start": start, "stop": start + SHARD_OF_MANY}
+    folder = reload(entry).folder
+    yield "open", measured(_open, root / "many")
+    yield "index, made once", measured(_index, folder)
+    yield "draw", measured(_draw, folder)
+
+
+def fits(root: Path) -> Found:
+    """An import of 1,281,167 rows of half precision; a fit of each method on what it made.
+
+    And one on what 16 a class need of it.
+    """
+    from featcache.store.cache import FeatureCache
+    from featcache.store.reducing import reduce
+
+    root.mkdir(parents=True)
+    _files(root)
+    yield "import", measured(_import, root)
+    entry = FeatureCache(root / "cache").find("taken")
+    small = reduce(entry, [16], [1], root / "small")
+    for method in METHODS:
+        for name, each in (("large", entry), ("16 a class", small)):
+            yield f"{name}, {method}", measured(_fit, each.folder, method)
+
+
+def grid(root: Path) -> Found:
+    """8 methods x 5 shots x 3 seeds on the large entry by two workers: killed, resumed, again."""
+    folder, rows = made(root / "large").folder, root / "rows.sqlite"
+    yield "index, made once", measured(_index, folder)
+    yield "killed", killed(KILLED, folder, rows)
+    yield "resumed", measured(_sweep, folder, rows)
+    yield "again", measured(_sweep, folder, rows)
+
+
+PARTS: dict[str, Callable[[Path], Found]] = {
+    each.__name__: each for each in (draws, opening, fits, grid)
 }
 
 
@@ -55,87 +122,20 @@ def made(root: Path, rows: int = TRAIN, width: int = WIDTH, shard: int = SHARD) 
     return reload(entry)
 
 
-def fits(root: Path) -> dict[str, Any]:
-    """One fit of each method on the large entry and on what 16 a class need of it, twice each.
-
-    The first on the large entry makes its index.
-    """
-    from featcache.store.reducing import reduce
-
-    entry = made(root / "large")
-    small = reduce(entry, [16], [1], root / "small")
-    found: dict[str, Any] = {}
-    for name, each in (("large, first", entry), ("large", entry), ("16 a class", small)):
-        found[name] = {method: measured(_fit, each.folder, method) for method in METHODS}
-    found["ratio"] = {
-        method: {
-            key: round(found["large"][method][key] / found["16 a class"][method][key], 2)
-            for key in ("processor_s", "peak_mb")
-        }
-        for method in METHODS
-    }
-    return found
-
-
-def draws(root: Path) -> dict[str, Any]:
-    """A draw of 16 a class from 50,000 rows, of a pool and of a list, and from 1,281,167."""
-    from featcache.draws import few_shot, pool_indices
-
-    rng = np.random.default_rng(0)
-    small, large = (rng.integers(0, CLASSES, rows) for rows in (TEST, TRAIN))
-    return {
-        "pool of 50,000, processor s": _seconds(lambda: pool_indices(small, 1)),
-        "list of 50,000, processor s": _seconds(lambda: few_shot(small, None, 16, 1)),
-        "list of 1,281,167, processor s": _seconds(lambda: few_shot(large, None, 16, 1)),
-    }
-
-
-def opening(root: Path) -> dict[str, Any]:
-    """10,000 shards and 20 M rows (8 wide, one file under many names): opened, drawn from."""
-    from featcache.store.entry import reload
-    from featcache.store.writing import amend
-
-    rows = SHARDS * SHARD_OF_MANY
-    entry = made(root / "many", SHARD_OF_MANY, 8, SHARD_OF_MANY)
-    name, record = next(iter(entry.shards("images", "train").items()))
-    with amend(entry) as listed:
-        listed["dataset"]["splits"]["train"] = rows
-        for number in range(1, SHARDS):
-            other, start = f"images-train-{number:05d}.h5", number * SHARD_OF_MANY
-            os.link(entry.folder / name, entry.folder / other)
-            listed["shards"][other] = record | {"start": start, "stop": start + SHARD_OF_MANY}
-    found = {"open": measured(_open, root / "many")}
-    folder = reload(entry).folder
-    return found | {"first draw": measured(_draw, folder), "draw": measured(_draw, folder)}
-
-
-def imports(root: Path) -> dict[str, Any]:
-    """An import of 1,281,167 rows of half precision in `.npy` files."""
-    root.mkdir(parents=True)
-    x = np.lib.format.open_memmap(
-        root / "train_features.npy", mode="w+", dtype=np.float16, shape=(TRAIN, WIDTH)
-    )
-    labels = np.empty(TRAIN, np.int64)
-    for start, part, label in _features("train", TRAIN, WIDTH, SHARD):
-        x[start : start + len(part)] = part
-        labels[start : start + len(part)] = label
-    x.flush()
-    del x
-    np.save(root / "train_labels.npy", labels)
+def _files(root: Path) -> None:
+    """Both splits and the text as `.npy` files, written in portions."""
+    for split, rows in (("train", TRAIN), ("test", TEST)):
+        x = np.lib.format.open_memmap(
+            root / f"{split}_features.npy", mode="w+", dtype=np.float16, shape=(rows, WIDTH)
+        )
+        labels = np.empty(rows, np.int64)
+        for start, part, label in _features(split, rows, WIDTH, SHARD):
+            x[start : start + len(part)] = part
+            labels[start : start + len(part)] = label
+        x.flush()
+        np.save(root / f"{split}_labels.npy", labels)
+    np.save(root / "text.npy", _centres(WIDTH))
     (root / "classes.txt").write_text("\n".join(f"class {c}" for c in range(CLASSES)))
-    return {"import": measured(_import, root)}
-
-
-def grid(root: Path) -> dict[str, Any]:
-    """8 methods x 5 shots x 3 seeds on the large entry by two workers, and the same once more."""
-    entry = made(root / "large")
-    found = {"grid": measured(_sweep, entry.folder, root / "rows.sqlite")}
-    return found | {"again": measured(_sweep, entry.folder, root / "rows.sqlite")}
-
-
-PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    each.__name__: each for each in (fits, draws, opening, imports, grid)
-}
 
 
 def measured(do: Callable[..., Any], *words: Any) -> dict[str, Any]:
@@ -148,6 +148,19 @@ def measured(do: Callable[..., Any], *words: Any) -> dict[str, Any]:
     found: dict[str, Any] = ours.recv()
     process.join()
     return found
+
+
+def killed(count: int, folder: Path, rows: Path) -> dict[str, Any]:
+    """The sweep in a process that is killed once so many runs are done; how many were kept."""
+    from adapters.results import Results
+
+    process = get_context("spawn").Process(target=_sweep, args=(folder, rows))
+    process.start()
+    while process.is_alive() and (not rows.exists() or len(Results(rows).frame()) < count):
+        time.sleep(1)
+    process.kill()
+    process.join()
+    return {"done": len(Results(rows).frame())}
 
 
 def _child(connection: Any, do: Callable[..., Any], words: tuple[Any, ...]) -> None:
@@ -180,34 +193,82 @@ def _open(root: Path) -> dict[str, Any]:
     return {"rows": entry.encoded("train"), "open_s": round(time.process_time() - began, 3)}
 
 
+def _index(folder: Path) -> None:
+    _entry(folder).index("train")
+
+
 def _draw(folder: Path) -> dict[str, Any]:
-    """Where the time of a draw goes: finding what is known of rows, drawing, reading."""
+    """Two draws, of which the first looks up what is known of rows."""
     import random
 
     from featcache.draws import draw_places
 
     entry, clock = _entry(folder), [time.process_time()]
-    index = entry.index("train")
-    clock.append(time.process_time())
-    rows = index.groups.rows[draw_places(index.groups, 16, random.Random(1))].astype(np.int64)
-    clock.append(time.process_time())
-    index.read(entry.folder, entry.shards("images", "train"), rows)
-    clock.append(time.process_time())
+    index, records = entry.index("train"), entry.shards("images", "train")
+    for seed in (1, 2):
+        places = draw_places(index.groups, 16, random.Random(seed))
+        index.read(entry.folder, records, index.groups.rows[places].astype(np.int64))
+        clock.append(time.process_time())
     spent = (round(after - before, 3) for before, after in itertools.pairwise(clock))
-    return dict(zip(("index_s", "draw_s", "read_s"), spent, strict=True))
+    return dict(zip(("first_s", "next_s"), spent, strict=True))
 
 
 def _import(folder: Path) -> None:
     from featcache.interchange.importing import import_features
     from featcache.store.cache import FeatureCache
 
-    files = [folder / "train_features.npy", folder / "train_labels.npy"]
-    cache = FeatureCache(folder / "cache")
-    import_features(files, "taken", "hf-hub:made/narrow", cache, classes=folder / "classes.txt")
+    files = [folder / f"{split}_{what}.npy" for split in ("train", "test")
+             for what in ("features", "labels")]  # fmt: skip
+    cache, text = FeatureCache(folder / "cache"), folder / "text.npy"
+    import_features(
+        files, "taken", "hf-hub:made/narrow", cache, text=text, classes=folder / "classes.txt"
+    )
+
+
+def timed() -> Any:
+    """A worker's class whose rows say where the processor's seconds of a run went."""
+    import adapters.fitting as room
+    from adapters.sweeping.worker import Worker
+
+    clock = time.process_time
+    time.perf_counter = clock  # of the worker's process, which does nothing else
+    spent = {"score": 0.0, "draw": 0.0}
+    score = room.score_target
+
+    def scored(*words: Any) -> Any:
+        began = clock()
+        found = score(*words)
+        spent["score"] += clock() - began - found.seconds
+        return found
+
+    room.score_target = scored
+
+    class Timed(Worker):
+        drawn = 0
+
+        def draw(self, cell: Any) -> Any:
+            began = clock()
+            found = super().draw(cell)
+            spent["draw"] += clock() - began
+            return found
+
+        def _rows(self, each: Any) -> list[dict[str, Any]]:
+            before, first, began = dict(spent), not self.drawn, clock()
+            self.drawn += 1
+            rows = super()._rows(each)
+            told = {f"{name}_s": spent[name] - before[name] for name in spent}
+            return [row | told | {"first": first, "all_s": clock() - began} for row in rows]
+
+    return Timed
+
+
+def worker(device: str = "cpu") -> Any:
+    """Such a worker, made in its process."""
+    return timed()(device)
 
 
 def _sweep(folder: Path, rows: Path) -> dict[str, Any]:
-    """A sweep's own seconds, the fits' among them, and the peak of both workers together."""
+    """Processor seconds of the runs and what they were for; the peak of both workers together."""
     import threading
 
     from adapters.results import Results
@@ -215,35 +276,51 @@ def _sweep(folder: Path, rows: Path) -> dict[str, Any]:
     from adapters.sweeping.plan import plan
     from featcache.store.cache import FeatureCache
 
-    cache, engine = FeatureCache(folder.parents[2]), Local(2)
-    peak, done, fitting = [0.0], threading.Event(), [0.0]
+    kind: Any = worker
+    cache, engine = FeatureCache(folder.parents[2]), Local(2, worker=kind)
+    peak, done, told = [0.0], threading.Event(), list[dict[str, Any]]()
 
     def watch() -> None:
         while not done.wait(0.2):
             pids = [process.pid for process in engine._pool.values()]
             peak[0] = max(peak[0], sum(_of_proc(f"{pid}/smaps_rollup", "Pss") for pid in pids))
 
-    def hear(row: dict[str, Any]) -> None:
-        fitting[0] += (row.get("fit_seconds") or 0.0) + (row.get("predict_seconds") or 0.0)
-
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         whole = plan(cache, {"dataset": ["made"], **GRID}, Results(rows))
-        summary, _ = whole.carry_out(engine, hear, "off")
+        summary, _ = whole.carry_out(engine, told.append, "off")
     finally:
         done.set()
         watcher.join()
         engine.close()
-    beside = 2 * summary.seconds - fitting[0]
     return {
-        "runs": summary.runs,
+        "before": summary.before,
         "done": summary.done,
         "failed": summary.failed,
-        "seconds": round(summary.seconds, 1),
-        "fits_s": round(fitting[0], 1),
-        "beside_a_run_ms": round(1000 * beside / max(1, summary.done), 1),
         "workers_mb": round(peak[0]),
+        **_spent([row for row in told if "all_s" in row]),
+    }
+
+
+def _spent(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Seconds of all runs for fits, answers and scores; a worker's first draw; a run's others."""
+    first = [row["draw_s"] for row in rows if row["first"]]
+    sums = {
+        name: sum(row[key] for row in rows)
+        for name, key in (("fits_s", "fit_seconds"), ("answers_s", "predict_seconds"),
+                          ("scores_s", "score_s"), ("draws_s", "draw_s"), ("all_s", "all_s"))
+    }  # fmt: skip
+    runs = max(1, len(rows))
+    parts = ("fit_seconds", "predict_seconds", "score_s", "draw_s")
+    beside = [row["all_s"] - sum(row[key] for key in parts) for row in rows]
+    return {
+        **{name: round(value, 1) for name, value in sums.items()},
+        "first_draw_s": round(max(first, default=0), 2),
+        "draw_ms": round(1000 * (sums["draws_s"] - sum(first)) / runs, 1),
+        "score_ms": round(1000 * sums["scores_s"] / runs, 1),
+        "beside_ms": round(1000 * statistics.median(beside or [0]), 1),
+        "beside_once_s": round(sum(beside) - len(beside) * statistics.median(beside or [0]), 2),
     }
 
 
@@ -285,10 +362,11 @@ def _features(
 ) -> Iterator[tuple[int, NDArray[np.float16], NDArray[np.int64]]]:
     """First row, features and labels of each shard: noise around centres, sorted by class."""
     rng, centres = np.random.default_rng(len(split)), _centres(width)
-    for start in range(0, rows, shard):
+    noise = 3 * rng.standard_normal((min(rows, shard), width), np.float32)
+    for number, start in enumerate(range(0, rows, shard)):
         label = np.arange(start, min(start + shard, rows)) * CLASSES // rows
-        noise = 3 * rng.standard_normal((len(label), width), np.float32)
-        yield start, (centres[label] + noise).astype(np.float16), label
+        mine = np.roll(noise[: len(label)], number, 1)  # made once, for that takes longest
+        yield start, (centres[label] + mine).astype(np.float16), label
 
 
 def _seconds(do: Callable[[], Any]) -> float:
@@ -299,12 +377,24 @@ def _seconds(do: Callable[[], Any]) -> float:
 
 
 def main(names: Sequence[str] = ()) -> dict[str, Any]:
-    """What the parts of these names, or all, measured."""
-    found = {}
-    for name in names or PARTS:
-        with TemporaryDirectory() as folder:
-            found[name] = PARTS[name](Path(folder) / name)
-    return found
+    """What the parts of these names, or all but the grid, measured."""
+    return {name: dict(found(name)) for name in names or QUICK}
+
+
+def found(name: str) -> Found:
+    """What a part finds, as it comes."""
+    with TemporaryDirectory() as folder:
+        yield from PARTS[name](Path(folder) / name)
+
+
+def keep(grid: dict[str, Any]) -> None:
+    """Have the grid's figures in the results and on the page."""
+    import fits as fitting
+    import scale
+
+    kept = grid | fitting.machine() | {"load": os.getloadavg()[0]}
+    (scale.RESULTS / "reading_grid.json").write_text(json.dumps(kept, indent=1) + "\n")
+    scale.write()
 
 
 if __name__ == "__main__":
@@ -312,4 +402,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=str([*PARTS])
     )
-    print(json.dumps(main(parser.parse_args().parts), indent=1))
+    asked = parser.parse_args().parts
+    measurements = main(asked)
+    if "grid" in measurements:
+        keep(measurements["grid"])
+    print(json.dumps(measurements, indent=1))

@@ -9,7 +9,8 @@ al. 2020, arXiv 2010.03759), which ranks better here than the largest probabilit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,48 @@ class Confidence:
         }
 
 
+@dataclass(frozen=True)
+class Scored:
+    """All that is measured of the scores of some pictures, each `[q]`.
+
+    The best class, its score, the score of the picture's own class, and the log of the sum of
+    exp(score) over all classes.
+    """
+
+    guess: Tensor
+    best: Tensor
+    own: Tensor
+    total: Tensor
+
+
+def scored(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Scored:
+    """That of `logits [q, c]` and `labels [q]`: of each picture by itself."""
+    scores = logits if temperature == 1 else logits / temperature
+    best, guess = scores.max(1)
+    return Scored(guess, best, scores.gather(1, labels[:, None])[:, 0], scores.logsumexp(1))
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """Pictures that were scored in portions as if they had been scored at once."""
+    every = ([getattr(part, each.name) for part in parts] for each in fields(Scored))
+    return Scored(*map(torch.cat, every))
+
+
 def measured(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Confidence | None:
     """The confidence of `logits [q, c]` by their `labels [q]`; None of no pictures."""
+    return confidence(scored(logits, labels, temperature), labels)
+
+
+def confidence(found: Scored, labels: Tensor) -> Confidence | None:
+    """The same of what was scored already."""
     if not len(labels):
         return None
-    scores, own = logits / temperature, labels[:, None]
-    total = scores.logsumexp(1)
-    best, guess = scores.max(1)
-    nll = float((total - scores.gather(1, own)[:, 0]).double().mean())
-    confidence: Floats = (best - total).exp().double().cpu().numpy()
-    right: Floats = (guess == labels).double().cpu().numpy()
-    bins = _bins(confidence, right)
+    nll = float((found.total - found.own).double().mean())
+    sure: Floats = (found.best - found.total).exp().double().cpu().numpy()
+    right: Floats = (found.guess == labels).double().cpu().numpy()
+    bins = _bins(sure, right)
     ece = sum(n * abs(hit - mean) for n, mean, hit in bins) / len(right)
-    some = _selective(confidence, right)
+    some = _selective(sure, right)
     curve = tuple(some[_most(len(right), share) - 1] for share in COVERAGES)
     eighty, ninety = (float(some[_most(len(right), share) - 1]) for share in (80, 90))
     return Confidence(100 * ece, nll, eighty, ninety, bins, tuple(map(float, curve)))

@@ -66,6 +66,8 @@ def moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, torch.Tensor):
         return value if value.device == device else value.to(device)
     if isinstance(value, tuple):
+        if value and isinstance(value[0], str):
+            return value  # ids of 50,000 pictures took longer to look at than a fit
         parts = tuple(moved(each, device) for each in value)
         return value if all(a is b for a, b in zip(parts, value, strict=True)) else parts
     if is_dataclass(value) and not isinstance(value, type):

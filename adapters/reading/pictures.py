@@ -55,11 +55,13 @@ class Images:
     @cached_property
     def label(self) -> NDArray[np.int64]:
         """Their labels `[n]`."""
+        return self._readable(self.held.label) if self.index is None else self.labels(self.row)
+
+    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The labels of some rows of the split."""
         if self.index is None:
-            return self._readable(self.held.label)
-        found = np.empty(len(self), np.int64)
-        found[self.groups.rows] = np.repeat(np.arange(len(self.groups.counts)), self.groups.counts)
-        return found
+            return self.held.label[rows]
+        return self.index.labels[rows].astype(np.int64)
 
     @cached_property
     def groups(self) -> Groups:
@@ -139,7 +141,7 @@ def _labelled(
 ) -> Labelled:
     return Labelled(
         torch.from_numpy(x),
-        torch.from_numpy(images.label[rows]),
+        torch.from_numpy(images.labels(images.at(rows))),
         ids,
         images.extra(PRE_PROJECTION, rows),
         images.extra(PATCHES, rows),
@@ -158,7 +160,7 @@ def support(images: Images, rows: NDArray[np.int64], views: int | None = 0) -> S
     x, ids = images.some(rows)
     return Support(
         _with_centre(torch.from_numpy(x), augmented, views),
-        torch.from_numpy(images.label[rows]),
+        torch.from_numpy(images.labels(where)),
         ids,
         None if pre is None else _with_centre(pre, pre_views, views),
         images.extra(PATCHES, rows),

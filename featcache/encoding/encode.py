@@ -19,7 +19,7 @@ from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset
 from featcache.encoding.batches import UnitEncoder, feature_shapes
 from featcache.encoding.crops import NOTHING, Maker
-from featcache.encoding.finishing import finish
+from featcache.encoding.finishing import finish, look_ahead
 from featcache.encoding.identity import find_entry
 from featcache.encoding.plan import (
     NO_VIEWS,
@@ -221,6 +221,7 @@ def _finished(prepared: _Prepared, dataset: Dataset) -> Report:
     if prepared.last:
         report.notes += finish(reload(report.entry), dataset)
     report.entry = reload(report.entry)
+    look_ahead(report.entry)
     report.encoded = sum(u.stop - u.start for u in job.units if u.centre) - report.taken
     report.skipped = sum(u.stop - u.start for u in units) - report.encoded - report.taken
     report.bad = report.entry.bad_pictures()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from featcache.datasets.dataset import Dataset
 from featcache.encoding.plan import rows_with_views
+from featcache.errors import CacheError, UnknownNameError
 from featcache.store.entry import Entry
 from featcache.store.originals import contents
 from featcache.store.writing import amend
@@ -48,6 +50,12 @@ def finish(entry: Entry, dataset: Dataset) -> list[str]:
             "the options that made them to have them back."
         )
     return notes
+
+
+def look_ahead(entry: Entry) -> None:
+    """Have the index of a large training split made, which its first draw would wait for."""
+    with suppress(CacheError, UnknownNameError):  # whoever draws is told what is wrong
+        entry.index("train")
 
 
 def _kept(entry: Entry) -> list[str]:

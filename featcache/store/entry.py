@@ -121,8 +121,7 @@ class Entry(ShownEntry):
 
     def encoded(self, split: str, extra: str | None = None) -> int:
         """How many rows of a split have been encoded, or have that extra feature."""
-        records = self._records(extra or "images", split).values()
-        return sum(record["stop"] - record["start"] for record in records)
+        return _rows(self._records(extra or "images", split))
 
     @property
     def complete(self) -> bool:
@@ -366,12 +365,13 @@ class Entry(ShownEntry):
         """The records of a split's pictures, of which none is missing."""
         if split not in self.splits:
             raise UnknownNameError("split", split, self.splits)
-        if (have := self.encoded(split)) != (rows := self.splits[split]):
+        records = self._records("images", split)
+        if (have := _rows(records)) != (rows := self.splits[split]):
             raise CacheError(
                 f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
                 "`featcache encode` again, it goes on where it stopped."
             )
-        return self._records("images", split)
+        return records
 
     def _read(
         self, name: str, into: Mapping[str, shard.Room] | None = None
@@ -393,6 +393,10 @@ def reload(entry: Entry) -> Entry:
 def is_negative(bank: str) -> bool:
     """Whether a bank's prompts say what is not in a picture: `negative`, or `negative-…`."""
     return bank == NEGATIVE or bank.startswith(f"{NEGATIVE}-")
+
+
+def _rows(records: Records) -> int:
+    return sum(record["stop"] - record["start"] for record in records.values())
 
 
 def _check_extra(name: str | None) -> None:

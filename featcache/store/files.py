@@ -9,6 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from featcache.errors import DamagedShardError
+
 ANEW = "run the same `featcache encode` or `import` again, it writes it anew."
 
 
@@ -42,17 +44,24 @@ def _number(error: Exception) -> int:
     return int(told[1]) if told else 0
 
 
-def damaged(path: Path, why: str) -> str:
+def check_size(path: Path | str, found: int, listed: int) -> None:
+    """Raise `DamagedShardError` where a file has other bytes than the manifest lists."""
+    if found != listed:
+        told = f"{found} bytes where the manifest lists {listed}"
+        raise DamagedShardError(damaged(path, told))
+
+
+def damaged(path: Path | str, why: str) -> str:
     """A sentence for a file whose bytes are not those that were written."""
     return f"{path} is damaged ({(why.splitlines() or ['?'])[0][:120]}); {ANEW}"
 
 
-def missing(path: Path) -> str:
+def missing(path: Path | str) -> str:
     """A sentence for a file that is listed and not there."""
     return f"{path} is listed in the manifest but missing; {ANEW}"
 
 
-def unreadable(path: Path, error: Exception) -> str:
+def unreadable(path: Path | str, error: Exception) -> str:
     """A sentence for a file that the system does not give; nothing says that it is damaged."""
     number = _number(error)
     reason = os.strerror(number) if number else (str(error).splitlines() or ["?"])[0][:120]

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Records = Mapping[str, Mapping[str, Any]]
+    Places = Mapping[str, shard.Place]
 
 LARGE = 1 << 26  # bytes of embeddings, below which a split is read whole in no time
-FORMAT = 1
+FORMAT = 2
+PORTION = 4096  # rows that are converted at once
 EMBEDDING, ID = "embedding", "id"
 
 
@@ -39,17 +43,27 @@ EMBEDDING, ID = "embedding", "id"
 class Index:
     """The readable rows of a split by class, and of each row a sum of its embedding and id.
 
-    `sums [n]` and `places` are of all rows: by shard, in the order of rows, how each array lies.
+    `sums [n]` are of all rows; `places` say by shard, in the order of rows, how each array lies.
     """
 
     groups: Groups
     sums: NDArray[np.uint32]
-    places: Mapping[str, Mapping[str, shard.Place]]
+    places: Sequence[Places]
 
     @property
     def whole(self) -> bool:
         """Whether every row could be read."""
         return len(self.groups.rows) == len(self.sums)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """The class of each row of the split `[n]`; -1 where it could not be read."""
+        import numpy as np
+
+        found = np.full(len(self.sums), -1, np.int32)
+        counts = self.groups.counts
+        found[self.groups.rows] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        return found
 
     def read(
         self, folder: Path, records: Records, rows: NDArray[np.int64]
@@ -61,18 +75,42 @@ class Index:
         """
         import numpy as np
 
-        width = next(iter(self.places.values()))[EMBEDDING].shape[0]
-        found, ids = np.empty((len(rows), width), np.float32), [""] * len(rows)
-        for name, record, near in _near(records, rows):
-            path, inside = path_of(folder, name, record), rows[near] - record["start"]
-            parts = shard.rows_at(path, self.places[name], inside)
-            other = rows[near][_sums(parts) != self.sums[rows[near]]]
-            if len(other):
-                raise DamagedShardError(files.damaged(path, f"row {other[0]} is another"))
-            found[near] = parts[EMBEDDING]
-            for place, id_ in zip(near.tolist(), shard.texts(parts[ID]), strict=True):
-                ids[place] = id_
-        return found, tuple(ids)
+        order = np.argsort(rows, kind="stable")
+        width = self.places[0][EMBEDDING].shape[0]
+        found, ids = np.empty((len(rows), width), np.float32), np.empty(len(rows), object)
+        for near, dtype, parts, names in _portions(self._read(folder, records, rows[order])):
+            some = order[near]
+            found[some] = np.frombuffer(b"".join(parts), dtype).reshape(-1, width)
+            ids[some] = [name.rstrip(b"\0").decode() for name in names]
+        return found, tuple(ids.tolist())
+
+    def _read(
+        self, folder: Path, records: Records, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[str, list[bytes], list[bytes]]]:
+        """Of rows in ascending order those of each shard: type and bytes of embeddings, and ids."""
+        import numpy as np
+
+        starts = np.array([record["start"] for record in records.values()])
+        ends = np.searchsorted(rows, [*starts[1:], len(self.sums)])
+        counts = np.diff(ends, prepend=0)
+        start = f"{folder}{os.sep}"
+        # Lists, for there may be as many shards as rows: what is done for each has to be little.
+        inside, sums = (rows - starts.repeat(counts)).tolist(), self.sums[rows].tolist()
+        for (name, record), places, stop, count in zip(
+            records.items(), self.places, ends.tolist(), counts.tolist(), strict=True
+        ):
+            if not count:
+                continue
+            near, path = slice(stop - count, stop), f"{start}{name}"
+            parts = shard.rows_at(path, record["bytes"], places, inside[near])
+            own = _sums(parts[EMBEDDING], parts[ID])
+            if own != sums[near]:
+                other = next(
+                    i for i, (a, b) in enumerate(zip(own, sums[near], strict=True)) if a != b
+                )
+                told = f"row {rows[near][other]} is another"
+                raise DamagedShardError(files.damaged(folder / name, told))
+            yield places[EMBEDDING].dtype, parts[EMBEDDING], parts[ID]
 
 
 def large(records: Records, width: int) -> bool:
@@ -101,26 +139,24 @@ def index_of(folder: Path, split: str, records: Records) -> Index:
 def _made(folder: Path, records: Records) -> Index:
     import numpy as np
 
-    labels, sums, places = [], [], {}
+    labels, sums, places = [], [], []
     for name, record in records.items():
         path = path_of(folder, name, record)
         held, lies = shard.surveyed(path, record, (EMBEDDING, ID, "label", "valid"))
         # 0 is the class of what could not be read, so that it is sorted out.
         labels.append(np.where(held["valid"], held["label"] + 1, 0))
-        sums.append(_sums(held))
-        places[name] = {array: lies[array] for array in (EMBEDDING, ID)}
+        own = _sums(*(_bytes(held[array]) for array in (EMBEDDING, ID)))
+        sums.append(np.array(own, np.uint32))
+        places.append({array: lies[array] for array in (EMBEDDING, ID)})
     every = grouped(np.concatenate(labels))
     bad = every.starts[1]
     groups = Groups(every.rows[bad:].astype(np.int32), every.starts[1:] - bad)
     return Index(groups, np.concatenate(sums), places)
 
 
-def _sums(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint32]:
+def _sums(embeddings: Iterable[bytes], ids: Iterable[bytes]) -> list[int]:
     """The sum of each row: of the bytes of its embedding, then of its id."""
-    import numpy as np
-
-    rows = zip(_bytes(arrays[EMBEDDING]), _bytes(arrays[ID]), strict=True)
-    return np.array([crc32(id_, crc32(x)) for x, id_ in rows], np.uint32)
+    return [*map(crc32, ids, map(crc32, embeddings))]  # no Python a row: there are millions
 
 
 def _bytes(array: NDArray[Any]) -> list[bytes]:
@@ -132,19 +168,20 @@ def _bytes(array: NDArray[Any]) -> list[bytes]:
     return rows
 
 
-def _near(
-    records: Records, rows: NDArray[np.int64]
-) -> Iterator[tuple[str, Mapping[str, Any], NDArray[np.int64]]]:
-    """Each shard that holds some of the rows, its record, and which of the rows those are."""
-    import numpy as np
-
-    order = np.argsort(rows, kind="stable")
-    stops = np.searchsorted(rows[order], [record["stop"] for record in records.values()])
-    start = 0
-    for (name, record), stop in zip(records.items(), stops.tolist(), strict=True):
-        if stop > start:
-            yield name, record, order[start:stop]
-        start = stop
+def _portions(
+    shards: Iterable[tuple[str, list[bytes], list[bytes]]],
+) -> Iterator[tuple[slice, str, list[bytes], list[bytes]]]:
+    """What was read of one shard after the other in portions of one type, and which rows it is."""
+    first, kind, parts, ids = 0, "", list[bytes](), list[bytes]()
+    for dtype, more, names in shards:
+        if parts and (dtype != kind or len(parts) >= PORTION):
+            yield slice(first, first + len(parts)), kind, parts, ids
+            first, parts, ids = first + len(parts), [], []
+        kind = dtype
+        parts += more
+        ids += names
+    if parts:
+        yield slice(first, first + len(parts)), kind, parts, ids
 
 
 def _key(records: Records) -> str:
@@ -156,10 +193,10 @@ def _key(records: Records) -> str:
 def _packed(index: Index, key: str) -> bytes:
     """A line of JSON that says what the rest is, then arrays, then JSON of where rows lie."""
     arrays = (index.groups.starts, index.sums, index.groups.rows)
-    places = {
-        name: {array: place.told for array, place in each.items()}
-        for name, each in index.places.items()
-    }
+    # Shards of one size lie alike, however many there are.
+    told = [json.dumps({name: lie.told for name, lie in each.items()}) for each in index.places]
+    kinds = {each: i for i, each in enumerate(dict.fromkeys(told))}
+    places = [[json.loads(each) for each in kinds], [kinds[each] for each in told]]
     body = b"".join(each.tobytes() for each in arrays) + json.dumps(places).encode()
     head = {"key": key, "lengths": [len(each) for each in arrays]}
     signed = {**head, "sum": crc32(body, crc32(json.dumps(head).encode()))}
@@ -187,8 +224,6 @@ def _kept(path: Path, key: str) -> Index | None:
             np.split(body, ends), (np.int64, np.uint32, np.int32, np.uint8), strict=True
         )
     )
-    places = {
-        name: {array: shard.Place(*told) for array, told in each.items()}
-        for name, each in json.loads(rest.tobytes()).items()
-    }
-    return Index(Groups(rows, starts), sums, places)
+    told, of = json.loads(rest.tobytes())
+    kinds = [{name: shard.Place(*lie) for name, lie in each.items()} for each in told]
+    return Index(Groups(rows, starts), sums, [kinds[i] for i in of])

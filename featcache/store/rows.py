@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featcache.errors import CacheError, DamagedShardError, MissingShardError
+from featcache.errors import CacheError, MissingShardError
 from featcache.store import files, shard
 
 if TYPE_CHECKING:
@@ -24,16 +24,14 @@ def path_of(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
 
     Raises `MissingShardError` where it is not there, `CacheError` where the system does not say.
     """
-    path, expected = folder / name, record["bytes"]
+    path = folder / name
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         raise MissingShardError(files.missing(path)) from None
     except OSError as error:
         raise CacheError(files.unreadable(path, error)) from None
-    if size != expected:
-        told = f"{size} bytes where the manifest lists {expected}"
-        raise DamagedShardError(files.damaged(path, told))
+    files.check_size(path, size, record["bytes"])
     return path
 
 

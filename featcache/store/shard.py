@@ -9,9 +9,12 @@ against what the manifest lists: sums of blocks, or where there are none yet SHA
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +101,13 @@ class Place:
     rows: int
     offsets: Sequence[int]
 
+    @cached_property
+    def bytes(self) -> int:
+        """How many a row has."""
+        import numpy as np
+
+        return np.dtype(self.dtype).itemsize * math.prod(self.shape)
+
     @property
     def told(self) -> tuple[Any, ...]:
         """It as JSON keeps it."""
@@ -116,33 +126,33 @@ def surveyed(
 
 
 def rows_at(
-    path: Path, places: Mapping[str, Place], rows: NDArray[np.int64]
-) -> dict[str, NDArray[Any]]:
-    """Those rows of some arrays that lie so: unchecked bytes, whose sums the caller knows.
+    path: str, size: int, places: Mapping[str, Place], rows: Sequence[int]
+) -> dict[str, list[bytes]]:
+    """The bytes of those rows of some arrays that lie so: unchecked, whose sums the caller knows.
 
     Raises `CacheError` where the file is missing or the system does not give it,
-    `DamagedShardError` where it is too short.
+    `DamagedShardError` where it is not of that size, or too short.
     """
-    import numpy as np
-
-    found = {
-        name: np.empty((len(rows), *place.shape), place.dtype) for name, place in places.items()
-    }
     try:
-        with path.open("rb", buffering=0) as file:
-            for name, place in places.items():
-                step = found[name].nbytes // max(1, len(rows))
-                room = found[name].view(np.uint8).reshape(-1).data if step else b""
-                for i, row in enumerate(rows.tolist()):
-                    block, inside = divmod(row, place.rows)
-                    file.seek(place.offsets[block] + inside * step)
-                    if step and file.readinto(room[i * step : (i + 1) * step]) != step:
-                        raise DamagedShardError(files.damaged(path, "it ends too early"))
+        with FileIO(path) as file:  # a `Path` takes as long to make as a row to read
+            files.check_size(path, os.fstat(file.fileno()).st_size, size)
+            return {name: [*_parts(file, place, rows)] for name, place in places.items()}
     except FileNotFoundError:
         raise MissingShardError(files.missing(path)) from None
     except OSError as error:
         raise CacheError(files.unreadable(path, error)) from None
-    return found
+
+
+def _parts(file: FileIO, place: Place, rows: Sequence[int]) -> Iterator[bytes]:
+    """The bytes of each row of an array that lies so in a file."""
+    step = place.bytes
+    for row in rows:
+        block, inside = divmod(row, place.rows)
+        file.seek(place.offsets[block] + inside * step)
+        part = file.read(step)
+        if len(part) != step:
+            raise DamagedShardError(files.damaged(str(file.name), "it ends too early"))
+        yield part
 
 
 @contextmanager
@@ -261,14 +271,15 @@ def _whole(held: h5py.Dataset, name: str, sums: str, place: Room | None) -> NDAr
 
 
 def _place(held: h5py.Dataset) -> Place:
-    if held.chunks is None:  # nothing in it
-        return Place(held.dtype.str, [*held.shape[1:]], 1, [])
-    rows, corner = held.chunks[0], [0] * len(held.shape[1:])
+    dtype, chunks, (count, *shape) = held.dtype.str, held.chunks, held.shape
+    if chunks is None:  # nothing in it
+        return Place(dtype, shape, 1, [])
+    corner = [0] * len(shape)
     offsets = [
         held.id.get_chunk_info_by_coord((start, *corner)).byte_offset
-        for start in range(0, held.shape[0], rows)
+        for start in range(0, count, chunks[0])
     ]
-    return Place(held.dtype.str, [*held.shape[1:]], rows, offsets)
+    return Place(dtype, shape, chunks[0], offsets)
 
 
 def _some(

@@ -11,8 +11,9 @@ import torch
 
 import adapters
 from adapters import scoring
+from adapters.confidence.measures import scored
 from adapters.experiment import Experiment
-from adapters.fitting import fit, run
+from adapters.fitting import draw_for, fit, run
 from adapters.results import COLUMNS, Results
 from adapters.run_identity import code_version
 from adapters.scoring import Score, check_backbone, score, score_on, score_target, seen
@@ -181,6 +182,38 @@ def test_a_target_is_scored_as_its_row_says(birds: Entry) -> None:
     assert outcome.row["strict_accuracy"] is None  # which is for targets with classes of their own
     assert outcome.row["code"] == code_version("gda", "few-shot")
     assert score_target.__doc__
+
+
+@pytest.mark.parametrize(
+    ("method", "task"), [("gda", "domain-generalization"), ("ncm", "few-shot")]
+)
+def test_a_target_is_scored_in_portions_as_at_once(
+    birds: Entry, few: Entry, monkeypatch: pytest.MonkeyPatch, method: str, task: str
+) -> None:
+    on = (few,) if task == "domain-generalization" else ()
+    words = Experiment(method, 2, 1, task=task, on=on)
+    drawn, fitted = draw_for(birds, words), run(birds, words).adapter
+    kept = {"temperature": 2, "scores": [1], "on": "validation"}
+    fitted = replace(fitted, about={**fitted.about, "calibration": kept})
+    whole = [score_target(fitted, target) for target in drawn.targets]
+    largest = list[int]()
+    monkeypatch.setattr("adapters.method.portion", lambda _: 7 * len(fitted.classnames))
+
+    def looked(logits: torch.Tensor, *more: Any) -> Any:
+        largest.append(len(logits))
+        return scored(logits, *more)
+
+    monkeypatch.setattr(scoring, "scored", looked)
+    for target, one in zip(drawn.targets, whole, strict=True):
+        found = score_target(fitted, target)
+        same = ("accuracy", "strict", "by_class", "n_test")
+        assert [getattr(found, name) for name in same] == [getattr(one, name) for name in same]
+        assert found.raw is not None
+        assert one.raw is not None
+        assert found.raw.nll == pytest.approx(one.raw.nll, rel=1e-5)  # products may round otherwise
+        assert found.calibrated is not None
+        assert found.calibrated.ece != found.raw.ece
+    assert max(largest) == 7
 
 
 def test_scores_stay_as_they_were() -> None:

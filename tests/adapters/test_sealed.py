@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -55,13 +55,17 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Entry, Entry, Ent
 
 @pytest.fixture(autouse=True)
 def seal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Labels may be looked at from the end of a target's prediction to the end of its score."""
-    real_logits, real_score = Adapter.logits, scoring.score_target
+    """Labels may be looked at while answers are seen, and from the last to the end of a score."""
+    real_answer, real_score = Adapter.answer, scoring.score_target
 
-    def logits(self: Adapter, x: Any) -> Tensor:
-        found = real_logits(self, x)
+    def answer(self: Adapter, x: Any, see: Callable[[slice, Tensor], None]) -> None:
+        def seen(rows: slice, logits: Tensor) -> None:
+            Sealed.broken = True
+            see(rows, logits)
+            Sealed.broken = False
+
+        real_answer(self, x, seen)
         Sealed.broken = True
-        return found
 
     def score_target(*asked: Any) -> Any:
         try:
@@ -73,7 +77,7 @@ def seal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return speaking(entry.classnames, torch.from_numpy(entry.text().embedding).mean(1))
 
     monkeypatch.setattr("adapters.drawing.kept_tower.kept", kept)
-    monkeypatch.setattr(Adapter, "logits", logits)
+    monkeypatch.setattr(Adapter, "answer", answer)
     monkeypatch.setattr("adapters.fitting.score_target", score_target)
     real_unknown = fitting._unknown  # which asks for scores once more, and needs no label
 

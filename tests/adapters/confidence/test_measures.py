@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from adapters.confidence.measures import BINS, COVERAGES, auroc, energy, measured
+from adapters.confidence.measures import (
+    BINS,
+    COVERAGES,
+    auroc,
+    confidence,
+    energy,
+    joined,
+    measured,
+    scored,
+)
 
 
 def made(n: int, classes: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,6 +66,17 @@ def test_equals_share_what_is_right_among_them() -> None:
         found = measured(logits, labels.long())
         assert found is not None
         assert found.selective_80 == pytest.approx(50)
+
+
+@given(st.integers(0, 99), st.lists(st.integers(1, 40), min_size=1, max_size=5))
+def test_what_is_measured_in_portions_is_bit_by_bit_what_is_measured_at_once(
+    seed: int, sizes: list[int]
+) -> None:
+    g = torch.Generator().manual_seed(seed)
+    logits, labels = torch.randn(sum(sizes), 7, generator=g), torch.arange(sum(sizes)) % 7
+    parts = zip(logits.split(sizes), labels.split(sizes), strict=True)
+    found = confidence(joined([scored(*part, 0.3) for part in parts]), labels)
+    assert found == measured(logits, labels, 0.3)
 
 
 def test_no_pictures_have_no_confidence() -> None:

@@ -10,7 +10,7 @@ import pytest
 from featcache import FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.encoding.finishing import finish
-from featcache.store import manifest
+from featcache.store import index, manifest
 from tests.featcache.encoding.folder import folder, paint, read
 from tests.featcache.encoding.noise import VIEWS
 
@@ -54,3 +54,15 @@ def test_what_was_said_of_a_data_set_is_kept(tmp_path: Path, tiny: Backbone) -> 
     assert "1 test pictures are in train too" in entry.manifest["notes"][0]
     paint(root / "test" / "ant" / "00.png", 900)
     assert encode_dataset(read(root), tiny, cache).entry.manifest["notes"] == []
+
+
+def test_what_a_first_draw_would_wait_for_is_there(
+    tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, cache = read(folder(tmp_path / "images")), FeatureCache(tmp_path / "cache")
+    monkeypatch.setattr(index, "LARGE", 1)
+    part = encode_dataset(data, tiny, cache, splits=["val"]).entry
+    assert not list(part.folder.glob("index-*"))
+    whole = encode_dataset(data, tiny, cache).entry
+    monkeypatch.setattr(index, "_made", lambda *_: pytest.fail("it is made again"))
+    assert whole.index("train") is not None

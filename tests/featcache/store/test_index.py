@@ -65,6 +65,7 @@ def test_it_knows_the_readable_rows_of_each_class(entry: Entry) -> None:
         [0, 2, 4, 8],  # 6 could not be read
         [1, 3, 5, 7, 9],
     ]
+    assert found.labels.tolist() == [0, 1, 0, 1, 0, 1, -1, 1, 0, 1]
     assert not found.whole
     assert len(found.sums) == ROWS
 

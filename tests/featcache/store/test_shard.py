@@ -427,24 +427,29 @@ def test_rows_are_found_by_where_they_lie(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     record = listed(path, {**BIG, "none": np.zeros((0, 3))})
     where = shard.surveyed(path, record, [*BIG, "none"])[1]
-    rows = np.array([2999, 0, 1748, 0])
-    found = shard.rows_at(path, {name: where[name] for name in BIG}, rows)
+    rows = [2999, 0, 1748, 0]
+    size = record["bytes"]
+    found = shard.rows_at(str(path), size, {name: where[name] for name in BIG}, rows)
     for name, array in BIG.items():
-        np.testing.assert_array_equal(found[name], array[rows], strict=True)
-    assert shard.rows_at(path, where, rows[:0])["none"].shape == (0, 3)
+        assert b"".join(found[name]) == array[rows].tobytes()
+    assert shard.rows_at(str(path), size, where, [])["none"] == []
+    assert [where[name].bytes for name in BIG] == [len(part[0]) for part in found.values()]
     assert shard.Place(*where["id"].told) == where["id"]
 
 
 def test_rows_beyond_the_end_of_a_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     where = shard.surveyed(path, listed(path, BIG), ["embedding"])[1]
-    path.write_bytes(path.read_bytes()[: where["embedding"].offsets[1]])
-    assert shard.rows_at(path, where, np.array([0]))["embedding"].shape == (1, 300)
+    size = where["embedding"].offsets[1]
+    path.write_bytes(path.read_bytes()[:size])
+    assert len(shard.rows_at(str(path), size, where, [0])["embedding"]) == 1
     with pytest.raises(DamagedShardError, match="it ends too early"):
-        shard.rows_at(path, where, np.array([2999]))
+        shard.rows_at(str(path), size, where, [2999])
+    with pytest.raises(DamagedShardError, match=f"{size} bytes where the manifest lists 1"):
+        shard.rows_at(str(path), 1, where, [0])
     path.unlink()
     with pytest.raises(MissingShardError):
-        shard.rows_at(path, where, np.array([0]))
+        shard.rows_at(str(path), size, where, [0])
     path.mkdir()
     with pytest.raises(CacheError, match="cannot be read now"):
-        shard.rows_at(path, where, np.array([0]))
+        shard.rows_at(str(path), size, where, [0])
