@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -25,8 +25,8 @@ from torch.nn.functional import cross_entropy
 
 from adapters.choosing.folds import LOO, Fold, Folds, hold_out, trains
 from adapters.episode import Draw, Episode, Labelled
-from adapters.evaluate import hits
 from adapters.maths import leave_one_out
+from adapters.maths.winners import hits
 from adapters.method import Axes, ChoiceLogits, Method, State, choices
 from adapters.registry import LEFT_OUT, POLICIES
 from adapters.stand_ins import whole
@@ -111,8 +111,7 @@ def _select(
     on_fit, on_logits = (_asked(axes, held, fixed) for axes in (space.fit, space.logits))
     best: Chosen | None = None
     tried = 0
-    for candidate in candidates(method, config, held, fixed):
-        state = method.fit(episode, candidate, chance(episode))
+    for candidate, state in _fits(method, episode, config, on_fit):
         if held is None or not (on_fit or on_logits):
             return Chosen(candidate, state, None, 0)
         for choice, found in _scores(method, state, candidate, held, on_logits, episode.classes):
@@ -130,38 +129,59 @@ def _left_out(
     space = method.space(config)
     on_fit, on_logits = (_asked(axes, folds, fixed) for axes in (space.fit, space.logits))
     tried, best, score, note = 0, config, None, None
-    exact = method.left_out if folds.policy == LOO else None
-    asked = candidates(method, config, folds, fixed) if on_fit or on_logits else []
-    for candidate in asked:
-        found = exact(episode, candidate, on_logits) if exact else None
+    if on_fit or on_logits:
+        found = (
+            _exactly(method, episode, config, on_fit, on_logits) if folds.policy == LOO else None
+        )
         if found is None and folds.left < method.least_left:
             note = (
                 f"policy {folds.policy} would leave {folds.left} of {episode.shots} pictures a "
                 "class, too few to choose by; settings are those of policy none"
             )
-            break
-        for choice, loss in found or _pooled(method, candidate, folds, on_logits):
+            found = iter(())
+        for candidate, loss in found or _pooled(method, config, folds, on_fit, on_logits):
             tried += 1
             if score is None or loss < score:
-                best, score = replace(candidate, **choice), loss
+                best, score = candidate, loss
     return Chosen(best, method.fit(episode, best, chance(episode)), score, tried, note)
 
 
+def _exactly(
+    method: Method, episode: Episode, config: Any, on_fit: Axes, on_logits: Axes
+) -> Iterator[tuple[Any, float]] | None:
+    """Each config with the method's own error where pictures are left out, if it can tell one."""
+    left_out = method.left_out
+    first, *others = (replace(config, **overrides) for overrides in choices(on_fit))
+    told = left_out(episode, first, on_logits) if left_out else None
+    if left_out is None or told is None:
+        return None
+    later = ((other, left_out(episode, other, on_logits) or ()) for other in others)
+    return (
+        (replace(candidate, **choice), error)
+        for candidate, errors in chain([(first, told)], later)
+        for choice, error in errors
+    )
+
+
 def _pooled(
-    method: Method, config: Any, folds: Folds, axes: Axes
-) -> Iterator[tuple[dict[str, Any], float]]:
-    """Each choice of the `logits` axes with its cross-entropy over all folds together."""
+    method: Method, config: Any, folds: Folds, on_fit: Axes, on_logits: Axes
+) -> Iterator[tuple[Any, float]]:
+    """Each config with its cross-entropy over all folds together."""
     sums: Tensor | None = None
-    tried: list[dict[str, Any]] = []
     for fold in folds.folds:
-        held = fold.held
-        state = method.fit(fold.episode, config, chance(fold.episode))
-        with torch.inference_mode():
-            for rows, x in method.portions(held.query, 2 * fold.episode.classes):
-                tried, own = _losses(
-                    method.scores(state, config, x, axes), held.labels[rows]
-                )  # [m, s]
-                sums = own if sums is None else sums + own
+        tried: list[Any] = []
+        lost: list[Tensor] = []
+        for candidate, state in _fits(method, fold.episode, config, on_fit):
+            own: Tensor | None = None  # [m, s]
+            with torch.inference_mode():
+                for rows, x in method.portions(fold.held.query, 2 * fold.episode.classes):
+                    scores = method.scores(state, candidate, x, on_logits)
+                    found, some = _losses(scores, fold.held.labels[rows])
+                    own = some if own is None else own + some
+            assert own is not None
+            tried += [replace(candidate, **choice) for choice in found]
+            lost.append(own)
+        sums = torch.cat(lost) if sums is None else sums + torch.cat(lost)
     assert sums is not None
     pictures = sum(len(fold.held.labels) for fold in folds.folds)
     return zip(tried, (leave_one_out.least(sums) / pictures).tolist(), strict=True)
@@ -174,6 +194,17 @@ def _losses(scores: ChoiceLogits, labels: Tensor) -> tuple[list[dict[str, Any]],
         tried += [choice for choice, _ in some]
         found.append(leave_one_out.losses(torch.stack([logits for _, logits in some]), labels))
     return tried, torch.cat(found)
+
+
+def _fits(method: Method, episode: Episode, config: Any, axes: Axes) -> Iterator[tuple[Any, State]]:
+    """Each choice of the `fit` axes as a config, with its fit."""
+    if axes and method.fit_over is not None:
+        for choice, state in method.fit_over(episode, config, axes, chance(episode)):
+            yield replace(config, **choice), state
+        return
+    for choice in choices(axes):
+        candidate = replace(config, **choice)
+        yield candidate, method.fit(episode, candidate, chance(episode))
 
 
 def candidates(
@@ -201,17 +232,22 @@ def _scores(
     tried: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
+        count = method.hits_over if axes and method.criterion == "accuracy" else None
         over = method.logits_over if axes else None
         scorers = [
             (choice, method.scored_by(state, replace(config, **choice)))
-            for choice in ([] if over else choices(axes))
+            for choice in ([] if count or over else choices(axes))
         ]
         # A search mixes two parts into a third, all of which then stay in a processor's cache.
         for rows, x in method.portions(held.query, 2 * classes if axes else classes):
-            scored = over(state, config, x, axes) if over else ((c, ask(x)) for c, ask in scorers)
-            found = [
-                (choice, _total(method, logits, held.labels[rows])) for choice, logits in scored
-            ]
+            labels = held.labels[rows]
+            if count:
+                found = [(c, 100.0 * hit) for c, hit in count(state, config, x, labels, axes)]
+            else:
+                scored = (
+                    over(state, config, x, axes) if over else ((c, ask(x)) for c, ask in scorers)
+                )
+                found = [(choice, _total(method, logits, labels)) for choice, logits in scored]
             tried = [choice for choice, _ in found]
             read = _read([total for _, total in found])
             totals = [a + b for a, b in zip(totals or [0.0] * len(found), read, strict=True)]
