@@ -6,29 +6,15 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from adapters.maths.winners import hits
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Top-1 accuracy in per cent of `logits [q, c]` against `labels [q]`."""
     return 100.0 * int(hits(logits, labels)) / len(labels) if len(labels) else math.nan
-
-
-def hits(logits: Tensor, labels: Tensor) -> int | Tensor:
-    """How many rows of `logits [q, c]` are best at their class of `labels [q]`.
-
-    Off the processor it is a number that nobody has waited for yet. A row whose best is not finite
-    hits nothing: to argmax, NaN is more than any number.
-    """
-    if logits.device.type != "cpu":
-        best, found = logits.max(1)
-        return ((found == labels) & best.isfinite()).sum()
-    # At 1,000 classes NumPy's argmax is five times as fast as torch's, and searches do little else.
-    scores = logits.detach().numpy()
-    right = scores.argmax(1) == labels.numpy()
-    return int((right & np.isfinite(scores[np.arange(len(scores)), labels.numpy()])).sum())
 
 
 def share(right: Tensor) -> float:

@@ -50,8 +50,6 @@ ADDED_BY = {
     NEGATIVE_PROMPTS: "--prompts negative",
     TEXT_TOWER: "--extra text-tower",
 }
-
-
 ORACLE = "oracle"  # rows that were shown the answer
 
 

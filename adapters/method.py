@@ -11,8 +11,14 @@ It ends with `method = Method(...)`, built from plain functions:
                                                   already, for many portions of them (optional)
     with_text(state, config, text) -> State       the same method for other classes (optional)
     space(config) -> Space                        settings worth trying (optional)
+    fit_over(episode, config, axes, generator) -> (choice, State) …   the state of each of those
+                                                  `fit` settings, as `fit` has it, where together
+                                                  they are less work (optional)
     logits_over(state, config, x, axes) -> (choice, logits) …   the logits of each of those settings
                                                   that `logits` reads, at little cost (optional)
+    hits_over(state, config, x, labels [q], axes) -> (choice, hits) …   how many of the pictures
+                                                  each of those settings gets right, where that is
+                                                  less work than all their logits (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     left_out(episode, config, axes) -> (choice, error) …   how far each of those settings is off
                                                   where pictures are left out, without more fits;
@@ -56,7 +62,9 @@ State = dict[str, Tensor]
 Axes = Mapping[str, Sequence[Any]]
 Fit = Callable[[Episode, Any, Generator], State]
 Scorer = Callable[[Any], Tensor]
+ChoiceStates = Iterator[tuple[dict[str, Any], State]]
 ChoiceLogits = Iterator[tuple[dict[str, Any], Tensor]]
+ChoiceHits = Iterator[tuple[dict[str, Any], int | Tensor]]
 ChoiceErrors = Iterator[tuple[dict[str, Any], float]]
 
 
@@ -112,7 +120,9 @@ class Method:
     scorer: Callable[[State, Any], Scorer] | None = None
     with_text: Callable[[State, Any, Text], State] | None = None
     space: Callable[[Any], Space] = _no_space
+    fit_over: Callable[[Episode, Any, Axes, Generator], ChoiceStates] | None = None
     logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
+    hits_over: Callable[[State, Any, Any, Tensor, Axes], ChoiceHits] | None = None
     features: Callable[[State, Any, Any], Tensor] | None = None
     class_vectors: Callable[[State, Any], Tensor] | None = None
     class_vectors_by: Callable[[State, Any, Tensor, Tensor | None], Tensor] | None = None

@@ -25,8 +25,8 @@ from torch.nn.functional import cross_entropy
 
 from adapters.choosing.folds import LOO, Fold, Folds, hold_out, trains
 from adapters.episode import Draw, Episode, Labelled
-from adapters.evaluate import hits
 from adapters.maths import leave_one_out
+from adapters.maths.winners import hits
 from adapters.method import Axes, ChoiceLogits, Method, State, choices
 from adapters.registry import LEFT_OUT, POLICIES
 from adapters.stand_ins import whole
@@ -111,8 +111,7 @@ def _select(
     on_fit, on_logits = (_asked(axes, held, fixed) for axes in (space.fit, space.logits))
     best: Chosen | None = None
     tried = 0
-    for candidate in candidates(method, config, held, fixed):
-        state = method.fit(episode, candidate, chance(episode))
+    for candidate, state in _fits(method, episode, config, on_fit):
         if held is None or not (on_fit or on_logits):
             return Chosen(candidate, state, None, 0)
         for choice, found in _scores(method, state, candidate, held, on_logits, episode.classes):
@@ -141,7 +140,7 @@ def _left_out(
             ),
         )
     if tried is None:
-        tried = _pooled(method, asked, folds, on_logits)
+        tried = _pooled(method, config, folds, on_fit, on_logits) if asked else []
     best, score = min(tried, key=lambda pair: pair[1], default=(config, None))
     return Chosen(best, method.fit(episode, best, chance(episode)), score, len(tried), note)
 
@@ -160,25 +159,29 @@ def _exactly(method: Method, episode: Episode, asked: list[Any], axes: Axes) -> 
     return tried
 
 
-def _pooled(method: Method, asked: list[Any], folds: Folds, axes: Axes) -> Judged:
+def _pooled(method: Method, config: Any, folds: Folds, on_fit: Axes, on_logits: Axes) -> Judged:
     """The configs and their choices with the cross-entropy over all folds together.
 
     Fold by fold, and not config by config, so that one of them is in memory at a time.
     """
-    sums: dict[int, Tensor] = {}  # by config [m, s]
-    tried: list[dict[str, Any]] = []
+    sums: Tensor | None = None
+    tried: list[Any] = []
     for fold in folds:
-        held = fold.held
-        for i, config in enumerate(asked):
-            state = method.fit(fold.episode, config, chance(fold.episode))
+        tried, lost = [], list[Tensor]()
+        for candidate, state in _fits(method, fold.episode, config, on_fit):
+            own: Tensor | None = None  # [m, s]
             with torch.inference_mode():
-                for rows, x in method.portions(held.query, 2 * fold.episode.classes):
-                    scores = method.scores(state, config, x, axes)
-                    tried, own = _losses(scores, held.labels[rows])  # [m, s]
-                    sums[i] = sums[i] + own if i in sums else own
-    every = [replace(config, **choice) for config in asked for choice in tried]
-    means = [leave_one_out.least(sums[i]) / folds.pictures for i in sums]
-    return [*zip(every, torch.cat(means).tolist() if means else [], strict=True)]
+                for rows, x in method.portions(fold.held.query, 2 * fold.episode.classes):
+                    scores = method.scores(state, candidate, x, on_logits)
+                    found, some = _losses(scores, fold.held.labels[rows])
+                    own = some if own is None else own + some
+            assert own is not None
+            tried += [replace(candidate, **choice) for choice in found]
+            lost.append(own)
+        sums = torch.cat(lost) if sums is None else sums + torch.cat(lost)
+    if sums is None:
+        return []
+    return [*zip(tried, (leave_one_out.least(sums) / folds.pictures).tolist(), strict=True)]
 
 
 def _losses(scores: ChoiceLogits, labels: Tensor) -> tuple[list[dict[str, Any]], Tensor]:
@@ -188,6 +191,17 @@ def _losses(scores: ChoiceLogits, labels: Tensor) -> tuple[list[dict[str, Any]],
         tried += [choice for choice, _ in some]
         found.append(leave_one_out.losses(torch.stack([logits for _, logits in some]), labels))
     return tried, torch.cat(found)
+
+
+def _fits(method: Method, episode: Episode, config: Any, axes: Axes) -> Iterator[tuple[Any, State]]:
+    """Each choice of the `fit` axes as a config, with its fit."""
+    if axes and method.fit_over is not None:
+        for choice, state in method.fit_over(episode, config, axes, chance(episode)):
+            yield replace(config, **choice), state
+        return
+    for choice in choices(axes):
+        candidate = replace(config, **choice)
+        yield candidate, method.fit(episode, candidate, chance(episode))
 
 
 def candidates(
@@ -215,17 +229,22 @@ def _scores(
     tried: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
+        count = method.hits_over if axes and method.criterion == "accuracy" else None
         over = method.logits_over if axes else None
         scorers = [
             (choice, method.scored_by(state, replace(config, **choice)))
-            for choice in ([] if over else choices(axes))
+            for choice in ([] if count or over else choices(axes))
         ]
         # A search mixes two parts into a third, all of which then stay in a processor's cache.
         for rows, x in method.portions(held.query, 2 * classes if axes else classes):
-            scored = over(state, config, x, axes) if over else ((c, ask(x)) for c, ask in scorers)
-            found = [
-                (choice, _total(method, logits, held.labels[rows])) for choice, logits in scored
-            ]
+            labels = held.labels[rows]
+            if count:
+                found = [(c, 100.0 * hit) for c, hit in count(state, config, x, labels, axes)]
+            else:
+                scored = (
+                    over(state, config, x, axes) if over else ((c, ask(x)) for c, ask in scorers)
+                )
+                found = [(choice, _total(method, logits, labels)) for choice, logits in scored]
             tried = [choice for choice, _ in found]
             read = _read([total for _, total in found])
             totals = [a + b for a, b in zip(totals or [0.0] * len(found), read, strict=True)]

@@ -12,7 +12,7 @@ prediction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -76,28 +76,47 @@ def ridge(
     `most` rows, beyond them Nyström with so many random rows as landmarks. `weights [n]` are what
     each row counts.
     """
+    [path] = ridges(x, onto, [beta], most, landmarks, generator, weights)
+    return path
+
+
+def ridges(
+    x: Tensor,
+    onto: Callable[[Tensor, slice], Tensor],
+    betas: Sequence[float],
+    most: int,
+    landmarks: int,
+    generator: Generator,
+    weights: Tensor | None = None,
+) -> Iterator[dict[str, Tensor]]:
+    """The same for several betas, one after the other, on the same landmarks."""
     root = None if weights is None else weights.sqrt()[:, None]  # [n, 1]
     if len(x) <= most:
-        kernel = affinity(x, x, beta)
-        if root is None:
+        near = x @ x.T - 1
+        for beta in betas:
+            kernel = (beta * near).exp_()
+            kernel = kernel if root is None else root * kernel * root.T
             spectrum, basis = torch.linalg.eigh(kernel)
-            return _path(x, basis, spectrum, onto(basis, slice(None)))
-        spectrum, basis = torch.linalg.eigh(root * kernel * root.T)
-        return _path(x, root * basis, spectrum, onto(root * basis, slice(None)))
+            basis = basis if root is None else root * basis
+            yield _path(x, basis, spectrum, onto(basis, slice(None)))
+        return
     chosen = torch.randperm(len(x), generator=generator, device=generator.device)[:landmarks]
     z = x[chosen.to(x.device)]  # [m, d]
-    features = _whitening(affinity(z, z, beta))  # [m, m]
-    gram, moments = torch.zeros_like(features), x.new_zeros(())
-    for first in range(0, len(x), CHUNK):
-        some = slice(first, first + CHUNK)
-        phi = affinity(x[some], z, beta) @ features
-        counted = phi if weights is None else phi * weights[some, None]
-        for column in range(0, len(z), BAND):  # of the lower half, all that `eigh` reads
-            band = slice(column, column + BAND)
-            gram[column:, band] += counted[:, column:].T @ phi[:, band]
-        moments = moments + onto(counted, some)
-    spectrum, turn = torch.linalg.eigh(gram)
-    return _path(z, features @ turn, spectrum, turn.T @ moments)
+    parts = [slice(first, first + CHUNK) for first in range(0, len(x), CHUNK)]
+    kept = x @ z.T - 1 if len(x) * len(z) <= LARGE else None  # the same for every beta
+    for beta in betas:
+        features = _whitening(affinity(z, z, beta))  # [m, k]
+        gram, moments = x.new_zeros(features.shape[1], features.shape[1]), x.new_zeros(())
+        for some in parts:
+            away = x[some] @ z.T - 1 if kept is None else kept[some]
+            phi = (beta * away).exp_() @ features  # [r, k]
+            counted = phi if weights is None else phi * weights[some, None]
+            for column in range(0, len(gram), BAND):  # of the lower half, all that `eigh` reads
+                band = slice(column, column + BAND)
+                gram[column:, band] += counted[:, column:].T @ phi[:, band]
+            moments = moments + onto(counted, some)
+        spectrum, turn = torch.linalg.eigh(gram)
+        yield _path(z, features @ turn, spectrum, turn.T @ moments)
 
 
 def _path(z: Tensor, basis: Tensor, spectrum: Tensor, moments: Tensor) -> dict[str, Tensor]:
@@ -107,8 +126,8 @@ def _path(z: Tensor, basis: Tensor, spectrum: Tensor, moments: Tensor) -> dict[s
 
 def _whitening(kernel: Tensor) -> Tensor:
     spectrum, vectors = torch.linalg.eigh(kernel)
-    scale = spectrum.rsqrt().where(spectrum > SMALL * spectrum[-1], 0)  # [m]
-    whitening: Tensor = vectors * scale
+    kept = spectrum > SMALL * spectrum[-1]
+    whitening: Tensor = vectors[:, kept] * spectrum[kept].rsqrt()
     return whitening
 
 

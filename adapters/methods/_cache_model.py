@@ -11,7 +11,9 @@ is so smooth that a few dozen of them give hundreds in between, to float32's rou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -19,8 +21,8 @@ from torch import Tensor, tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.maths import chebyshev, kernels
-from adapters.method import Axes, ChoiceLogits, Space, State
+from adapters.maths import chebyshev, kernels, winners
+from adapters.method import Axes, ChoiceHits, ChoiceLogits, Space, State
 
 BETAS, ALPHAS = 200, 20
 MOST = 0.3  # of f X^T - 1, for which interpolation over beta is tested
@@ -88,6 +90,26 @@ def logits_over(
     state: State, config: CacheConfig, x: Tensor, axes: Axes, trained: bool = True
 ) -> ChoiceLogits:
     """Logits of every beta and alpha, beta outermost; an axis left out keeps the config's value."""
+    for beta, text, cache in _lines(state, config, x, axes, trained):
+        for alpha in axes.get("alpha", [config.alpha]):
+            yield _named(axes, beta, alpha), text.add(cache, alpha=alpha)
+
+
+def hits_over(
+    state: State, config: CacheConfig, x: Tensor, labels: Tensor, axes: Axes, trained: bool = True
+) -> ChoiceHits:
+    """The hits of all those, in which the logits are linear in alpha."""
+    alphas = axes.get("alpha", [config.alpha])
+    for beta, text, cache in _lines(state, config, x, axes, trained):
+        found = winners.hits_along(text, cache, alphas, labels)
+        for alpha, hits in zip(alphas, found, strict=True):
+            yield _named(axes, beta, alpha), hits
+
+
+def _lines(
+    state: State, config: CacheConfig, x: Tensor, axes: Axes, trained: bool
+) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Every beta with the two parts of its logits `[q, c]`, without alpha."""
     f = normalize(x, dim=-1)
     text, near = from_text(state, f), nearness(state, f)
     betas = axes.get("beta", [config.beta])
@@ -96,6 +118,9 @@ def logits_over(
     smooth = not trained or bool(near.max() < MOST)
     caches = chebyshev.values(function, betas) if smooth else map(function, betas)
     for beta, cache in zip(betas, caches, strict=True):
-        for alpha in axes.get("alpha", [config.alpha]):
-            choice = {"beta": beta, "alpha": alpha}
-            yield {name: choice[name] for name in axes}, text.add(cache, alpha=alpha)
+        yield beta, text, cache
+
+
+def _named(axes: Axes, beta: float, alpha: float) -> dict[str, Any]:
+    choice = {"beta": beta, "alpha": alpha}
+    return {name: choice[name] for name in axes}

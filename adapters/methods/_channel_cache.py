@@ -11,7 +11,8 @@ what it does is a sum over the rows of each class, whatever their order.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -20,8 +21,8 @@ from torch import Tensor, tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from adapters.episode import Episode
-from adapters.maths import kernels
-from adapters.method import Axes, ChoiceLogits, Space, State
+from adapters.maths import kernels, winners
+from adapters.method import Axes, ChoiceHits, ChoiceLogits, Space, State
 
 BETAS, ALPHAS = 8, 10
 GAMMAS = (0.0, 0.05, 0.2)
@@ -122,11 +123,33 @@ def _spread(scale: float, steps: int) -> tuple[float, ...]:
 
 def logits_over(state: State, config: ChannelConfig, x: Tensor, axes: Axes) -> ChoiceLogits:
     """Every beta, gamma and alpha; one sum over classes a beta and gamma."""
+    for beta, gamma, text, cache in _lines(state, config, x, axes):
+        for alpha in axes.get("alpha", [config.alpha]):
+            yield _named(axes, beta, gamma, alpha), text + alpha * cache
+
+
+def hits_over(
+    state: State, config: ChannelConfig, x: Tensor, labels: Tensor, axes: Axes
+) -> ChoiceHits:
+    """The hits of all those, in which the logits are linear in alpha."""
+    alphas = axes.get("alpha", [config.alpha])
+    for beta, gamma, text, cache in _lines(state, config, x, axes):
+        found = winners.hits_along(text, cache, alphas, labels)
+        for alpha, hits in zip(alphas, found, strict=True):
+            yield _named(axes, beta, gamma, alpha), hits
+
+
+def _lines(
+    state: State, config: ChannelConfig, x: Tensor, axes: Axes
+) -> Iterator[tuple[float, float, Tensor, Tensor]]:
+    """Every beta and gamma with the two parts of their logits `[q, c]`, without alpha."""
     f = normalize(x, dim=-1)
     text, near = from_text(state, f), nearness(state, restrict(state, f))
     for beta in axes.get("beta", [config.beta]):
         for gamma in axes.get("gamma", [config.gamma]):
-            cache = from_cache(state, near, beta, gamma)
-            for alpha in axes.get("alpha", [config.alpha]):
-                choice = {"beta": beta, "gamma": gamma, "alpha": alpha}
-                yield {name: choice[name] for name in axes}, text + alpha * cache
+            yield beta, gamma, text, from_cache(state, near, beta, gamma)
+
+
+def _named(axes: Axes, beta: float, gamma: float, alpha: float) -> dict[str, Any]:
+    choice = {"beta": beta, "gamma": gamma, "alpha": alpha}
+    return {name: choice[name] for name in axes}

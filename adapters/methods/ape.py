@@ -39,6 +39,7 @@ method = Method(
     logits=channel_cache.logits,
     space=channel_cache.space,
     logits_over=channel_cache.logits_over,
+    hits_over=channel_cache.hits_over,
     source="arXiv 2304.01195",
     status="one default for what the source sets by data set; smaller search",
 )

@@ -116,6 +116,7 @@ method = Method(
     logits=channel_cache.logits,
     space=channel_cache.space,
     logits_over=channel_cache.logits_over,
+    hits_over=channel_cache.hits_over,
     presets=PRESETS,
     source="arXiv 2304.01195",
     status=(

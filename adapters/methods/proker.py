@@ -28,7 +28,16 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import kernels, leave_one_out
-from adapters.method import Axes, ChoiceErrors, ChoiceLogits, Method, Space, State, choices
+from adapters.method import (
+    Axes,
+    ChoiceErrors,
+    ChoiceLogits,
+    ChoiceStates,
+    Method,
+    Space,
+    State,
+    choices,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,12 @@ PRESETS = {
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The regression for this beta and every lambda."""
+    [(_, state)] = fit_over(episode, config, {"beta": [config.beta]}, generator)
+    return state
+
+
+def fit_over(episode: Episode, config: Config, axes: Axes, generator: Generator) -> ChoiceStates:
+    """The same for each of those betas."""
     views = normalize(episode.support.views[: config.views], dim=-1)  # [v, n, d]
     text = episode.text.unit()  # [c, d]
     x, labels = views.flatten(0, 1), episode.support.labels.repeat(len(views))  # [v n, d], [v n]
@@ -78,10 +93,10 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
     weights = episode.support.weights
     counted = None if weights is None else weights.repeat(len(views))
-    path = kernels.ridge(
-        x, onto, config.beta, config.exact_rows, config.landmarks, generator, counted
-    )
-    return {**path, "text": text, "logit_scale": tensor(episode.logit_scale)}
+    betas, scale = axes["beta"], tensor(episode.logit_scale)
+    paths = kernels.ridges(x, onto, betas, config.exact_rows, config.landmarks, generator, counted)
+    for beta, path in zip(betas, paths, strict=True):
+        yield {"beta": beta}, {**path, "text": text, "logit_scale": scale}
 
 
 def logits(state: State, config: Config, x: Tensor) -> Tensor:
@@ -131,6 +146,7 @@ def left_out(episode: Episode, config: Config, axes: Axes) -> ChoiceErrors | Non
 method = Method(
     config=Config,
     fit=fit,
+    fit_over=fit_over,
     logits=logits,
     space=space,
     logits_over=logits_over,

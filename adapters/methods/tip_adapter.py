@@ -39,6 +39,7 @@ method = Method(
     logits=cache_model.logits,
     space=cache_model.space,
     logits_over=partial(cache_model.logits_over, trained=False),
+    hits_over=partial(cache_model.hits_over, trained=False),
     without_text="absent",
     batched=True,
     source="Zhang et al. 2022, arXiv 2207.09519",

@@ -79,6 +79,7 @@ method = Method(
     logits=cache_model.logits,
     space=cache_model.space,
     logits_over=cache_model.logits_over,
+    hits_over=cache_model.hits_over,
     presets=PRESETS,
     without_text="absent",
     source="Zhang et al. 2022, arXiv 2207.09519",

@@ -78,10 +78,10 @@ def _warm_up() -> None:
 
 def _timed(known: Configured, drawn: Draw, held: Labelled | Folds | None, limit: float) -> Duration:
     name, method = known.experiment.method, known.method
-    folds = len(held.folds) if isinstance(held, Folds) else 1
+    folds = len(held.masks) if isinstance(held, Folds) else 1
     fits = candidates(method, known.config, held, known.fixed)
     # Configs that say how many steps they take, be it none, are as long as they say.
-    clock = _Reckoning([getattr(fit, "steps", 1) for fit in fits for _ in range(folds)], limit)
+    clock = _Reckoning([getattr(fit, "steps", 1) for _ in range(folds) for fit in fits], limit)
     try:
         with training.watched(clock):
             select(method, drawn.episode, known.config, held, known.fixed)

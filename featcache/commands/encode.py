@@ -185,11 +185,7 @@ def encode(
         if failed:
             break
     _shown(as_json, documents, "domains" if len(found) > 1 else "backbones", len(order.backbones))
-    for error in failed[1:]:
-        people(True).print(str(error), markup=False)
-    if failed:
-        raise failed[0]
-    _refuse(sum(len(each["bad"]) for each in documents), allow_bad)
+    _refuse(failed, sum(len(each["bad"]) for each in documents), allow_bad)
 
 
 def _working(options: EngineOptions, shard: str) -> Engine | None:
@@ -257,7 +253,11 @@ def _loaded(order: Order) -> list[Backbone]:
     return loaded
 
 
-def _refuse(bad: int, allowed: int) -> None:
+def _refuse(failed: Sequence[Exception], bad: int, allowed: int) -> None:
+    for error in failed[1:]:
+        people(True).print(str(error), markup=False)
+    if failed:
+        raise failed[0]
     if bad > allowed:
         raise FeatcacheError(
             f"{bad} pictures could not be read (listed above); mend them and run "

@@ -121,7 +121,7 @@ class Entry(ShownEntry):
 
     def encoded(self, split: str, extra: str | None = None) -> int:
         """How many rows of a split have been encoded, or have that extra feature."""
-        return _rows(self._records(extra or "images", split))
+        return sum(r["stop"] - r["start"] for r in self._records(extra or "images", split).values())
 
     @property
     def complete(self) -> bool:
@@ -365,8 +365,8 @@ class Entry(ShownEntry):
         """The records of a split's pictures, of which none is missing."""
         if split not in self.splits:
             raise UnknownNameError("split", split, self.splits)
-        records = self._records("images", split)
-        if (have := _rows(records)) != (rows := self.splits[split]):
+        records, rows = self._records("images", split), self.splits[split]
+        if (have := sum(each["stop"] - each["start"] for each in records.values())) != rows:
             raise CacheError(
                 f"{self.key} holds {have} of {rows} rows of split {split!r}; run the same "
                 "`featcache encode` again, it goes on where it stopped."
@@ -393,10 +393,6 @@ def reload(entry: Entry) -> Entry:
 def is_negative(bank: str) -> bool:
     """Whether a bank's prompts say what is not in a picture: `negative`, or `negative-…`."""
     return bank == NEGATIVE or bank.startswith(f"{NEGATIVE}-")
-
-
-def _rows(records: Records) -> int:
-    return sum(record["stop"] - record["start"] for record in records.values())
 
 
 def _check_extra(name: str | None) -> None:

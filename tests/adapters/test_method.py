@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 from torch import Generator, Tensor
 
+from adapters import compose, registry
 from adapters import method as room
 from adapters.episode import Episode, Query
+from adapters.maths.winners import hits
 from adapters.method import (
     Axes,
     ChoiceLogits,
@@ -26,6 +28,7 @@ from adapters.method import (
     refuse_new_classes,
 )
 from tests import frozen
+from tests.adapters import synthetic
 
 
 @dataclass(frozen=True)
@@ -164,3 +167,37 @@ def test_the_refusal_of_new_classes_names_the_method_and_a_way_out() -> None:
 
 def test_a_contract_stays_as_it_was_made() -> None:
     assert frozen.thawed(room) == []
+
+
+def _named(has: str) -> list[str]:
+    return [name for name in registry.names() if getattr(compose.get(name), has) is not None]
+
+
+@pytest.mark.parametrize("name", _named("hits_over"))
+def test_hits_over_the_grid_are_those_of_its_logits(name: str) -> None:
+    m = compose.get(name)
+    episode, test = synthetic.episode(shots=2)
+    x = test.x + 3 * torch.randn(test.x.shape, generator=torch.Generator().manual_seed(0))
+    config = m.config(**({"epochs": 2} if hasattr(m.config, "epochs") else {}))
+    state = m.fit(episode, config, torch.Generator().manual_seed(0))
+    axes = m.space(config).logits
+    assert m.hits_over is not None
+    for kept in [axes, *({key: values} for key, values in axes.items())]:
+        wanted = [(c, hits(each, test.labels)) for c, each in m.scores(state, config, x, kept)]
+        assert [*m.hits_over(state, config, x, test.labels, kept)] == wanted
+    assert len({hit for _, hit in wanted}) > 1
+
+
+@pytest.mark.parametrize("name", _named("fit_over"))
+def test_fits_together_are_the_fits_alone(name: str) -> None:
+    m = compose.get(name)
+    episode, _ = synthetic.episode(shots=3)
+    config = m.config()
+    axes = {key: [*values][::-1] for key, values in m.space(config).fit.items()}
+    assert m.fit_over is not None
+    together = [*m.fit_over(episode, config, axes, torch.Generator().manual_seed(0))]
+    assert [choice for choice, _ in together] == [*choices(axes)]
+    for choice, state in together:
+        alone = m.fit(episode, replace(config, **choice), torch.Generator().manual_seed(0))
+        assert state.keys() == alone.keys()
+        assert all(torch.equal(state[key], alone[key]) for key in state)
