@@ -25,7 +25,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, home / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source, home / name)
     for path, code in re.findall(r"^```python (\S+)\n(.*?)^```", PAGE, re.M | re.S):

@@ -1,4 +1,4 @@
-"""Settings that make the fit of any method short, where its numbers do not matter."""
+"""Settings with which a fit of any method is short."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from adapters.compose import get
 
 
 def short(method: str) -> dict[str, int]:
-    """At most three steps and epochs, as far as the method counts any."""
+    """At most three steps, iterations and epochs, as far as the method trains by any."""
     config = get(method).config()
-    counts = {name: getattr(config, name, 0) for name in ("steps", "epochs")}
+    names = ["steps", "epochs"]
+    if hasattr(config, "learning_rate"):  # else they are of a solver that says when it is done
+        names.append("iterations")
+    counts = {name: getattr(config, name, 0) for name in names}
     return {name: 3 for name, count in counts.items() if isinstance(count, int) and count > 3}
