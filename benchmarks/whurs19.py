@@ -59,6 +59,7 @@ PRESETS, PRESET_SHOTS, PRESET_BACKBONE = ["default", "code", "paper"], [4, 16], 
 NODE, FLOOR = "node-adapter", ["zero-shot", "ncm", "tip-adapter"]
 FEW_SHOTS, POLICIES = [1, 2], ["full-val", "few-shot-val", "none"]
 EMBEDDED, DEMO = ["digits", "shapes"], "demo"
+MORE = [*range(41, 61)]  # three draws of the small sets say little; 11 to 40 were in view
 WITHIN = 1.0  # points under the best that are as good
 
 
@@ -102,7 +103,7 @@ def wanted(cache: FeatureCache, methods: list[str], presets: bool) -> list[Run]:
     runs += grid(cache, method=named, shots=NEW_SHOTS, task="base-to-new", **every, **backbones)
     few = {"method": [NODE, *FLOOR], "shots": FEW_SHOTS, "seed": SEEDS, "policy": POLICIES}
     runs += grid(cache, dataset="whurs19", **few, **backbones)
-    runs += grid(cache, dataset=EMBEDDED, backbone=DEMO, **few)
+    runs += grid(cache, dataset=EMBEDDED, backbone=DEMO, **{**few, "seed": SEEDS + MORE})
     if presets:
         runs += grid(
             cache,
@@ -284,14 +285,35 @@ def scores(frame: pandas.DataFrame) -> str:
 
 def few_shots(frame: pandas.DataFrame, before: str | None, now: str) -> str:
     """node-adapter where little is known, beside the best of what it is made of."""
-    own = (frame["task"] == "few-shot") & frame["shots"].isin(FEW_SHOTS)
-    own &= frame["label"].isin([NODE, *FLOOR])
-    by = ["dataset", "backbone", "policy", "shots", "label"]
-    means = frame[own].groupby(by)["accuracy"].mean()
-    places = [("whurs19", name) for name in BACKBONES] + [
-        (name, next(b for d, b in means.index.droplevel([2, 3, 4]) if d == name))
-        for name in EMBEDDED
-    ]
+    few = frame[(frame["task"] == "few-shot") & frame["label"].isin([NODE, *FLOOR])]
+    few = few[few["shots"].isin(FEW_SHOTS)]
+    first, more = few[few["seed"].isin(SEEDS)], few[few["seed"].isin(MORE)]
+    (table, reached), (other, again) = against_best(first), against_best(more)
+    told = f"""Beside the best of {", ".join(f"`{name}`" for name in FLOOR)}, means over seeds 1 to
+3. To be at most {WITHIN:g} point under it was the aim; it is reached by {reached}. \
+{since(before, now)} `{DEMO}` is a small model made for this project, on data that it embeds;
+WHU-RS19 at these seeds was in view when the start was mended (CHANGELOG.md), so that its rows
+confirm less than they seem to."""
+    wide = f"""On {len(MORE)} other draws of the embedded sets, seeds {MORE[0]} to {MORE[-1]}, it is
+reached by {again}:"""
+    return f"""## {NODE} at 1 and 2 shots
+
+{textwrap.fill(told, 100)}
+
+{table}
+
+{textwrap.fill(wide, 100)}
+
+{other}
+"""
+
+
+def against_best(frame: pandas.DataFrame) -> tuple[str, str]:
+    """A table of node-adapter beside the best of the others, and how often it is near enough."""
+    means = frame.groupby(["dataset", "backbone", "policy", "shots", "label"])["accuracy"].mean()
+    held = list(dict.fromkeys(zip(frame["dataset"], frame["backbone"], strict=True)))
+    order = ["whurs19", *EMBEDDED]
+    places = sorted(held, key=lambda place: order.index(place[0]))
     rows, under = [], []
     for (dataset, backbone), policy in itertools.product(places, POLICIES):
         row = [f"{dataset}, {backbone}", policy]
@@ -309,17 +331,7 @@ def few_shots(frame: pandas.DataFrame, before: str | None, now: str) -> str:
     count = len(rows) * len(FEW_SHOTS)
     reached = f"{count - len(under)} of {count} means"
     reached += f", not {'; '.join(under)}" if under else ""
-    told = f"""Beside the best of {", ".join(f"`{name}`" for name in FLOOR)}, means over seeds 1 to
-3. To be at most {WITHIN:g} point under it was the aim; it is reached by {reached}. \
-{since(before, now)} `{DEMO}` is a small model made for this project, on data that it embeds;
-WHU-RS19 at these seeds was in view when the start was mended (CHANGELOG.md), so that its rows
-confirm less than they seem to."""
-    return f"""## {NODE} at 1 and 2 shots
-
-{textwrap.fill(told, 100)}
-
-{markdown(heads, rows)}
-"""
+    return markdown(heads, rows), reached
 
 
 def since(before: str | None, now: str) -> str:

@@ -120,7 +120,7 @@ def _section(
     if left_out:
         text += (
             f" Figures show the {len(shown)} best on average over everything, the baseline and "
-            f"zero-shot; {several(left_out, 'other')} stand in the tables."
+            f"zero-shot; {several(left_out, 'other')} stand{'s' * (left_out == 1)} in the tables."
         )
     if len(section.rows) < len(swept.rows):
         text += (
