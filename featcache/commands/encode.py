@@ -151,13 +151,9 @@ def encode(
         precision=precision,
         prompts=prompts,
         reading={
-            "root": root,
-            "recursive": recursive,
-            "follow_links": follow_links,
-            "name": name,
-            "classes": classes,
-            "layout": layout,
-        },
+            "root": root, "recursive": recursive, "follow_links": follow_links, "name": name,
+            "classes": classes, "layout": layout,
+        },  # fmt: skip
         max_pixels=round(max_pixels * 10**6),
         request=Request(
             splits=split.split(",") if split else None,

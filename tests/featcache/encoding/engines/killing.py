@@ -16,7 +16,7 @@ import pytest
 from featcache.encoding import plan
 from featcache.store.cache import FeatureCache
 from tests.featcache.encoding.engines import slow_motion
-from tests.featcache.encoding.spread import here, order_of, tree
+from tests.featcache.encoding.spread import aged, here, order_of, tree
 
 PATIENCE = 300.0  # seconds on a machine with other work
 
@@ -59,7 +59,7 @@ def a_driver_that_is_killed(name: str, path: Path, monkeypatch: pytest.MonkeyPat
     """It is started again, and what is there then is what a plain encode gives."""
     monkeypatch.chdir(path)
     monkeypatch.setattr(plan, "SHARD_ROWS", slow_motion.ROWS)
-    order = order_of(path)
+    order = aged(order_of(path))
     script = [sys.executable, slow_motion.__file__, name, order.dataset, str(order.cache), "2"]
     driver = subprocess.Popen(script)
     began = time.monotonic()
