@@ -142,6 +142,10 @@ def encode(
     one_of("--views-for", views_for, completion.VIEWS_FOR)
     one_of("--decode-in", decode_in, completion.DECODE_IN)
     one_of("--classes", classes, completion.CLASSES)
+    reading = {
+        "root": root, "recursive": recursive, "follow_links": follow_links, "name": name,
+        "classes": classes, "layout": layout,
+    }  # fmt: skip
     order = Order(
         dataset,
         FeatureCache(cache).root.absolute(),
@@ -150,14 +154,7 @@ def encode(
         device=device,
         precision=precision,
         prompts=prompts,
-        reading={
-            "root": root,
-            "recursive": recursive,
-            "follow_links": follow_links,
-            "name": name,
-            "classes": classes,
-            "layout": layout,
-        },
+        reading=reading,
         max_pixels=round(max_pixels * 10**6),
         request=Request(
             splits=split.split(",") if split else None,

@@ -114,9 +114,9 @@ def spread(
         raise stopped[min(stopped)]
     for part, each in lost.items():
         raise CacheError(
-            f"{_named(part)} was lost {TRIES} times: its worker was killed, or had no memory left "
-            f"({each.why}); give it more room or a smaller --batch-size, and run the same command "
-            "again: what was written stays."
+            f"{_named(part)} was lost {TRIES} times: its worker was killed, or had no memory or "
+            f"time left ({each.why}); give it more, or a smaller --batch-size, and run the same "
+            "command again: what was written stays."
         )
     every = [done[part] for part in sorted(done)]
     return [

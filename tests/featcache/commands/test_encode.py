@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from featcache.commands.encode import MOST_BAD, MOST_REASONS, told_bad
 from featcache.datasets.dataset import PHOTO
+from featcache.engines.options import EngineOptions
 from featcache.pictures.limit import limit_pixels
 from tests.featcache.datasets.kinds.test_domains import pacs
 from tests.featcache.datasets.kinds.trees import shard
+from tests.featcache.encoding.spread import Here, tree
 from tests.typed import Type
 
 
@@ -66,6 +68,34 @@ def test_several_backbones_are_an_entry_each(type_in: Type, line: str) -> None:
     assert [each["encoded"] for each in told] == [16, 16]
     again = type_in(line).out.splitlines()
     assert again[1::2] == [each["key"] for each in told]
+
+
+def test_an_engine_does_what_is_done_here(
+    type_in: Type, line: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is said and written is the same, bad pictures and several backbones among it."""
+    asked = list[EngineOptions]()
+
+    def engine(options: EngineOptions) -> Here:
+        asked.append(options)
+        return Here(2)
+
+    monkeypatch.setattr("featcache.encoding.spreading.engine", engine)
+    monkeypatch.setattr("featcache.pictures.digest.YOUNG", -(10**18))
+    (pictures / "red" / "0.png").write_text("no picture")
+    line += " --backbone demo --views 1 --batch-size 4 --json"
+    words = "--cache spread --engine slurm --jobs 3 --slurm time=5 --device cpu"
+    there, here = type_in(f"{line} {words}"), type_in(line, "--cache", "plain")
+    assert asked == [EngineOptions("slurm", 3, "cpu", slurm={"time": 5})]
+    assert there.status == here.status == 1
+    assert tree(Path("spread")) == tree(Path("plain"))
+    timed = ("seconds", "wall_seconds")
+    both = [
+        [{k: v for k, v in each.items() if k not in timed} for each in told.json["backbones"]]
+        for told in (there, here)
+    ]
+    assert both[0] == both[1]
+    assert here.err.splitlines()[-1] == there.err.splitlines()[-1]
 
 
 def test_more_prompts_for_cached_pictures_are_said(type_in: Type, line: str) -> None:
@@ -122,6 +152,13 @@ def test_bad_pictures_are_listed_until_they_are_mended_or_accepted(
         ("--dataset digits --shard two", "--shard takes i/N such as 2/4, got 'two'."),
         ("--dataset digits --views-for some", "--views-for takes few-shot or all, got 'some'."),
         ("--dataset digitz", "unknown data set 'digitz'; did you mean digits?"),
+        (
+            "--dataset digits --engine cloud",
+            "unknown engine 'cloud'; known are: local, ray, slurm.",
+        ),
+        ("--dataset digits --engine ray --shard 1/2", "--engine ray deals out the parts itself; "),
+        ("--dataset digits --jobs 2", "--jobs, --address and --slurm are for --engine ray or slur"),
+        ("--dataset digits --engine slurm --slurm gpu", "--slurm takes key=value such as time=60"),
     ],
 )
 def test_mistakes_are_found_before_a_model_is_loaded(type_in: Type, words: str, told: str) -> None:

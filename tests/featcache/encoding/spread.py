@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from featcache.encoding.encode import Request
 from featcache.encoding.order import Order, encode, load, read
 from featcache.encoding.spreading import Lost, Part, Reports, part_of
+from featcache.pictures.digest import YOUNG
 from featcache.pictures.views import ViewRecipe
 from tests.featcache.encoding.folder import folder
 
@@ -22,6 +24,14 @@ def order_of(path: Path, cache: str = "spread", backbone: str = "demo") -> Order
         folder(pictures)
     views = Request(views=ViewRecipe(2))
     return Order(str(pictures), path / cache, (backbone,), device="cpu", request=views)
+
+
+def aged(order: Order) -> Order:
+    """The order, once its pictures are old enough for their times to say that they are the same."""
+    newest = max(p.stat().st_ctime_ns for p in Path(order.dataset).rglob("*"))
+    while (left := newest + YOUNG - time.time_ns()) >= 0:
+        time.sleep(left / 1e9 + 0.01)
+    return order
 
 
 def here(order: Order, cache: str = "plain") -> Path:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featcache import Entry, FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
-from featcache.encoding import crops, looking
+from featcache.encoding import crops, identity, looking
 from featcache.encoding.identity import find_entry
 from featcache.encoding.report import Report
 from featcache.pictures.digest import State
@@ -195,3 +196,24 @@ def test_an_entry_of_some_draws_alone_never_grows(tmp_path: Path, tiny: Backbone
     all_equal(report.entry, whole)
     assert reload(some).manifest == before
     assert some.problems() == []
+
+
+def test_whoever_begins_meanwhile_waits(
+    tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or two would set aside what no longer fits, on top of each other."""
+    cache = FeatureCache(tmp_path / "cache")
+    root = folder(tmp_path / "pictures")
+    encode(root, tiny, cache)
+    paint(root / "train" / "ant" / "00.png", 99)
+
+    def settle(*given: Any) -> tuple[Entry, list[str]]:
+        with pytest.raises(Timeout), FileLock(cache.root / ".lock", timeout=0):
+            pass
+        return done(*given)
+
+    done = identity.settle
+    monkeypatch.setattr(identity, "settle", settle)
+    assert encode(root, tiny, cache).entry.manifest["generation"] == 1
+    with FileLock(cache.root / ".lock", timeout=0):
+        pass

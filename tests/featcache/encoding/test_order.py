@@ -6,14 +6,18 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from featcache.encoding.order import load, read
+from featcache.pictures import digest
 from featcache.pictures.limit import MAX_PIXELS, limit_pixels, most_pixels
 from tests.featcache.encoding.spread import here, order_of, tree
 
 
 def test_an_order_that_has_travelled_gives_the_same_bytes(
-    tmp_path: Path, tiny_folder: Path
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(digest, "YOUNG", -(10**18))  # what was just made counts as old
     order = order_of(tmp_path, backbone=f"local-dir:{tiny_folder}")
     order = replace(order, reading={"name": "mine"}, prompts="single")
     sent = pickle.loads(pickle.dumps(order))

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featcache import FeatureCache, encode_dataset
+from featcache import Entry, FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
-from featcache.encoding.sizes import PARTS, default_size, padded
+from featcache.encoding.sizes import PARTS, default_size, padded, size_of
+from featcache.store.entry import reload
 from tests.featcache.encoding.noise import VIEWS, files, noise
 
 
@@ -42,3 +43,12 @@ def test_an_entry_keeps_the_size_that_it_was_begun_with(tmp_path: Path, tiny: Ba
     # Where nothing is done, nothing is noted.
     encode_dataset(noise(40, 6), tiny, whole, views=VIEWS, batch_size=7)
     assert files(parts) == files(whole)
+
+
+def test_of_two_that_begin_at_once_the_first_says_what_fits(tmp_path: Path, tiny: Backbone) -> None:
+    """A worker beside this one may have found other memory free since the manifest was read."""
+    entry = encode_dataset(noise(4, 6), tiny, FeatureCache(tmp_path), batch_size=5).entry
+    before = Entry(entry.folder, {**entry.manifest, "batch": {}})
+    assert size_of(before, tiny, None, work=True) == 5
+    assert size_of(before, tiny, 9, work=True) == 9
+    assert reload(entry).manifest["batch"] == {"cpu": 9}

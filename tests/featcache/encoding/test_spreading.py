@@ -18,6 +18,7 @@ from featcache.encoding.spreading import Lost, engine, part_of, spread
 from featcache.encoding.writing import UnitWriter
 from featcache.engines.options import EngineOptions
 from featcache.errors import CacheError, FeatcacheError, UnknownNameError
+from featcache.pictures import digest
 from featcache.store.cache import FeatureCache
 from tests.featcache.encoding import spread as shared
 from tests.featcache.encoding.folder import paint
@@ -28,6 +29,7 @@ from tests.featcache.encoding.spread import Here, here, order_of, tree
 def many_units(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Four units, one and two; models are loaded once."""
     monkeypatch.setattr(plan, "SHARD_ROWS", 4)
+    monkeypatch.setattr(digest, "YOUNG", -(10**18))  # what was just made counts as old
     monkeypatch.chdir(tmp_path)  # a worker goes where the order is from
     for room in (spreading, shared):
         monkeypatch.setattr(room, "load", loaded)

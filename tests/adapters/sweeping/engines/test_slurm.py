@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,7 +45,31 @@ def test_tasks_give_the_rows_of_this_process(
 
 
 def test_tasks_score_other_sets_as_this_process(tmp_path: Path) -> None:
-    elsewhere(local_slurm(tmp_path / "slurm"), tmp_path)
+    elsewhere(local_slurm(tmp_path / "slurm", 1), tmp_path)
+
+
+def test_chunks_are_dealt_out_like_cards(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What two tasks are handed, done here."""
+    from featcache.engines import slurm as shared
+
+    class Executor:
+        def __init__(self, **words: Any) -> None:
+            self.update_parameters = self.batch = lambda **words: nullcontext()
+
+        def submit(self, task: Any, share: Any, path: Path, device: str) -> Any:
+            shares.append(share)
+            task(share, path, device)
+            return SimpleNamespace(done=lambda: True)
+
+    shares = list[Any]()
+    monkeypatch.setattr(shared.submitit, "AutoExecutor", Executor)
+    every = chunks(runs, 3)
+    made = local_slurm(tmp_path / "slurm")
+    rows = [row["run"] for found in made.run(every) for row in found]
+    assert shares == [every[::2], every[1::2]]
+    assert sorted(rows) == sorted(run.id for run in runs)
 
 
 def test_rows_of_a_driver_that_died_are_taken_over(runs: list[Run], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from featcache.encoding.spreading import engine, spread
 from featcache.engines.options import EngineOptions
 from featcache.errors import ConfigError
 from tests.featcache.encoding.engines import killing
-from tests.featcache.encoding.spread import here, order_of, tree
+from tests.featcache.encoding.spread import aged, here, order_of, tree
 
 ray = pytest.importorskip("ray")
 
@@ -80,7 +80,7 @@ def test_a_worker_that_is_killed_costs_no_bytes(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(room, "_part", deadly)
     monkeypatch.setattr(plan, "SHARD_ROWS", 4)
-    order = order_of(tmp_path)
+    order = aged(order_of(tmp_path))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     working = engine(EngineOptions("ray", 2, "cpu"))
     ((report,),) = spread(order, [data for data, _ in read(order)], working)

@@ -15,7 +15,7 @@ from featcache.encoding.report import Report
 from featcache.encoding.spreading import engine, spread
 from featcache.engines.options import EngineOptions
 from tests.featcache.encoding.engines import killing
-from tests.featcache.encoding.spread import here, order_of, tree
+from tests.featcache.encoding.spread import aged, here, order_of, tree
 
 pytest.importorskip("submitit")
 
@@ -42,7 +42,7 @@ def test_a_task_gives_the_bytes_of_a_plain_encode(
     tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "SHARD_ROWS", 2048)  # as in the process of a task
-    order = order_of(tmp_path, backbone=f"local-dir:{tiny_folder}")
+    order = aged(order_of(tmp_path, backbone=f"local-dir:{tiny_folder}"))
     report = done(order, local(tmp_path, 1))
     assert isinstance(report, Report)
     assert (report.encoded, report.entry.complete) == (26, True)
@@ -92,7 +92,7 @@ def test_tasks_that_are_killed_or_queued_again_go_on(
 
     monkeypatch.setattr(slurm, "_Part", Deadly)
     monkeypatch.setattr(plan, "SHARD_ROWS", 4)
-    order = order_of(tmp_path)
+    order = aged(order_of(tmp_path))
     report = done(order, local(tmp_path))
     assert list(traps.iterdir()) == []
     assert isinstance(report, Report)
