@@ -236,7 +236,7 @@ def commands(asked: argparse.Namespace, until: float) -> Rows:
 
 def jpegs(folder: Path, train: int = 80, test: int = 25) -> list[str]:
     """Class folders of 1,995 JPEGs under `data`; some of the files."""
-    from encoding import pictures
+    from encoding_parts.material import pictures
 
     (folder / "few").mkdir()
     items = pictures(folder / "few", 64).splits.values()

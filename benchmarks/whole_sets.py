@@ -156,10 +156,10 @@ hours that writing it takes while an entry grows to that size (units x seconds /
 
 So ImageNet-21k's {PICTURES["ImageNet-21k"] / 2048:,.0f} units are listed in less than an hour.
 LAION-400M's {laion:,.0f} would take {again * many["list_s"]:.0f} s each by the same rate,
-{hours:,.0f} hours in all, and several machines wait for one lock: give such a set as entries of some 20 million pictures each (a list a
-part, each with its `--name`). That is also what readers are tried with: 10,000 shards with 20
-million rows are opened and drawn from in the table of reading below, where the first draw makes an
-index of all rows in memory.
+{hours:,.0f} hours in all, and several machines wait for one lock: give such a set as entries of
+some 20 million pictures each (a list a part, each with its `--name`). That is also what readers
+are tried with: 10,000 shards with 20 million rows are opened and drawn from in the table of reading
+below, where the first draw makes an index of all rows in memory.
 """
 
 
@@ -194,8 +194,8 @@ def _bytes(found: Mapping[str, Any]) -> str:
             f"| {width} | {2 * int(width):,} | {kept['images'] - 2 * int(width):.0f} | "
             f"{kept['pictures']:.0f} | {row:,.0f} | {sizes} |"
         )
-    return f"""Bytes are pictures x (2 d + labels, ids and sums + digests and states), of real shards
-of 2,048 rows with ids such as `{ID}`; shards of {SMALL} rows differ by up to {max(off):.0%} a row.
+    return f"""Bytes are pictures x (2 d + labels, ids and sums + digests and states), of real
+shards of 2,048 rows with ids such as `{ID}`; those of {SMALL} rows differ by up to {max(off):.0%}.
 A shard keeps whole blocks of up to 1 MiB, so that some widths leave much of the last one empty:
 of 2,048 rows of 768 numbers it holds two. Gigabytes of embeddings:
 

@@ -97,7 +97,8 @@ class Mirror:
 
     def said(self, text: str) -> str:
         """The text with the url in place of the folder."""
-        return text.replace(str(self.path), self.url).replace(str(self.top), self.url)
+        above = self.url if self.path == self.top else self.url.rpartition("/")[0]
+        return text.replace(str(self.path), self.url).replace(str(self.top), above)
 
     def _picture(self, item: Item) -> Any:
         if not isinstance(item.source, Path):
@@ -114,6 +115,7 @@ def mirrored(url: str) -> Iterator[Mirror]:
     listed, and for names that lead elsewhere.
     """
     fs, path = _opened(url)
+    fs.invalidate_cache()  # stores remember what they listed, and may have changed since
     one = bool(_listing(lambda: fs.isfile(path), url))
     root = path.rpartition("/")[0] if one else path
     found = _listing(lambda: fs.find(root, detail=True), url)
@@ -179,11 +181,15 @@ def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
 
 def _in_folder(url: str) -> dict[str, Remote]:
     fs, path = _opened(url)
-    try:
-        found = _listing(lambda: fs.ls(path, detail=True), url)
-    except FileNotFoundError:
-        return {}
-    return {each["name"]: _remote(url, each["name"], each) for each in found}
+
+    def ask() -> list[dict[str, Any]]:
+        try:
+            return list(fs.ls(path, detail=True))
+        except FileNotFoundError:
+            return []
+
+    fs.invalidate_cache(path)
+    return {each["name"]: _remote(url, each["name"], each) for each in _listing(ask, url)}
 
 
 def _remote(url: str, path: str, info: Mapping[str, Any]) -> Remote:

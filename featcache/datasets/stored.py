@@ -24,3 +24,15 @@ class Part:
         if len(content) < self.size:
             raise PictureError(f"lies beyond the end of {self.file.name}.")
         return content
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes that were read from a file already, for one who would read much beside them."""
+
+    file: Path
+    content: bytes
+
+    def read(self) -> bytes:
+        """The bytes."""
+        return self.content

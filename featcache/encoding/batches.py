@@ -24,7 +24,9 @@ from featcache.encoding.taking import Place, take
 from featcache.pictures.digest import State
 from featcache.store.entry import EMBEDDING, PATCHES
 
-TOGETHER = 128  # pictures that a card decodes at once
+# What a card decodes at once at most: pictures, and their pixels with those of their crops, each of
+# which takes some 16 bytes there.
+TOGETHER, PIXELS_TOGETHER = 128, 32 << 20
 
 Arrays = dict[str, NDArray[Any]]
 Crop = NDArray[np.uint8] | Tensor
@@ -171,7 +173,9 @@ class UnitBatches:
         if crops.coded is not None:
             # Its bytes may lie in memory that is used again.
             self.coded.append((i, replace(crops.coded, content=crops.coded.content.copy())))
-            if len(self.coded) == TOGETHER:
+            side = self.backbone.preprocess.size
+            pixels = sum(each.pixels(side) for _, each in self.coded)
+            if len(self.coded) == TOGETHER or pixels >= PIXELS_TOGETHER:
                 self._decode()
         self._add(i, crops.centre, crops.views)
 

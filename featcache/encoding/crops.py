@@ -52,11 +52,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Coded:
-    """A picture that a card is to decode: its bytes, and which crops are made of it there."""
+    """A picture that a card is to decode: its bytes, and which crops are made of it there.
+
+    `area` is its height times its width.
+    """
 
     content: NDArray[np.uint8]
     centre: bool
     views: list[View]
+    area: int
+
+    def pixels(self, side: int) -> int:
+        """How many pixels it has with its crops of that side."""
+        return self.area + (self.centre + len(self.views)) * side**2
 
 
 @dataclass(frozen=True)
@@ -267,7 +275,8 @@ def _coded(
         return None
     indices = range(1, maker.recipe.count + 1) if views else ()
     coded = np.frombuffer(held, np.uint8)
-    return Coded(coded, centre, [view(maker.recipe, wanted.item.id, i, *size) for i in indices])
+    views_of = [view(maker.recipe, wanted.item.id, i, *size) for i in indices]
+    return Coded(coded, centre, views_of, size[0] * size[1])
 
 
 def _all_known(wanted: Wanted, digest: str, known: Known) -> bool:

@@ -21,7 +21,8 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -30,8 +31,9 @@ from select import select
 from threading import local
 from typing import IO, Any
 
+from featcache.datasets.kinds._arrow import Cell
 from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for_all, size_of_crops
-from featcache.errors import CacheError, ConfigError, DatasetError
+from featcache.errors import CacheError, ConfigError, DatasetError, PictureError
 from featcache.pictures.limit import limit_pixels, most_pixels
 
 SLOT = 4 << 20  # bytes of crops that a chunk may fill; what has no room is sent in the message
@@ -80,8 +82,7 @@ def crops_from_processes(
     # A few more than cores: one that has answered waits a moment for what is next.
     workers = workers or min(MOST, cores() + cores() // 4)
     depth = AHEAD * workers
-    with tempfile.TemporaryFile(dir=_roomy((depth + 1) * SLOT)) as file:
-        file.truncate((depth + 1) * SLOT)
+    with _shared((depth + 1) * SLOT) as file:
         memory = mmap.mmap(file.fileno(), (depth + 1) * SLOT)
         team = _Team(makers, file.fileno(), memory, workers)
         pool = ThreadPoolExecutor(workers)
@@ -93,14 +94,38 @@ def crops_from_processes(
             team.dismiss()
 
 
-def _roomy(size: int) -> Path | None:
-    """A folder in memory with room for that many bytes, or none: then the usual temporary one."""
+def _shared(size: int) -> IO[bytes]:
+    """A file of so many bytes that is gone when it is closed, in memory where there is room.
+
+    The room is taken at once: a process that writes where a disk has no more is killed. Raises
+    `CacheError` where there is none.
+    """
+    for place in (SHARED, None):
+        if place is not None and not _is_roomy(place, size):
+            continue
+        try:
+            with ExitStack() as held:
+                file = held.enter_context(tempfile.TemporaryFile(dir=place))
+                file.truncate(size)
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                held.pop_all()
+                return file
+        except OSError as error:
+            reason = error.strerror
+    raise CacheError(
+        f"there is no room for the {size >> 20} MB that decoding processes share, in {SHARED} or "
+        f"the temporary folder ({reason}); make some, set TMPDIR, or add --decode-in threads."
+    )
+
+
+def _is_roomy(folder: Path, size: int) -> bool:
+    """Whether a folder has room for twice as many bytes: others may want some."""
     try:
-        held = os.statvfs(SHARED)
+        held = os.statvfs(folder)
     except OSError:
-        return None
-    roomy = held.f_bavail * held.f_frsize > 2 * size and os.access(SHARED, os.W_OK)
-    return SHARED if roomy else None
+        return False
+    return held.f_bavail * held.f_frsize > 2 * size and os.access(folder, os.W_OK)
 
 
 def _in_order(
@@ -141,7 +166,7 @@ class _Team:
     def crops(self, jobs: list[Asked], slot: int) -> list[Given]:
         """The crops of a chunk by this thread's process, in the slot; its own until that is up."""
         try:
-            asked = pickle.dumps(jobs, protocol=5)
+            asked = pickle.dumps([_at_hand(job) for job in jobs], protocol=5)
         except Exception as error:  # whatever it is that a picture's own class raises
             raise CacheError(OTHERS.format(error)) from error
         try:
@@ -170,6 +195,18 @@ class _Team:
         for pipe in self.all:
             with suppress(OSError):  # they have ended by themselves
                 pipe.close()
+
+
+def _at_hand(asked: Asked) -> Asked:
+    """The picture with its bytes where they lie in a group of rows, which is read here once."""
+    item = next(each.item for each in asked if each is not None)
+    if not isinstance(item.source, Cell):
+        return asked
+    try:
+        item = replace(item, source=item.source.held())
+    except (OSError, PictureError):
+        return asked  # told where it is read again
+    return tuple(each and replace(each, item=item) for each in asked)
 
 
 def warm_up(device: str = "auto") -> None:

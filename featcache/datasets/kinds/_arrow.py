@@ -17,6 +17,7 @@ from featcache.datasets.checks import safe_id
 from featcache.datasets.kinds._arranged import Listed, split_of
 from featcache.datasets.kinds._columns import columns
 from featcache.datasets.layouts._lists import why
+from featcache.datasets.stored import Held
 from featcache.errors import DatasetError, PictureError
 
 _LOCK = Lock()  # pictures are read in threads, a group of rows should be by one
@@ -45,6 +46,10 @@ class Cell:
         if not isinstance(content, bytes):
             raise PictureError(f"has no bytes in {self.file.name}.")
         return content
+
+    def held(self) -> Held:
+        """It with its bytes, for a process that would read the group of rows anew."""
+        return Held(self.file, self.read())
 
 
 @dataclass(frozen=True)

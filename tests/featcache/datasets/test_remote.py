@@ -89,11 +89,16 @@ def test_lists_lie_beside_pictures_or_name_them_by_address(store: Any, tmp_path:
     pairs = zip(beside.splits["test"], named.splits["test"], strict=True)
     assert all(read(one).digest == read(other).digest for one, other in pairs)
     assert named.splits["test"][0].id == "bucket/pets/test/ant/00.png"
-    own.write_text(own.read_text().replace("test/bee/00", "test/bee/none"))
-    gone = load_dataset(str(own)).splits["test"][1]
-    assert state_of(gone, 0) == UNKNOWN
-    with pytest.raises(PictureError, match="is not there"):
-        read(gone)
+    listed = own.read_text()
+    for where in ("test/bee/none", "nowhere/at/all"):
+        own.write_text(listed.replace("test/bee/00", where))
+        gone = load_dataset(str(own)).splits["test"][1]
+        assert state_of(gone, 0) == UNKNOWN
+        with pytest.raises(PictureError, match="is not there"):
+            read(gone)
+    store.pipe_file("/bucket/pets/list.csv", b"path,class\nx.png,ant\nx.png,ant\n")
+    with pytest.raises(DatasetError, match=rf"^{URL}/list\.csv line 3: x\.png is listed"):
+        load_dataset(f"{URL}/list.csv")
     for odd, why in (("file:///etc/passwd", "no address in a store"), ("a.png", "one kind")):
         own.write_text(f"path,class\n{URL}/train/ant/00.png,ant\n{odd},bee\n")
         with pytest.raises(DatasetError, match=why):

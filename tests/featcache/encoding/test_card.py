@@ -12,9 +12,9 @@ import torch
 from featcache import FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset, Item
-from featcache.encoding import card, encode
+from featcache.encoding import batches, card, encode
 from featcache.encoding.crops import Coded
-from featcache.errors import ConfigError
+from featcache.errors import BackboneError, ConfigError
 from featcache.pictures.card import on_card
 from tests.featcache.encoding.noise import VIEWS, Noise
 from tests.featcache.pictures.test_card import jpeg
@@ -65,7 +65,7 @@ def test_one_that_the_card_refuses_costs_no_other(
     damaged = whole[:200] + b"\xff\xd9"
     backbone = replace(tiny, preprocess=on_card(tiny.preprocess))
     contents = (np.frombuffer(content, np.uint8).copy() for content in (whole, damaged, whole))
-    coded = [Coded(content, True, []) for content in contents]
+    coded = [Coded(content, True, [], 2000) for content in contents]
     first, bad, last = card.squares(coded, backbone)
     assert bad[0] is None
     assert "damaged" in bad[2]
@@ -73,6 +73,43 @@ def test_one_that_the_card_refuses_costs_no_other(
     assert last[0] is not None
     assert torch.equal(first[0], last[0])
     assert list(card.squares([], backbone)) == []
+
+
+def test_without_room_for_all_they_are_made_by_halves(
+    tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = replace(tiny, preprocess=on_card(tiny.preprocess))
+    contents = [np.frombuffer(jpeg(30 + i, 40), np.uint8).copy() for i in range(7)]
+    coded = [Coded(each, True, [], 1200) for each in contents]
+    wanted, decode_all, room = card.squares(coded, backbone), card.card.decode_all, [2]
+
+    def little(contents: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+        if len(contents) > room[0]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode_all(contents, device)
+
+    monkeypatch.setattr(card.card, "decode_all", little)
+    for (one, _, _), (other, _, _) in zip(card.squares(coded, backbone), wanted, strict=True):
+        assert one is not None
+        assert other is not None
+        assert torch.equal(one, other)
+    room[0] = 0
+    with pytest.raises(BackboneError, match="no room to decode a single picture"):
+        card.squares(coded, backbone)
+
+
+def test_large_pictures_are_few_together(
+    tiny: Backbone, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    squares = card.squares
+    monkeypatch.setattr(encode, "_on_card", lambda b: replace(b, preprocess=on_card(b.preprocess)))
+    monkeypatch.setattr(
+        batches, "squares", lambda coded, b: together.append(len(coded)) or squares(coded, b)
+    )
+    monkeypatch.setattr(batches, "PIXELS_TOGETHER", 4 * 40 * 40)
+    encode_dataset(data, tiny, FeatureCache(tmp_path / "cache"), decode_in="card")
+    assert 2 <= max(together) <= 5
 
 
 def test_without_a_card_it_is_refused(tiny: Backbone, data: Dataset, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import threading
@@ -11,18 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from pyarrow import parquet
 
 from featcache import FeatureCache, ViewRecipe, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Item
+from featcache.datasets.kinds import _arrow
+from featcache.datasets.kinds._arrow import Cell
+from featcache.datasets.stored import Held
 from featcache.encoding import processes
 from featcache.encoding.crops import Maker, Wanted, crops_ahead
 from featcache.encoding.processes import chosen, crops_from_processes
 from featcache.encoding.taking import Donor, Known, Place
 from featcache.errors import CacheError, ConfigError
 from featcache.pictures.preprocess import Preprocess
+from tests.featcache.datasets.kinds.trees import png
 from tests.featcache.encoding.folder import folder, read
 from tests.featcache.encoding.noise import VIEWS, files
 
@@ -112,6 +119,52 @@ def test_paths_begin_where_the_caller_is_now(
         with crops_from_processes(iter([(asked,)]), [SMALL], 1) as crops:
             assert [each.reason for (each,) in crops if each is not None] == [""]
         Path("mine.png").unlink()
+
+
+def test_room_for_crops_is_taken_before_any_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a disk has no more, a process that writes into shared memory is killed."""
+    monkeypatch.setattr(processes, "_is_roomy", lambda folder, size: folder.is_dir())
+    refused: list[int] = []
+
+    def full(file: int, start: int, size: int) -> None:
+        refused.append(size)
+        if len(refused) <= most:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    most = 1  # memory is full, and the temporary folder is not
+    with processes._shared(1 << 20) as file:
+        assert os.fstat(file.fileno()).st_size == refused[-1] == 1 << 20
+    most = 9
+    with pytest.raises(CacheError, match=r"for the 1 MB .*No space left.*--decode-in threads"):
+        processes._shared(1 << 20)
+
+
+def test_groups_of_rows_of_a_table_are_read_by_the_caller_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for(monkeypatch)
+    table = pa.table({"image": [png(n) for n in range(6)]})
+    parquet.write_table(table, tmp_path / "t.parquet", row_group_size=3)
+    items = [
+        Item(f"{n}", Cell(tmp_path / "t.parquet", "image", *divmod(n, 3)), 0) for n in range(6)
+    ]
+    items.append(Item("gone", Cell(tmp_path / "t.parquet", "image", 5, 0), 0))
+    asked = [(None, Wanted(item, True, False)) for item in items]
+    with crops_ahead(iter(asked), [LARGE, SMALL], 1) as crops:
+        wanted = [each for _, each in crops]
+    read, column = [], _arrow._column
+    monkeypatch.setattr(_arrow, "_column", lambda *a: read.append(a) or column(*a))
+    with crops_from_processes(iter(asked), [LARGE, SMALL], 1) as crops:
+        found = [each for _, each in crops]
+    assert len(read) == len(items)
+    for one, other in zip(wanted, found, strict=True):
+        assert one is not None
+        assert other is not None
+        assert (one.digest, one.reason) == (other.digest, other.reason)
+    (here,) = (each for each in processes._at_hand(asked[0]) if each is not None)
+    assert isinstance(here.item.source, Held)
+    assert here.item.source.read() == png(0)
 
 
 class Strange:

@@ -1,0 +1,1 @@
+"""What `benchmarks/encoding.py` is made of."""
