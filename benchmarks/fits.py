@@ -157,8 +157,9 @@ def child(
         finally:
             end.cancel()
             stop(process)
+    early = time.monotonic() < until
     for row in missing:
-        yield row, dict(NOT_MEASURED)
+        yield row, {"failed": "not measured: its process failed"} if early else dict(NOT_MEASURED)
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -136,13 +136,22 @@ def _ratios(rows: Rows) -> str:
     """How many times as much the large entry takes as one of 16 a class."""
     found = []
     for name, row in sorted(rows.items()):
-        large, _, method = name.partition("fits: large, ")
-        other = rows.get(f"{large}fits: 16 a class, {method}", {})
-        if method and "cpu" in row and "cpu" in other:
-            seconds, memory = (row[key] / other[key] for key in ("cpu", "peak_gb"))
-            found.append(f"`{method}` {seconds:.2f} times the processor's seconds and {memory:.2f} "
-                         "times the memory")  # fmt: skip
-    return f"\nThe large entry takes of {', of '.join(found)} of 16 a class.\n" if found else ""
+        method = name.removeprefix("fits: large, ")
+        other = rows.get(f"fits: 16 a class, {method}", {})
+        if "cpu" in row and "cpu" in other and method != name:
+            cpu, memory = (f"{row[key] / other[key]:.2f}" for key in ("cpu", "peak_gb"))
+            found.append(f"| `{method}` | {cpu} | {memory} |")
+    return (
+        f"""
+A fit on the large entry takes so many times what one on 16 a class does:
+
+| method | processor | memory |
+| --- | ---: | ---: |
+{NEWLINE.join(found)}
+"""
+        if found
+        else ""
+    )
 
 
 def grid(steps: Rows) -> str:
@@ -153,10 +162,10 @@ def grid(steps: Rows) -> str:
 
 `python benchmarks/reading.py grid`: 8 methods x 5 shots x 3 seeds on 1,281,167 training rows and
 50,000 test pictures by two workers; seconds are the processor's. It was killed after
-{steps["killed"]["done"]} runs; the same command found {resumed["before"]} of {runs} done and did the
-other {resumed["done"]} ({resumed["failed"]} failed); once more it found {again["before"]} done and
-did {again["done"]}. Both workers held {resumed["workers_mb"] / 1024:.1f} GB together at most, shared
-pages counted once.
+{steps["killed"]["done"]} runs. The same command found {resumed["before"]} of {runs} done and did
+{resumed["done"]} ({resumed["failed"]} failed); once more it found {again["before"]} and did
+{again["done"]}. Both workers held {resumed["workers_mb"] / 1024:.1f} GB together at most, with
+pages that they share counted once.
 
 | of {resumed["done"]} runs | seconds |
 | --- | ---: |
