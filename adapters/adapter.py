@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -89,16 +89,24 @@ class Adapter:
         with self._asked(x) as query:
             return method.answer(self.state, self.config, query, classes)
 
-    def answer(self, x: Tensor | Array | Query, see: Callable[[slice, Tensor], None]) -> None:
-        """Have the logits `[m, c]` of the pictures of a query seen, some rows after the others.
+    def answer(
+        self, x: Tensor | Array | Query, see: Callable[[slice, Tensor], Sequence[Tensor]]
+    ) -> list[Tensor]:
+        """What is seen in the logits `[m, c]` of some rows of a query after the others, together.
 
-        What is held in memory does not grow with their number, but for a method that looks at all
-        pictures at once. Raises as `logits`.
+        Each tensor `[m, …]` that `see` gives comes back as one `[q, …]`. What is held beside these
+        does not grow with the pictures, but for a method that looks at all of them at once. Raises
+        as `logits`.
         """
-        method, classes = get(self.method), len(self.classnames)
+        method, classes, found = get(self.method), len(self.classnames), list[Tensor]()
         with self._asked(x) as query:
             for rows, part in method.answers(self.state, self.config, query, classes):
-                see(rows, part)
+                seen = see(rows, part)
+                # Made at once: small tensors kept one by one would hold the memory between them.
+                found = found or [each.new_empty(len(query.x), *each.shape[1:]) for each in seen]
+                for whole, each in zip(found, seen, strict=True):
+                    whole[rows] = each
+        return found
 
     @contextmanager
     def _asked(self, x: Tensor | Array | Query) -> Iterator[Query]:

@@ -26,7 +26,7 @@ from torch import Generator, Tensor, ones
 from torch.nn.functional import normalize
 
 from adapters.choosing.folds import Fold, Folds
-from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text
+from adapters.episode import VIEWS, Episode, Labelled, Query, Support, Text, widened
 from adapters.expression import field_of, parts
 from adapters.method import Axes, ChoiceLogits, Method, State, query_of
 from adapters.registry import plain
@@ -215,7 +215,7 @@ def _whole(config: Any, chosen: dict[str, Chosen]) -> Chosen:
 def _features(base: Method, low: Chosen, query: Query) -> Tensor:
     if base.features is None:
         return query.x
-    unit = replace(query, x=normalize(query.x, dim=-1))
+    unit = replace(query, x=normalize(widened(query.x), dim=-1))
     return base.features(low.state, low.config, base.input(unit))
 
 

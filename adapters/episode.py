@@ -73,8 +73,9 @@ class Text:
 class Query:
     """All that is known of pictures without labels.
 
-    `x [q, d]` are raw embeddings; `pre [q, p]` what the visual projection takes and `patches
-    [q, t, d]` projected patch tokens (float16) are None where they are not cached or not asked for.
+    `x [q, d]` are raw embeddings, of half precision where there are many (`query[rows]` widens
+    them); `pre [q, p]` what the visual projection takes and `patches [q, t, d]` projected patch
+    tokens (float16) are None where they are not cached or not asked for.
     """
 
     x: Tensor
@@ -92,14 +93,16 @@ class Query:
         return cls(x, pre, patches)
 
     def __getitem__(self, rows: slice) -> Query:
-        """Some of the pictures."""
+        """Some of the pictures, their embeddings in single precision."""
         pre = None if self.pre is None else self.pre[rows]
-        return Query(self.x[rows], pre, None if self.patches is None else self.patches[rows])
+        return Query(
+            widened(self.x[rows]), pre, None if self.patches is None else self.patches[rows]
+        )
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures with labels: `x [n, d]` raw, `labels [n]`, ids; the rest as in `Query`."""
+    """Pictures with labels: `x [n, d]` raw, `labels [n]`, ids; all but these as in `Query`."""
 
     x: Tensor
     labels: Tensor
@@ -273,6 +276,11 @@ class Draw:
                 "splits with `adapters evaluate --split`."
             )
         return self.targets[0].pictures
+
+
+def widened(x: Tensor) -> Tensor:
+    """Embeddings to be worked with: those of half precision in single precision."""
+    return x.float() if x.dtype == torch.half else x
 
 
 def _within(labels: Tensor, classes: range) -> Tensor:

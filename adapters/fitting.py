@@ -24,7 +24,7 @@ from adapters.confidence.measures import auroc, energy
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw, Target
 from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
 from adapters.expression import leaves
 from adapters.method import Fit
@@ -266,15 +266,15 @@ def _calibrated(known: Configured, drawn: Draw, found: Chosen) -> dict[str, Any]
 
 def _unknown(adapter: Adapter, drawn: Draw) -> Row:
     """How well pictures of classes that no fit saw are told from those of the classes fitted."""
-    energies: dict[bool, list[torch.Tensor]] = {True: [], False: []}
-    for target in drawn.targets:
-
-        def see(_: slice, logits: torch.Tensor, of: bool = target.own) -> None:
-            energies[of].append(energy(logits))
-
-        adapter.answer(target.pictures.query, see)
-    known, unknown = (torch.cat(energies[own]) for own in (True, False))
+    known, unknown = (
+        torch.cat([_energies(adapter, t) for t in drawn.targets if t.own is own])
+        for own in (True, False)
+    )
     return {"unknown_auroc": auroc(known, unknown)}
+
+
+def _energies(adapter: Adapter, target: Target) -> torch.Tensor:
+    return adapter.answer(target.pictures.query, lambda _, logits: [energy(logits)])[0]
 
 
 def _about(entry: Entry, known: Configured, drawn: Draw) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
-from adapters.confidence.measures import Confidence, Scored, confidence, joined, scored
+from adapters.confidence.measures import Confidence, Scored, confidence, scored
 from adapters.devices.device import moved, name_of
 from adapters.drawing import classes_of, pictures_of, text_of
 from adapters.episode import Draw, Target
@@ -83,23 +83,22 @@ def score_target(adapter: Adapter, target: Target) -> Score:
     asked = adapter if target.text is None else adapter.with_text(target.text)
     kept = [*range(len(asked.classnames))] if target.columns is None else [*target.columns]
     own = torch.tensor(kept, device=adapter.device)  # [k]
-    heats = dict.fromkeys((1.0, asked.temperature))
-    bad, strict = 0, list[Tensor]()
-    parts: dict[float, list[Scored]] = {heat: [] for heat in heats}
+    heats = [*dict.fromkeys((1.0, asked.temperature))]
+    bad = 0
 
-    def see(rows: slice, every: Tensor) -> None:
+    def see(rows: slice, every: Tensor) -> list[Tensor]:
         nonlocal bad, looking
         seen = time.perf_counter()
         labels = target.pictures.labels[rows]
         logits = every if target.columns is None else every[:, own]  # [m, k]
         bad += _not_finite(every)
-        for heat, found in parts.items():
-            found.append(scored(logits, labels, heat))
+        found = [each for heat in heats for each in scored(logits, labels, heat)]
         if target.columns is not None:
-            strict.append(every.argmax(1) == own[labels])
+            found.append(every.argmax(1) == own[labels])
         looking += time.perf_counter() - seen
+        return found
 
-    asked.answer(target.pictures.query, see)
+    told = asked.answer(target.pictures.query, see)
     seconds = time.perf_counter() - began - looking
     labels = target.pictures.labels
     if bad:
@@ -108,12 +107,11 @@ def score_target(adapter: Adapter, target: Target) -> Score:
             f"of {target.name}, so it has no accuracy; fit it with other settings (such as a lower "
             "learning rate)."
         )
-    told = {heat: joined(found) for heat, found in parts.items()}
-    guess, heat = told[1.0].guess, asked.temperature
-    right = guess == labels
+    first, *more = (Scored(*told[4 * i : 4 * i + 4]) for i in range(len(heats)))
+    right = first.guess == labels
     by_class = zip(
         (asked.classnames[i] for i in kept),
-        class_shares(guess, labels, len(kept)).tolist(),
+        class_shares(first.guess, labels, len(kept)).tolist(),
         strict=True,
     )
     return Score(
@@ -121,10 +119,10 @@ def score_target(adapter: Adapter, target: Target) -> Score:
         share(right),
         len(labels),
         _named(by_class),
-        share(torch.cat(strict) if strict else right) if target.text is None else None,
+        share(right if target.columns is None else told[-1]) if target.text is None else None,
         seconds,
-        confidence(told[1.0], labels),
-        None if heat == 1 else confidence(told[heat], labels),
+        confidence(first, labels),
+        confidence(more[0], labels) if more else None,
     )
 
 

@@ -190,7 +190,7 @@ def _open(root: Path) -> dict[str, Any]:
 
     began = time.process_time()
     entry = FeatureCache(root).find("made")
-    return {"rows": entry.encoded("train"), "open_s": round(time.process_time() - began, 3)}
+    return {"rows": entry.encoded("train"), "to open_s": round(time.process_time() - began, 3)}
 
 
 def _index(folder: Path) -> None:
@@ -210,7 +210,7 @@ def _draw(folder: Path) -> dict[str, Any]:
         index.read(entry.folder, records, index.groups.rows[places].astype(np.int64))
         clock.append(time.process_time())
     spent = (round(after - before, 3) for before, after in itertools.pairwise(clock))
-    return dict(zip(("first_s", "next_s"), spent, strict=True))
+    return dict(zip(("first draw_s", "next draw_s"), spent, strict=True))
 
 
 def _import(folder: Path) -> None:

@@ -2,9 +2,10 @@
 
     python benchmarks/scale.py [--out docs/scale.md]
 
-Reads benchmarks/results/fits.json (`benchmarks/fits.py`), imagenet_size.json
-(`benchmarks/imagenet_size.py`) and whole_sets.json (`benchmarks/whole_sets.py`), all of which call
-it, and the rates of encoding. A part that was not measured has no section.
+Reads benchmarks/results/fits.json (`benchmarks/fits.py`), reading_grid.json (`benchmarks/reading.py
+grid`), imagenet_size.json (`benchmarks/imagenet_size.py`) and whole_sets.json
+(`benchmarks/whole_sets.py`), all of which call it, and the rates of encoding. A part that was not
+measured has no section.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ def main() -> None:
 
 def write(path: Path = PAGE) -> None:
     """The page anew, of all results that there are."""
-    fits, size = _held("fits.json"), _held("imagenet_size.json")
+    fits, size, sweep = map(_held, ("fits.json", "imagenet_size.json", "reading_grid.json"))
     sections = [
         make(part["rows"]) + _machine(part)
         for name, make in SECTIONS.items()
         if (part := fits.get(name))
     ]
+    sections += [grid(sweep) + _machine(sweep)] if sweep else []
     sections += [imagenet_size(size)] if size else []
     if whole := _held("whole_sets.json"):
         sections.insert(0, whole_sets.section(whole))
@@ -50,8 +52,8 @@ def write(path: Path = PAGE) -> None:
 HEAD = """# At ImageNet's size, and beside a busy neighbour
 
 Written by `python benchmarks/scale.py` from what `make bench-fit`,
-`python benchmarks/imagenet_size.py` and `python benchmarks/whole_sets.py` measured; do not edit by
-hand.
+`python benchmarks/imagenet_size.py`, `python benchmarks/reading.py grid` and
+`python benchmarks/whole_sets.py` measured; do not edit by hand.
 
 All features are made up: noise around class centres, 512 wide. How well methods do is no question
 here. *Wall* is seconds by the clock, *processor* what all cores together spent.
@@ -118,20 +120,75 @@ def _conditions(rows: Rows) -> str:
 
 
 def reading(rows: Rows) -> str:
-    """Draws, fits, imports and opening of many training rows."""
+    """Draws, opening, an import and fits of many training rows."""
     keys = ("wall", "cpu", "peak_gb")
     lines = [f"| {name} | {_told(row, keys)} |" for name, row in sorted(rows.items())]
     return f"""## Reading
 
-Entries of 1,000 classes: *large* has 1,281,167 training rows, *16 a class* what a draw of 16 needs
-of it; 10,000 shards with 20 million rows are opened. Each line with a memory is a process of its
-own, and that is its peak, torch included. `python benchmarks/reading.py grid` sweeps the large
-entry.
+Entries of 1,000 classes and 50,000 test pictures: *large* has 1,281,167 training rows, *16 a class*
+what a draw of 16 needs of it; 10,000 shards with 20 million rows are opened. Each line with a
+memory is a process of its own, and that is its peak, torch included; a line below it, with
+processor seconds alone, is a part of what it did. An index is made once, by `featcache encode` or
+`import`.
 
 | what | wall | processor | memory, GB |
 | --- | ---: | ---: | ---: |
 {NEWLINE.join(lines)}
+{_ratios(rows)}"""
+
+
+def _ratios(rows: Rows) -> str:
+    """How many times as much the large entry takes as one of 16 a class."""
+    found = []
+    for name, row in sorted(rows.items()):
+        method = name.removeprefix("fits: large, ")
+        other = rows.get(f"fits: 16 a class, {method}", {})
+        if "cpu" in row and "cpu" in other and method != name:
+            cpu, memory = (f"{row[key] / other[key]:.2f}" for key in ("cpu", "peak_gb"))
+            found.append(f"| `{method}` | {cpu} | {memory} |")
+    return (
+        f"""
+A fit on the large entry takes so many times what one on 16 a class does:
+
+| method | processor | memory |
+| --- | ---: | ---: |
+{NEWLINE.join(found)}
 """
+        if found
+        else ""
+    )
+
+
+def grid(steps: Rows) -> str:
+    """The sweep of the large entry by two workers."""
+    resumed, again = steps["resumed"], steps["again"]
+    runs = resumed["before"] + resumed["done"]
+    return f"""## A sweep of the large entry
+
+`python benchmarks/reading.py grid`: 8 methods x 5 shots x 3 seeds on 1,281,167 training rows and
+50,000 test pictures by two workers; seconds are the processor's. It was killed after
+{steps["killed"]["done"]} runs. The same command found {resumed["before"]} of {runs} done and did
+{resumed["done"]} ({resumed["failed"]} failed); once more it found {again["before"]} and did
+{again["done"]}. Both workers held {resumed["workers_mb"] / 1024:.1f} GB together at most, with
+pages that they share counted once.
+
+| of {resumed["done"]} runs | seconds |
+| --- | ---: |
+| fits | {resumed["fits_s"]:.1f} |
+| answers to the test pictures | {resumed["answers_s"]:.1f} |
+| accuracy, calibration and likelihood of the answers | {resumed["scores_s"]:.1f} |
+| draws, with the reading of the test split by each worker | {resumed["draws_s"]:.1f} |
+| all else | {_else(resumed):.1f} |
+
+The first draw of a worker, which reads the test split, took {resumed["first_draw_s"]:.2f} s; the
+others together {resumed["draw_ms"]:.1f} ms a run; beside fit, answers, scores and draw a run takes
+{resumed["beside_ms"]:.1f} ms (median).
+"""
+
+
+def _else(step: Mapping[str, Any]) -> float:
+    parts = ("fits_s", "answers_s", "scores_s", "draws_s")
+    return float(step["all_s"] - sum(step[part] for part in parts))
 
 
 def answers(rows: Rows) -> str:

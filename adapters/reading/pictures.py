@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapters.episode import Labelled, Support
+from adapters.episode import Labelled, Support, widened
 from featcache.draws import Groups, grouped
 from featcache.errors import CacheError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from featcache.store.features import ImageFeatures
     from featcache.store.index import Index
 
+HALF = 1 << 25  # bytes of half precision, from which on a split is widened a portion at a time
 FEW = 4  # the part of a split, as 1 in so many, above which all of it is read
 
 
@@ -42,8 +43,11 @@ class Images:
 
     @cached_property
     def held(self) -> ImageFeatures:
-        """All of the split, read when it is asked for."""
-        return self.entry.images(self.split)
+        """All of the split, read when it is asked for; of half precision where it is large."""
+        width = self.entry.manifest["backbone"].get("width", 0)
+        if 2 * width * self.entry.splits[self.split] < HALF:
+            return self.entry.images(self.split)
+        return self.entry.images(self.split, as_kept=True)
 
     @cached_property
     def row(self) -> NDArray[np.int64]:
@@ -85,7 +89,7 @@ class Images:
         """Which rows of the split some of these are."""
         return rows if self.index is not None and self.index.whole else self.row[rows]
 
-    def some(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    def some(self, rows: NDArray[np.int64]) -> tuple[NDArray[Any], tuple[str, ...]]:
         """Raw embeddings `[n, d]` and ids of some of these. Raises what reading them raises."""
         where = self.at(rows)
         if self.index is not None and FEW * len(rows) <= len(self):
@@ -93,8 +97,8 @@ class Images:
             return self.index.read(self.entry.folder, records, where)
         return self.held.embedding[where], tuple(self.held.id[row] for row in where.tolist())
 
-    def every(self) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-        """The same of all of these, without a copy where all of the split could be read."""
+    def every(self) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """The same of all of these as `held` has them, without a copy where all could be read."""
         return self._readable(self.held.embedding), self.ids
 
     def extra(self, name: str, rows: NDArray[np.int64]) -> Tensor | None:
@@ -137,7 +141,7 @@ def whole(images: Images) -> Labelled:
 
 
 def _labelled(
-    images: Images, rows: NDArray[np.int64], x: NDArray[np.float32], ids: tuple[str, ...]
+    images: Images, rows: NDArray[np.int64], x: NDArray[Any], ids: tuple[str, ...]
 ) -> Labelled:
     return Labelled(
         torch.from_numpy(x),
@@ -159,7 +163,7 @@ def support(images: Images, rows: NDArray[np.int64], views: int | None = 0) -> S
         pre = pre if pre_views is not None else None
     x, ids = images.some(rows)
     return Support(
-        _with_centre(torch.from_numpy(x), augmented, views),
+        _with_centre(widened(torch.from_numpy(x)), augmented, views),
         torch.from_numpy(images.labels(where)),
         ids,
         None if pre is None else _with_centre(pre, pre_views, views),

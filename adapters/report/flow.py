@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.drawing import draw
-from adapters.episode import Labelled
+from adapters.episode import Labelled, widened
 from adapters.evaluate import accuracy
 from adapters.method import Axes, Method
 from adapters.report.parts import Figure, Part, Spec, several
@@ -74,7 +74,8 @@ def flow_figure(adapter: Adapter, entry: Entry, pictures: int = 150) -> FlowFigu
     test, text = drawn.test, drawn.episode.text.unit()  # text [c, d]
     kept = _spread_out(test.labels, pictures)
     with torch.inference_mode():
-        states = normalize(method.trajectory(adapter.state, adapter.config, test.x[kept]), dim=-1)
+        x = widened(test.x[kept])
+        states = normalize(method.trajectory(adapter.state, adapter.config, x), dim=-1)
     labels = test.labels[kept] if states.shape[1] == len(kept) else torch.arange(len(text))
     pca = PCA(2).fit(torch.cat([states[0], states[-1]]))
     explained = 100 * pca.explained_variance_ratio_
@@ -119,7 +120,7 @@ def _scores(adapter: Adapter, method: Method, test: Labelled) -> tuple[list[floa
     """Accuracy after each step, and the number of steps the adapter takes."""
     axes = _along(method, adapter.config)
     (field,) = axes
-    x = method.input(test.query)
+    x = method.input(test.query[:])
     with torch.inference_mode():
         found = {
             choice[field]: accuracy(logits, test.labels)

@@ -212,11 +212,12 @@ class _InMemory(Entry):
     def _kept(self) -> dict[tuple[str, str | None], Any]:
         return {}
 
-    def images(self, split: str) -> ImageFeatures:
+    def images(self, split: str, *, as_kept: bool = False) -> ImageFeatures:
         """As of the entry."""
-        if ("images", split) not in self._kept:
-            self._kept["images", split] = super().images(split)
-        found: ImageFeatures = self._kept["images", split]
+        name = f"images as kept: {as_kept}"
+        if (name, split) not in self._kept:
+            self._kept[name, split] = super().images(split, as_kept=as_kept)
+        found: ImageFeatures = self._kept[name, split]
         return found
 
     def index(self, split: str) -> Index | None:

@@ -25,7 +25,7 @@ from featcache.store import manifest as manifests
 from featcache.store.features import ImageFeatures, ProjectionWeights, TextFeatures
 from featcache.store.files import damaged, missing, sha256, unreadable
 from featcache.store.index import Index, index_of, large
-from featcache.store.rows import column, path_of, pick, pick_views
+from featcache.store.rows import column, everything, path_of, pick, pick_views
 from featcache.store.shown import ShownEntry
 
 if TYPE_CHECKING:
@@ -155,34 +155,12 @@ class Entry(ShownEntry):
         """What is listed of the shards of a kind and split, by file name, in the order of rows."""
         return self._records(kind, split)
 
-    def images(self, split: str) -> ImageFeatures:
-        """The features of a split.
+    def images(self, split: str, *, as_kept: bool = False) -> ImageFeatures:
+        """The features of a split; with `as_kept` of the type that they have on disk.
 
         Raises `CacheError` where it is not there or not complete.
         """
-        import numpy as np
-
-        records, rows = self._complete(split), self.splits[split]
-        embedding = np.empty((rows, 0), np.float32)
-        at, parts = 0, []
-
-        def place(shape: tuple[int, ...]) -> NDArray[np.float32]:
-            nonlocal embedding, at
-            if not at:
-                embedding = np.empty((rows, *shape[1:]), np.float32)
-            at += shape[0]
-            return embedding[at - shape[0] : at]
-
-        for name in records:
-            # Straight to where it belongs: twice as fast as to join what was read, then convert.
-            parts.append(self._read(name, {"embedding": place}))
-        return ImageFeatures(
-            embedding,
-            np.concatenate([p["label"] for p in parts]),
-            sum((shard.texts(p["id"]) for p in parts), ()),
-            np.concatenate([p["valid"] for p in parts]),
-            sum((shard.texts(p["reason"]) for p in parts), ()),
-        )
+        return everything(self.folder, self._complete(split), as_kept)
 
     def labels(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Label of each row of a split, and whether it could be read. Raises as `images`."""
@@ -373,11 +351,9 @@ class Entry(ShownEntry):
             )
         return records
 
-    def _read(
-        self, name: str, into: Mapping[str, shard.Room] | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def _read(self, name: str) -> dict[str, NDArray[Any]]:
         record = self.manifest["shards"][name]
-        return shard.read(path_of(self.folder, name, record), record=record, into=into)
+        return shard.read(path_of(self.folder, name, record), record=record)
 
 
 def open_entry(folder: Path, header: Mapping[str, Any]) -> Entry:

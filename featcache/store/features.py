@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 class ImageFeatures:
     """One split, row i being item i of the data set.
 
-    `embedding [n, d]` raw float32, `label [n]`, `id [n]`, `valid [n]` (false where the picture
-    could not be read; its embedding is zero and `reason` says why).
+    `embedding [n, d]` raw, float32 unless it was asked for as it is kept, `label [n]`, `id [n]`,
+    `valid [n]` (false where the picture could not be read; its embedding is zero and `reason` says
+    why).
     """
 
-    embedding: NDArray[np.float32]
+    embedding: NDArray[Any]
     label: NDArray[np.int64]
     id: tuple[str, ...]
     valid: NDArray[np.bool_]

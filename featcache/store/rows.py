@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from featcache.errors import CacheError, MissingShardError
 from featcache.store import files, shard
+from featcache.store.features import ImageFeatures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,36 @@ def column(folder: Path, records: Records, array: str) -> NDArray[Any]:
             shard.read(path_of(folder, name, record), array, record=record)[array]
             for name, record in records.items()
         ]
+    )
+
+
+def everything(folder: Path, records: Records, as_kept: bool) -> ImageFeatures:
+    """All rows of shards that are listed in the order of rows; embeddings float32, or as kept."""
+    import numpy as np
+
+    rows = sum(record["stop"] - record["start"] for record in records.values())
+    embedding: NDArray[Any] = np.empty((rows, 0), np.float32)
+    at, parts = 0, []
+
+    def place(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        nonlocal embedding, at
+        if not at:
+            embedding = np.empty((rows, *shape[1:]), dtype if as_kept else np.float32)
+        if dtype != embedding.dtype:  # shards of several types
+            embedding = embedding.astype(np.float32, copy=False)
+        at += shape[0]
+        return embedding[at - shape[0] : at]
+
+    for name, record in records.items():
+        # Straight to where it belongs: twice as fast as to join what was read, then convert.
+        path, into = path_of(folder, name, record), {"embedding": place}
+        parts.append(shard.read(path, record=record, into=into))
+    return ImageFeatures(
+        embedding,
+        np.concatenate([p["label"] for p in parts]),
+        sum((shard.texts(p["id"]) for p in parts), ()),
+        np.concatenate([p["valid"] for p in parts]),
+        sum((shard.texts(p["reason"]) for p in parts), ()),
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Arrays = Mapping[str, NDArray[Any]]
-    Room = Callable[[tuple[int, ...]], NDArray[Any]]  # memory for a shape
+    Room = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]  # memory for what lies so
 
 # What h5py raises where the bytes of a file make no sense to it.
 NONSENSE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError)
@@ -73,9 +73,9 @@ def read(
     """All arrays of a shard, or the one named, or only its given (ascending) rows.
 
     `record` is what the manifest lists of it, and what is read is checked against; `into` gives, by
-    name and for a shape, memory of any type that takes a whole array. Raises `CacheError` where
-    the file is missing or the system does not give it, `DamagedShardError` where its bytes are not
-    those that were written.
+    name and for a shape and type, memory of any type that takes a whole array. Raises `CacheError`
+    where the file is missing or the system does not give it, `DamagedShardError` where its bytes
+    are not those that were written.
     """
     sums = None if record is None else record.get("sums")
     with _opened(path, record if sums is None else None) as file:
@@ -207,7 +207,7 @@ def _plain(
     found: NDArray[Any] = held[rows if len(rows) else ()]
     if place is None:
         return found
-    target = place(found.shape)
+    target = place(found.shape, found.dtype)
     target[...] = found
     return target
 
@@ -264,7 +264,7 @@ def _whole(held: h5py.Dataset, name: str, sums: str, place: Room | None) -> NDAr
     blocks = _Blocks(held, name, sums)
     if place is None and len(blocks.starts) == 1:
         return blocks[0].copy()  # which may be changed
-    target = place(blocks.shape) if place else np.empty(blocks.shape, blocks.dtype)
+    target = place(blocks.shape, blocks.dtype) if place else np.empty(blocks.shape, blocks.dtype)
     for i, start in enumerate(blocks.starts):
         target[start : start + blocks.rows] = blocks[i]
     return target

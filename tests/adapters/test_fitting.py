@@ -20,6 +20,7 @@ from adapters.episode import Episode
 from adapters.evaluate import accuracy
 from adapters.experiment import Experiment
 from adapters.fitting import ADDED_BY, draw_for, fit, run
+from adapters.reading import pictures
 from adapters.registry import names
 from adapters.results import COLUMNS
 from adapters.run_identity import code_version, run_id, told
@@ -43,6 +44,38 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     return enriched(make_entry(tmp_path_factory.mktemp("rich")))
+
+
+@pytest.mark.parametrize(
+    ("method", "task", "few"),
+    [
+        ("gda", "few-shot", {}),
+        ("transclip", "few-shot", {}),
+        ("sum:tip-adapter+ape", "few-shot", {}),
+        ("fma@clip-adapter", "base-to-new", {"fma.steps": 3, "clip-adapter.steps": 3}),
+    ],
+)
+def test_pictures_of_half_precision_are_widened_a_portion_at_a_time(
+    rich: Entry, monkeypatch: pytest.MonkeyPatch, method: str, task: str, few: dict[str, int]
+) -> None:
+    """Every number is that of pictures that were widened before, bit by bit."""
+    words = Experiment(method, 2, 1, "full-val", few, task=task)
+    before = run(rich, words)
+    monkeypatch.setattr(pictures, "HALF", 0)
+    drawn = draw_for(rich, words)
+    assert {target.pictures.x.dtype for target in drawn.targets} == {torch.half}
+    assert drawn.full_val is not None
+    assert drawn.full_val.x.dtype == torch.half
+    assert drawn.episode.support.views.dtype == torch.float
+    after = run(rich, words)
+    changing = {"time", "fit_seconds", "predict_seconds"}
+    for one, other in zip(before.rows, after.rows, strict=True):
+        assert {k: v for k, v in one.items() if k not in changing} == {
+            k: v for k, v in other.items() if k not in changing
+        }
+    query = drawn.test.query
+    wide = replace(query, x=query.x.float())
+    assert torch.equal(after.adapter.logits(query), before.adapter.logits(wide))
 
 
 def test_fit_says_the_words_of_an_experiment(entry: Entry) -> None:

@@ -12,10 +12,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 from adapters.confidence.measures import (
     BINS,
     COVERAGES,
+    Scored,
     auroc,
     confidence,
     energy,
-    joined,
     measured,
     scored,
 )
@@ -75,8 +75,9 @@ def test_what_is_measured_in_portions_is_bit_by_bit_what_is_measured_at_once(
     g = torch.Generator().manual_seed(seed)
     logits, labels = torch.randn(sum(sizes), 7, generator=g), torch.arange(sum(sizes)) % 7
     parts = zip(logits.split(sizes), labels.split(sizes), strict=True)
-    found = confidence(joined([scored(*part, 0.3) for part in parts]), labels)
-    assert found == measured(logits, labels, 0.3)
+    found = Scored(*map(torch.cat, zip(*(scored(*part, 0.3) for part in parts), strict=True)))
+    assert confidence(found, labels) == measured(logits, labels, 0.3)
+    assert torch.equal(found.total, (logits / 0.3).logsumexp(1))
 
 
 def test_no_pictures_have_no_confidence() -> None:

@@ -35,6 +35,22 @@ def test_what_could_not_be_read_is_left_and_rows_are_counted_without(tmp_path: P
         found.where([3])
 
 
+@pytest.mark.parametrize("bad", [[], [0, 3]])
+def test_a_large_split_stays_as_it_is_kept_and_is_the_same_once_widened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: list[int]
+) -> None:
+    entry = make_entry(tmp_path, bad={"test": bad} if bad else None)
+    before = pictures.whole(pictures.valid(entry, "test", frozenset()))
+    assert before.x.dtype == torch.float
+    monkeypatch.setattr(pictures, "HALF", 2 * 8 * entry.splits["test"])
+    after = pictures.whole(pictures.valid(entry, "test", frozenset()))
+    assert after.x.dtype == torch.half
+    assert torch.equal(after.query[:].x, before.x)
+    assert torch.equal(after.query[2:5].x, before.x[2:5])
+    monkeypatch.setattr(pictures, "HALF", 2 * 8 * entry.splits["test"] + 1)
+    assert pictures.valid(entry, "test", frozenset()).held.embedding.dtype == np.float32
+
+
 def test_a_support_has_its_centre_crop_first_and_no_extra_that_was_not_asked_for(
     tmp_path: Path,
 ) -> None:

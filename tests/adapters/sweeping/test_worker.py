@@ -150,9 +150,9 @@ def test_few_entries_stay_in_memory_the_last_used_longest(
     read: list[str] = []
     real = Entry.images
 
-    def counted(entry: Entry, split: str) -> Any:
+    def counted(entry: Entry, split: str, **how: Any) -> Any:
         read.append(entry.dataset)
-        return real(entry, split)
+        return real(entry, split, **how)
 
     monkeypatch.setattr(Entry, "images", counted)
     cache, found = FeatureCache(tmp_path / "cache"), Worker()
@@ -220,7 +220,7 @@ def test_rows_of_a_large_split_are_those_of_one_that_is_held_whole(
     monkeypatch.setattr(index, "LARGE", 1)
     asked: list[str] = []
     images, index_of = Entry.images, Entry.index
-    monkeypatch.setattr(Entry, "images", lambda e, s: asked.append(s) or images(e, s))
+    monkeypatch.setattr(Entry, "images", lambda e, s, **how: asked.append(s) or images(e, s, **how))
     monkeypatch.setattr(Entry, "index", lambda e, s: asked.append(f"of {s}") or index_of(e, s))
     after = [row["accuracy"] for rows in done(Worker(), runs) for row in rows]
     assert after == before

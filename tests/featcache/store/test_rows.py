@@ -110,3 +110,26 @@ def test_a_shard_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match="cannot be read now") as refused:
         rows.path_of(tmp_path, "y" * 300, {"bytes": 5})
     assert type(refused.value) is CacheError
+
+
+def test_everything_is_widened_unless_it_is_asked_for_as_it_is_kept(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    records = listed(entry.manifest, "images", "train")
+    wide, kept = (rows.everything(entry.folder, records, as_kept) for as_kept in (False, True))
+    assert wide.embedding.dtype == np.float32
+    assert kept.embedding.dtype == np.float16
+    assert wide.embedding.tolist() == kept.embedding.tolist()
+    assert wide.id == kept.id == entry.ids("train")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_shards_of_several_types_are_as_wide_as_the_widest(tmp_path: Path, which: int) -> None:
+    entry = made(tmp_path)
+    records = listed(entry.manifest, "images", "train")
+    name = [*records][which]
+    held = shard.read(entry.folder / name)
+    held["embedding"] = held["embedding"].astype(np.float32) + np.float32(1e-4)
+    records[name] |= asdict(shard.write(entry.folder / name, held))
+    mixed, wide = (rows.everything(entry.folder, records, as_kept) for as_kept in (True, False))
+    assert mixed.embedding.dtype == np.float32
+    assert mixed.embedding.tobytes() == wide.embedding.tobytes()

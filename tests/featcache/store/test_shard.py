@@ -287,7 +287,7 @@ def test_arrays_are_read_to_where_they_belong(tmp_path: Path, old: bool) -> None
     record = listed(tmp_path / "a.h5", BIG)
     record = {"sha256": record["sha256"]} if old else record
     room = np.zeros((4000, 300), np.float32)
-    into = {"embedding": lambda shape: room[500 : 500 + shape[0]]}
+    into = {"embedding": lambda shape, _: room[500 : 500 + shape[0]]}
     found = shard.read(tmp_path / "a.h5", record=record, into=into)
     assert np.shares_memory(found["embedding"], room)
     np.testing.assert_array_equal(room[500:3500], BIG["embedding"])
