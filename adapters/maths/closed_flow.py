@@ -62,8 +62,10 @@ def velocity(flow: Flow, x: Tensor, i: int) -> Tensor:
 
 def kernel(x: Tensor, y: Tensor, beta: Tensor | float) -> Tensor:
     """exp(-beta |x - y|^2 / 2) for each row of `x [q, d]` and of `y [m, d]`."""
-    half = x @ y.T - (x.square().sum(1)[:, None] + y.square().sum(1)) / 2
-    return (beta * half.clamp(max=0)).exp()
+    half = x @ y.T
+    half -= x.square().sum(1)[:, None] / 2
+    half -= y.square().sum(1) / 2  # in place: fresh memory costs as much as the sums
+    return half.clamp_(max=0).mul_(beta).exp_()
 
 
 def _between(x0: Tensor, x1: Tensor, i: int) -> Tensor:

@@ -94,9 +94,14 @@ def nearness(state: State, few: Tensor) -> Tensor:
 
 def from_cache(state: State, near: Tensor, beta: float, gamma: float) -> Tensor:
     """The cache's share `[q, c]`, before alpha, by their `nearness`."""
-    weight = state["weights"] * (gamma * state["divergence"]).exp()  # [n]
     labels, classes = state["labels"], len(state["text"])
-    return kernels.class_affinity(near, labels, classes, beta, weight).T
+    return kernels.class_affinity(near, labels, classes, beta, weights(state, gamma)).T
+
+
+def weights(state: State, gamma: float) -> Tensor:
+    """What each picture counts `[n]`: v exp(gamma KL)."""
+    counted: Tensor = state["weights"] * (gamma * state["divergence"]).exp()
+    return counted
 
 
 def blend(state: State, config: ChannelConfig, f: Tensor) -> Tensor:

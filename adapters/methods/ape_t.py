@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.maths import training
+from adapters.maths import moving_keys, training
 from adapters.method import Method, State
 from adapters.methods import _channel_cache as channel_cache
 
@@ -84,14 +84,15 @@ def _scores(cache: State, learned: Mapping[str, Tensor], config: Config, f: Tens
     """
     residual, keys, labels = learned["residual"], cache["keys"], cache["labels"]
     few = channel_cache.restrict(cache, f)  # [b, k]
-    along = (keys * residual.index_select(0, labels)).sum(1)  # [n]
+    along = moving_keys.own_products(keys, residual, labels)  # [n]
     squares = residual.square().sum(1).index_select(0, labels)  # [n]
     lengths = (keys.square().sum(1) + 2 * along + squares).sqrt()
-    moved = keys @ few.T + (residual @ few.T).index_select(0, labels)  # [n, b]
     now = {**cache, "text": _moved_text(cache, residual), "weights": learned["weights"]}
-    near = moved / lengths[:, None] - 1
-    by_keys = channel_cache.from_cache(now, near, config.beta, config.gamma)
-    return channel_cache.from_text(now, f) + config.alpha * by_keys
+    weights = channel_cache.weights(now, config.gamma)
+    by_keys = moving_keys.class_affinity(
+        keys @ few.T, residual @ few.T, lengths, weights, labels, config.beta
+    )
+    return channel_cache.from_text(now, f) + config.alpha * by_keys.T
 
 
 def _moved_text(cache: State, residual: Tensor) -> Tensor:
