@@ -196,8 +196,7 @@ def _bytes(found: Mapping[str, Any]) -> str:
         )
     return f"""Bytes are pictures x (2 d + labels, ids and sums + digests and states), of real
 shards of 2,048 rows with ids such as `{ID}`; those of {SMALL} rows differ by up to {max(off):.0%}.
-A shard keeps whole blocks of up to 1 MiB, so that some widths leave much of the last one empty:
-of 2,048 rows of 768 numbers it holds two. Gigabytes of embeddings:
+Gigabytes of embeddings:
 
 | d | 2 d | labels, ids, sums | digests, states | bytes a row | {" | ".join(PICTURES)} |
 | ---: | ---: | ---: | ---: | ---: |{" ---: |" * len(PICTURES)}

@@ -6,7 +6,6 @@ from featcache.errors import DamagedShardError, MissingShardError
 from featcache.store import shard
 from featcache.store.entry import Entry
 from featcache.store.manifest import FORMAT
-from featcache.store.sums import sums_of
 from featcache.store.writing import amend
 
 
@@ -48,10 +47,7 @@ def rebuild(entry: Entry) -> int:
     lacking = {name: record for name, record in listed.items() if "sums" not in record}
     if not lacking and entry.manifest["format"] == FORMAT:
         return 0
-    sums = {}
-    for name, record in lacking.items():
-        arrays = shard.read(entry.folder / name, record=record)
-        sums[name] = {key: sums_of(key, array) for key, array in arrays.items()}
+    sums = {n: shard.sums_in(entry.folder / n, record) for n, record in lacking.items()}
     with amend(entry) as manifest:
         for name, record in manifest["shards"].items():
             if record == lacking.get(name):

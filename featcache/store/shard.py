@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from featcache.errors import CacheError, DamagedShardError, MissingShardError
 from featcache.files import beside, sync
 from featcache.store import files
-from featcache.store.sums import DIGITS, block_rows, block_sum, starts, sums_of
+from featcache.store.sums import DIGITS, block_rows, block_sum, most_rows, starts, sums_of
 
 # NumPy and h5py are imported where arrays are touched: listing a cache needs neither.
 if TYPE_CHECKING:
@@ -112,6 +112,13 @@ class Place:
     def told(self) -> tuple[Any, ...]:
         """It as JSON keeps it."""
         return self.dtype, self.shape, self.rows, self.offsets
+
+
+def sums_in(path: Path, record: Mapping[str, Any]) -> dict[str, str]:
+    """The sums of the arrays of a shard as its blocks are. Raises as `read`."""
+    arrays = read(path, record=record)
+    with _opened(path) as file:
+        return {name: sums_of(name, x, rows_of_blocks(file[name])) for name, x in arrays.items()}
 
 
 def surveyed(
@@ -219,7 +226,7 @@ def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
     size = block_rows(one.shape, one.itemsize)
     return all(
         one[start : start + size].tobytes() == other[start : start + size].tobytes()
-        for start in starts(one.shape, one.itemsize)
+        for start in starts(one.shape, size)
     )
 
 
@@ -229,8 +236,8 @@ class _Blocks:
     def __init__(self, held: h5py.Dataset, name: str, sums: str) -> None:
         self.held, self.name, self.sums = held, name, sums
         self.shape, self.dtype = held.shape, held.dtype
-        self.starts = starts(self.shape, self.dtype.itemsize)
-        self.rows = block_rows(self.shape, self.dtype.itemsize)
+        self.rows = rows_of_blocks(held)
+        self.starts = starts(self.shape, self.rows)
         # Before any memory is taken for a shape that may be nonsense.
         if len(sums) != DIGITS * len(self.starts):
             raise ValueError(f"{name} has another shape than is listed")
@@ -256,6 +263,15 @@ class _Blocks:
         chunk = (self.rows, *self.shape[1:])
         block = np.frombuffer(content, self.dtype, math.prod(chunk)).reshape(chunk)
         return block[: self.shape[0] - start]
+
+
+def rows_of_blocks(held: h5py.Dataset) -> int:
+    """How many rows the blocks of an array have; ValueError for more than are ever written."""
+    most = most_rows(held.shape, held.dtype.itemsize)
+    rows = int(held.chunks[0]) if held.chunks else most
+    if not 1 <= rows <= most:
+        raise ValueError(f"{held.name} has blocks of {rows} rows")
+    return rows
 
 
 def _whole(held: h5py.Dataset, name: str, sums: str, place: Room | None) -> NDArray[Any]:

@@ -20,15 +20,24 @@ BLOCK_BYTES = 1 << 20
 DIGITS = 8
 
 
-def block_rows(shape: Sequence[int], itemsize: int) -> int:
-    """How many rows a block has: about one MiB of them, and one at least."""
+def most_rows(shape: Sequence[int], itemsize: int) -> int:
+    """How many rows a block has at most: about one MiB of them, and one at least."""
     row = max(1, math.prod(shape[1:]) * itemsize)
     return max(1, min(shape[0], BLOCK_BYTES // row))
 
 
-def starts(shape: Sequence[int], itemsize: int) -> range:
-    """The first row of each block; an array without rows has one block, which is empty."""
-    return range(0, max(1, shape[0]), block_rows(shape, itemsize))
+def block_rows(shape: Sequence[int], itemsize: int) -> int:
+    """How many rows a block has: as few blocks as there can be, and those alike.
+
+    A file has room for whole blocks. Earlier versions filled all blocks but the last.
+    """
+    most = most_rows(shape, itemsize)
+    return max(1, -(-shape[0] // max(1, -(-shape[0] // most))))
+
+
+def starts(shape: Sequence[int], rows: int) -> range:
+    """The first row of each block of so many; an array without rows has one, which is empty."""
+    return range(0, max(1, shape[0]), rows)
 
 
 def block_sum(
@@ -39,10 +48,10 @@ def block_sum(
     return f"{crc32(block.data, crc32(head.encode())):0{DIGITS}x}"
 
 
-def sums_of(name: str, array: NDArray[Any]) -> str:
-    """The sums of all blocks of a contiguous array, one after the other."""
-    shape, size = array.shape, block_rows(array.shape, array.itemsize)
+def sums_of(name: str, array: NDArray[Any], rows: int = 0) -> str:
+    """The sums of all blocks of a contiguous array, one after the other; 0 is `block_rows`."""
+    shape, size = array.shape, rows or block_rows(array.shape, array.itemsize)
     return "".join(
         block_sum(name, shape, array.dtype, start, array[start : start + size])
-        for start in starts(shape, array.itemsize)
+        for start in starts(shape, size)
     )

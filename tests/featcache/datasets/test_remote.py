@@ -13,7 +13,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from featcache import FeatureCache, encode_dataset, load_backbone, load_dataset
+from featcache import FeatureCache, encode_dataset, load_dataset
+from featcache.backbones.backbone import Backbone
 from featcache.datasets import remote
 from featcache.datasets.dataset import Item
 from featcache.datasets.remote import Remote, is_url
@@ -57,24 +58,24 @@ def test_it_is_the_data_set_that_the_folder_is(store: Any, tmp_path: Path) -> No
 
 
 def test_the_entry_is_that_of_the_folder_and_follows_its_bytes(
-    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Any, tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache, backbone = FeatureCache(tmp_path / "cache"), load_backbone("demo", device="cpu")
+    cache = FeatureCache(tmp_path / "cache")
     asked: list[str] = []
     cat_file = type(store).cat_file
     monkeypatch.setattr(
         type(store), "cat_file", lambda s, path, **k: asked.append(path) or cat_file(s, path, **k)
     )
-    far = encode_dataset(load_dataset(URL), backbone, cache)
+    far = encode_dataset(load_dataset(URL), tiny, cache)
     assert far.encoded == len(set(asked)) == 18
-    near = encode_dataset(load_dataset(str(tmp_path / "pets")), backbone, cache)
+    near = encode_dataset(load_dataset(str(tmp_path / "pets")), tiny, cache)
     assert (near.entry.key, near.encoded) == (far.entry.key, 0)
-    encode_dataset(load_dataset(URL), backbone, cache)  # states are those of the store again
+    encode_dataset(load_dataset(URL), tiny, cache)  # states are those of the store again
     asked.clear()
-    assert encode_dataset(load_dataset(URL), backbone, cache).encoded == 0
+    assert encode_dataset(load_dataset(URL), tiny, cache).encoded == 0
     assert len(asked) == SAMPLES  # those that the key is made of
     store.pipe_file("/bucket/pets/val/ant/00.png", paint(tmp_path / "x.png", 99).read_bytes())
-    assert encode_dataset(load_dataset(URL), backbone, cache).encoded == 1
+    assert encode_dataset(load_dataset(URL), tiny, cache).encoded == 1
 
 
 def test_lists_lie_beside_pictures_or_name_them_by_address(store: Any, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_lists_lie_beside_pictures_or_name_them_by_address(store: Any, tmp_path:
 
 
 def test_what_fails_is_tried_again_and_then_named(
-    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    store: Any, tiny: Backbone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     data, failures = load_dataset(URL), [0]
     item, cat_file = data.splits["train"][0], type(store).cat_file
@@ -123,12 +124,12 @@ def test_what_fails_is_tried_again_and_then_named(
     failures[0] = 3
     with pytest.raises(DatasetError, match=r"train/ant/00\.png .* in 3 tries \(the line is down"):
         read(item)
-    cache, backbone = FeatureCache(tmp_path / "cache"), load_backbone("demo", device="cpu")
+    cache = FeatureCache(tmp_path / "cache")
     failures[0] = 10**6  # an outage marks no picture as bad
     with pytest.raises(DatasetError, match="run the same again"):
-        encode_dataset(data, backbone, cache)
+        encode_dataset(data, tiny, cache)
     failures[0] = 0
-    assert encode_dataset(data, backbone, cache).bad == []
+    assert encode_dataset(data, tiny, cache).bad == []
     assert isinstance(item.source, Remote)
     for source, why in (
         (Remote(URL, item.source.path, 3), "where 3 were listed"),

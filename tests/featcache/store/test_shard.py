@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from featcache.errors import CacheError, DamagedShardError, MissingShardError
-from featcache.store import files, shard
+from featcache.store import files, shard, sums
 
 ARRAYS = {
     "embedding": np.arange(3000, dtype=np.float16).reshape(100, 30),
@@ -158,11 +158,11 @@ def test_one_array_or_some_of_its_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "chunks"),
     [
-        (np.zeros((20000, 30), np.float16), (17476, 30)),  # 60 bytes a row, 1 MiB a chunk
+        (np.zeros((20000, 30), np.float16), (10000, 30)),  # 60 bytes a row, 1 MiB a chunk at most
         (np.zeros((100, 30), np.float16), (100, 30)),
         (np.zeros((3, 2**18), np.float64), (1, 2**18)),  # a row is more than a chunk should be
         (np.zeros(5, np.int64), (5,)),
-        (np.zeros((2**20 + 1,), np.int8), (2**20,)),
+        (np.zeros((2**20 + 1,), np.int8), (2**19 + 1,)),
     ],
 )
 def test_chunks_of_one_mebibyte_with_sums(
@@ -173,6 +173,36 @@ def test_chunks_of_one_mebibyte_with_sums(
         assert file["x"].chunks == chunks
         assert file["x"].fletcher32
         assert file["x"].compression is None
+
+
+def test_blocks_of_before_were_full_but_the_last_and_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).standard_normal((2048, 768)).astype(np.float16)
+    records = {}
+    for name in ("after", "before"):
+        if name == "before":
+            monkeypatch.setattr(shard, "block_rows", sums.most_rows)
+            monkeypatch.setattr(sums, "block_rows", sums.most_rows)
+        records[name] = asdict(shard.write(tmp_path / name, {"x": x}))
+    monkeypatch.undo()
+    assert records["before"]["bytes"] > 1.3 * records["after"]["bytes"]
+    for name, record in records.items():
+        np.testing.assert_array_equal(shard.read(tmp_path / name, record=record)["x"], x)
+        some = shard.read(tmp_path / name, "x", [0, 681, 682, 2047], record)["x"]
+        np.testing.assert_array_equal(some, x[[0, 681, 682, 2047]])
+        assert shard.sums_in(tmp_path / name, {"sha256": record["sha256"]}) == record["sums"]
+        other = {"x": record["sums"]["x"][::-1]}
+        with pytest.raises(DamagedShardError):
+            shard.read(tmp_path / name, record={**record, "sums": other})
+
+
+def test_blocks_larger_than_are_ever_written_are_nonsense(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.zeros(2**18), chunks=(2**18,))
+    record = {"sums": {"x": "0" * sums.DIGITS}, "sha256": ""}
+    with pytest.raises(DamagedShardError, match="has blocks of 262144 rows"):
+        shard.read(tmp_path / "a.h5", record=record)
 
 
 def test_no_rows_have_no_chunks(tmp_path: Path) -> None:
@@ -417,7 +447,7 @@ def test_a_survey_is_of_checked_arrays(tmp_path: Path) -> None:
     found, where = shard.surveyed(tmp_path / "a.h5", record, ["id", "embedding"])
     for name, array in BIG.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
-        assert where[name].rows == min(3000, (1 << 20) // (array.nbytes // 3000))
+        assert where[name].rows == sums.block_rows(array.shape, array.itemsize)
     other = {**record, "sums": {**record["sums"], "embedding": record["sums"]["embedding"][::-1]}}
     with pytest.raises(DamagedShardError):
         shard.surveyed(tmp_path / "a.h5", other, ["embedding"])
