@@ -12,7 +12,7 @@ from adapters.experiment import configured
 from adapters.experiment import pictures as drawn
 from adapters.expression import field_of
 from adapters.method import Method
-from adapters.sweeping.runs import Chunk, Run
+from adapters.sweeping.runs import Cell, Chunk, Run
 from featcache.errors import ConfigError
 
 LARGER = {"auto": 4, "on": 16}  # chunks of runs that may stack: small ones are small stacks
@@ -44,6 +44,23 @@ def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chun
             price += each
         found.append((price, Chunk(tuple(held), stack)))
     return [chunk for _, chunk in sorted(found, key=lambda pair: -pair[0])]
+
+
+def cell_of(chunk: Chunk) -> Cell | None:
+    """The cell of a chunk of several runs; None of one, which may be as dear as many."""
+    return chunk.runs[0].cell if len(chunk.runs) > 1 else None
+
+
+def following(waiting: Sequence[Cell | None], mine: Cell | None, others: Set[Cell | None]) -> int:
+    """Which of the waiting chunks, known by their cells, falls to a worker that has drawn `mine`.
+
+    One of the same cell, else one of a cell that no other worker is at, else the first: a draw is
+    then made once. A chunk of one run that comes first is not passed over.
+    """
+    places = range(len(waiting)) if waiting[0] is not None else ()
+    own = (i for i in places if mine is not None and waiting[i] == mine)
+    free = (i for i in places if waiting[i] not in others)
+    return next(own, next(free, 0))
 
 
 def cost(run: Run) -> float:
