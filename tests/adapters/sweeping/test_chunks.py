@@ -42,11 +42,12 @@ def test_a_worker_goes_on_with_its_draw_and_away_from_those_of_others(cache: Fea
     assert following([a, b, c, b], b, {a}) == 1
     assert following([a, c, a, b], b, {c}) == 3
     assert following([a, c], b, {a, c}) == 0
-    assert following([None, b], b, set()) == 0  # one run, which may be the dearest
+    assert following([None, b], b, set()) == 0  # which is dear
     assert following([a, None], None, {a}) == 1
-    [one] = chunks(runs_of(cache, method="gda", shots=1, seed=1))
-    [two] = chunks(runs_of(cache, method=["gda", "ncm"], shots=1, seed=1))
-    assert (cell_of(one), cell_of(two)) == (None, a)
+    words: dict[str, Any] = {"shots": 1, "seed": 1, "settings": {"fma.steps": 900}}
+    first, *others = chunks(runs_of(cache, method=["gda", "ncm", "zero-shot", "fma"], **words), 3)
+    assert [run.experiment.method for run in first.runs] == ["fma"]
+    assert [*map(cell_of, (first, *others))] == [None, *[a] * len(others)]
 
 
 def test_a_search_over_fits_costs_more(cache: FeatureCache) -> None:
