@@ -12,10 +12,12 @@ from adapters.experiment import configured
 from adapters.experiment import pictures as drawn
 from adapters.expression import field_of
 from adapters.method import Method
-from adapters.sweeping.runs import Chunk, Run
+from adapters.sweeping.runs import Cell, Chunk, Run
 from featcache.errors import ConfigError
 
 LARGER = {"auto": 4, "on": 16}  # chunks of runs that may stack: small ones are small stacks
+
+DEAR = 3  # times what a run costs on average
 
 
 def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chunk]:
@@ -32,18 +34,39 @@ def chunks(runs: Iterable[Run], parts: int = 1, stack: str = "off") -> list[Chun
     every = [pair for pairs in groups.values() for pair in pairs]
     total = sum(c for c, _ in every)
     found: list[tuple[float, Chunk]] = []
+
+    def made(held: list[Run], price: float) -> Chunk:
+        return Chunk(tuple(held), stack, len(held) == 1 and price > DEAR * total / len(every))
+
     for (own, _), pairs in groups.items():
         most, longest = total / own, math.ceil(len(every) / own)
         held: list[Run] = []
         price = 0.0
         for each, run in sorted(pairs, key=lambda pair: -pair[0]):
             if held and (price + each > most or len(held) == longest):
-                found.append((price, Chunk(tuple(held), stack)))
+                found.append((price, made(held, price)))
                 held, price = [], 0.0
             held.append(run)
             price += each
-        found.append((price, Chunk(tuple(held), stack)))
+        found.append((price, made(held, price)))
     return [chunk for _, chunk in sorted(found, key=lambda pair: -pair[0])]
+
+
+def cell_of(chunk: Chunk) -> Cell | None:
+    """The cell of a chunk; None of one that is dear."""
+    return None if chunk.dear else chunk.runs[0].cell
+
+
+def following(waiting: Sequence[Cell | None], mine: Cell | None, others: Set[Cell | None]) -> int:
+    """Which of the waiting chunks, known by their cells, falls to a worker that has drawn `mine`.
+
+    One of the same cell, else one of a cell that no other worker is at, else the first: a draw is
+    then made once. A chunk that is dear is not passed over where it comes first.
+    """
+    places = range(len(waiting)) if waiting[0] is not None else ()
+    own = (i for i in places if mine is not None and waiting[i] == mine)
+    free = (i for i in places if waiting[i] not in others)
+    return next(own, next(free, 0))
 
 
 def cost(run: Run) -> float:

@@ -53,7 +53,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Runs of one cell, so that one draw serves them all, or of cells that may stack."""
+    """Runs of one cell, so that one draw serves them all, or of cells that may stack.
+
+    One that is `dear` is a single run that costs several times what others do.
+    """
 
     runs: tuple[Run, ...]
     stack: str = "off"
+    dear: bool = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
@@ -17,8 +16,9 @@ import torch
 
 from adapters.devices.device import device_of
 from adapters.scoring import Row
+from adapters.sweeping.chunks import cell_of, following
 from adapters.sweeping.engine import cores
-from adapters.sweeping.runs import Chunk
+from adapters.sweeping.runs import Cell, Chunk
 from adapters.sweeping.worker import Worker, portions
 from featcache.engines.options import EngineOptions
 from featcache.errors import SweepError
@@ -65,18 +65,21 @@ class Local:
             yield from self._here.rows(chunk)
 
     def _in_processes(self, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
-        waiting = deque(chunks)
+        waiting, cells = [*chunks], [*map(cell_of, chunks)]
+        at: dict[Connection, Cell | None] = {}
         busy: set[Connection] = set()
         idle = self._pool.keys() - self._starting
         while waiting or busy:
             while waiting and idle:
                 connection = idle.pop()
+                place = following(cells, at.get(connection), {at[each] for each in busy})
                 try:
-                    connection.send(waiting[0])
+                    connection.send(waiting[place])
                 except OSError:  # it died while it had nothing to do
                     self._bury(connection)
                     continue
-                waiting.popleft()
+                at[connection] = cells.pop(place)
+                del waiting[place]
                 busy.add(connection)
             room = self.workers - len(self._pool)
             for _ in range(min(room, len(waiting) - len(self._starting))):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.sweeping.chunks import chunks, cost, shard
+from adapters.sweeping.chunks import cell_of, chunks, cost, following, shard
 from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
 from tests.adapters.sweeping.quick import runs_of
@@ -33,6 +33,21 @@ def test_every_run_is_in_one_chunk_of_its_own_cell(cache: FeatureCache) -> None:
         assert prices == sorted(prices, reverse=True)
     assert len(chunks(runs)) == 6  # a draw each
     assert len(chunks(runs, 1000)) == len(runs)
+
+
+def test_a_worker_goes_on_with_its_draw_and_away_from_those_of_others(cache: FeatureCache) -> None:
+    a, b, c = (run.cell for run in runs_of(cache, method="gda", shots=1, seed=[1, 2, 3]))
+    assert following([a, b, a], None, set()) == 0
+    assert following([a, b, a], None, {a}) == 1
+    assert following([a, b, c, b], b, {a}) == 1
+    assert following([a, c, a, b], b, {c}) == 3
+    assert following([a, c], b, {a, c}) == 0
+    assert following([None, b], b, set()) == 0  # which is dear
+    assert following([a, None], None, {a}) == 1
+    words: dict[str, Any] = {"shots": 1, "seed": 1, "settings": {"fma.steps": 900}}
+    first, *others = chunks(runs_of(cache, method=["gda", "ncm", "zero-shot", "fma"], **words), 3)
+    assert [run.experiment.method for run in first.runs] == ["fma"]
+    assert [*map(cell_of, (first, *others))] == [None, *[a] * len(others)]
 
 
 def test_a_search_over_fits_costs_more(cache: FeatureCache) -> None:
