@@ -43,7 +43,6 @@ LONGER: dict[str, dict[str, Any]] = {
     "ape-t": {"preset": "paper"},
     "clip-adapter": {"steps": 300, "batch": 128, "learning_rate": 1e-3},
     "fma": {"preset": "wide"},
-    "graph-adapter": {"steps": 200, "learning_rate": 1e-3},
     "taskres": {"preset": "paper"},
     "tip-adapter-f": {"preset": "paper"},
     "zs-lp": {"preset": "paper"},
