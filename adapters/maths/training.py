@@ -115,8 +115,7 @@ def whole_epochs(rows: int, batch: int, epochs: int, most: int) -> int:
 
 
 def hurried(rate: float, epochs: int, trained: int) -> float:
-    """Adam's rate at which `trained` epochs go about as far as all would at `rate`."""
-    # A step of Adam is as long as its rate, whatever the gradient.
+    """The rate at which `trained` epochs go about as far as all would at `rate`."""
     return rate * (epochs / trained) if trained else rate
 
 

@@ -43,8 +43,8 @@ class Config:
     sharpness: float = Field(10.0, ge=0, description="of the softmax over edges; 0 is uniform")
     class_bias: bool = Field(False, description="train b, a bias of its own for each class")
     batch: int = Field(128, ge=1, description="pictures a step")
-    steps: int = Field(100, ge=0, description="training steps")
-    learning_rate: float = Field(2e-3, gt=0, description="of AdamW, before the cosine")
+    steps: int = Field(200, ge=0, description="training steps")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW, towards the first weights")
 
 

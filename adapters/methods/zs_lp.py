@@ -7,7 +7,8 @@ f is the unit image embedding, t_c the unit class text, s CLIP's logit scale. SG
 support picture, one at random a picture and epoch (one will do), text. Differs from the released
 code: the texts are brought to one norm r, as raw texts of CLIP have it (see
 `adapters.methods._heads`); where 300 epochs are more than 5,000 steps (above 4,096 pictures), as
-many whole epochs as that holds (`preset=paper`: all).
+many whole epochs as that holds, at a rate as many times higher as they are fewer (`preset=paper`:
+all).
 """
 
 from __future__ import annotations
@@ -44,13 +45,14 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 def prepare(episode: Episode, config: Config, generator: Generator) -> training.Training:
     """The training of the class weights."""
     epochs = heads.passes(episode.support, config, config.epochs)
+    rate = training.hurried(config.learning_rate, config.epochs, epochs)
     return training.Training(
         start={"weights": heads.start(episode, config)},
         loss=partial(_loss, scale=episode.logit_scale),
         data=heads.data(episode.support),
         batches=heads.batches(episode.support, config, epochs, generator),
-        optimiser=training.by_sgd(config.learning_rate, config.momentum),
-        schedule=heads.schedule(episode.support, config, epochs, config.learning_rate),
+        optimiser=training.by_sgd(rate, config.momentum),
+        schedule=heads.schedule(episode.support, config, epochs, rate),
         finish=lambda head: heads.state(episode, head["weights"]),
     )
 
