@@ -27,6 +27,7 @@ def test_what_is_left_out_is_as_in_fit() -> None:
     told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
     plain = asdict(Experiment())
     assert told.pop("calibrate") is False  # which is done to what was fitted
+    assert told.pop("progress") is None  # which is shown meanwhile
     assert plain.pop("settings") == {}
     # Where the task says what is usual, both are left open.
     told["shots"], told["policy"] = usual(told["task"], told["shots"], told["policy"])
