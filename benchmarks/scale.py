@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import whole_sets
+import whole_sets_page
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -43,7 +43,7 @@ def write(path: Path = PAGE) -> None:
     sections += [grid(sweep) + _machine(sweep)] if sweep else []
     sections += [imagenet_size(size)] if size else []
     if whole := _held("whole_sets.json"):
-        sections.insert(0, whole_sets.section(whole))
+        sections.insert(0, whole_sets_page.section(whole))
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     _, mark, rest = before.partition(KEPT)
     path.write_text(f"{HEAD}\n{NEWLINE.join(sections)}{mark}{rest}", encoding="utf-8")

@@ -13,19 +13,14 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-PICTURES = {"ImageNet-1k": 1_331_167, "ImageNet-21k": 14_197_122, "LAION-400M": 400_000_000}
-WIDTHS = {"ViT-B-32": 512, "ViT-B-16": 512, "ViT-L-14": 768}
-ID = "train/n01440764/n01440764_10026.JPEG"
-LISTED = (1_000, 10_000, 50_000)
-SMALL = 300  # rows of the last, smaller shard of a split
-NEWLINE = "\n"
+import scale
+from whole_sets_page import ID, LISTED, SMALL
 
 
 def main() -> None:
@@ -34,9 +29,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         found["bytes"] = {str(width): shards(Path(folder), width) for width in (512, 768)}
         found["listed"] = {str(count): listing(Path(folder), count) for count in LISTED}
-    (RESULTS / "whole_sets.json").write_text(json.dumps(found, indent=1) + "\n")
-    import scale
-
+    (scale.RESULTS / "whole_sets.json").write_text(json.dumps(found, indent=1) + "\n")
     scale.write()
 
 
@@ -115,92 +108,6 @@ def _seconds(work: Callable[[], object]) -> float:
         work()
         spent.append(time.process_time() - began)
     return round(median(spent), 3)
-
-
-def section(found: Mapping[str, Any]) -> str:
-    """The section of docs/scale.md."""
-    lines = [
-        line
-        for path in sorted(RESULTS.glob("encoding-*.json"))
-        for line in _hours(json.loads(path.read_text()))
-    ]
-    listed = [
-        f"| {int(count):,} | {int(count) * 2048 / 1e6:,.0f} | {row['mb']:.1f} | {row['read_s']} | "
-        f"{row['list_s']} | {int(count) * row['list_s'] / 2 / 3600:.2f} |"
-        for count, row in found["listed"].items()
-    ]
-    many = found["listed"][str(LISTED[1])]
-    laion = PICTURES["LAION-400M"] / 2048
-    again = laion / LISTED[1]
-    hours = laion * again * many["list_s"] / 2 / 3600
-    return f"""## Whole data sets
-
-Made by `python benchmarks/whole_sets.py`. Hours are pictures / rate / 3,600, by rates that
-`benchmarks/encoding.py` measured on JPEGs of 500 x 375 that lie on a local disk: those of the whole
-product, decoding with the cores beside the card, and of the *model alone*, which more cores would
-come near. The centre crop alone; `--views-for all --views N` takes 1 + N times the model's.
-
-| machine | backbone | pictures a second | model alone | {" | ".join(PICTURES)} | \
-{" | ".join(f"{name}, model alone" for name in PICTURES)} |
-| --- | --- | ---: | ---: |{" ---: |" * (2 * len(PICTURES))}
-{NEWLINE.join(lines)}
-
-{_bytes(found)}
-
-An entry has one manifest, written anew for each unit of 2,048 rows. In processor seconds, and the
-hours that writing it takes while an entry grows to that size (units x seconds / 2):
-
-| units | million rows | manifest, MB | read, s | list one more, s | hours in all |
-| ---: | ---: | ---: | ---: | ---: | ---: |
-{NEWLINE.join(listed)}
-
-So ImageNet-21k's {PICTURES["ImageNet-21k"] / 2048:,.0f} units are listed in less than an hour.
-LAION-400M's {laion:,.0f} would take {again * many["list_s"]:.0f} s each by the same rate,
-{hours:,.0f} hours in all, and several machines wait for one lock: give such a set as entries of
-some 20 million pictures each (a list a part, each with its `--name`). That is also what readers
-are tried with: 10,000 shards with 20 million rows are opened and drawn from in the table of reading
-below, where the first draw makes an index of all rows in memory.
-"""
-
-
-def _hours(document: Mapping[str, Any]) -> list[str]:
-    machine = f"{document['device']}, {document['cores']} cores"
-    lines = []
-    for model in WIDTHS:
-        row = document.get(model)
-        if not row:
-            continue
-        rates = (median(row.get("product_img_per_s") or [row["product"]]), row["forward_only"])
-        hours = [_told(count / rate / 3600) for rate in rates for count in PICTURES.values()]
-        told = " | ".join(f"{rate:,.0f}" for rate in rates)
-        lines.append(f"| {machine} | {model} | {told} | {' | '.join(hours)} |")
-    return lines
-
-
-def _told(hours: float) -> str:
-    return f"{hours:.2f}" if hours < 10 else f"{hours:,.0f}"
-
-
-def _bytes(found: Mapping[str, Any]) -> str:
-    """The formula of bytes by the large shard, held against the small one."""
-    lines, off = [], []
-    for width, held in found["bytes"].items():
-        (many, large), (few, small) = held.items()
-        row = sum(large.values()) / int(many)
-        kept = {kind: size / int(many) for kind, size in large.items()}
-        off.append(abs(sum(small.values()) / int(few) / row - 1))
-        sizes = " | ".join(f"{count * row / 1e9:,.1f}" for count in PICTURES.values())
-        lines.append(
-            f"| {width} | {2 * int(width):,} | {kept['images'] - 2 * int(width):.0f} | "
-            f"{kept['pictures']:.0f} | {row:,.0f} | {sizes} |"
-        )
-    return f"""Bytes are pictures x (2 d + labels, ids and sums + digests and states), of real
-shards of 2,048 rows with ids such as `{ID}`; those of {SMALL} rows differ by up to {max(off):.0%}.
-Gigabytes of embeddings:
-
-| d | 2 d | labels, ids, sums | digests, states | bytes a row | {" | ".join(PICTURES)} |
-| ---: | ---: | ---: | ---: | ---: |{" ---: |" * len(PICTURES)}
-{NEWLINE.join(lines)}"""
 
 
 if __name__ == "__main__":
