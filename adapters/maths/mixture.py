@@ -5,7 +5,8 @@
 v_c is the unit mean of the pictures of class c, t_c its text, P(l) the likelihood of the support at
 l when each picture in turn is left out of its own class's mean; where it says nothing, the mean is
 m. The mean rather than the likeliest, because some dozens of pictures hardly tell one from the
-other. Ours.
+other. A mean that a picture was left out of was of k - 1 pictures and is of k: what it is off by
+goes with 1 / k, so that the odds of lambda are k / (k - 1) times what was found. Ours.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def by_leaving_out(
             found[i] += counted[some] @ likely
     before = min(max(before, 0.01), 0.99)
     prior = (1 / before - 2) * (1 - shares).clamp(min=1e-6).log()
-    return (found + prior).softmax(0) @ shares
+    share = (found + prior).softmax(0) @ shares
+    pictures = others[others > 0].to(share).mean()  # that each mean was left with
+    return (pictures + 1) * share / (pictures + share)
 
 
 def mixed(by_seen: Tensor, by_text: Tensor, across: Tensor, share: Tensor) -> Tensor:
