@@ -166,6 +166,9 @@ def killed(count: int, folder: Path, rows: Path) -> dict[str, Any]:
 def _child(connection: Any, do: Callable[..., Any], words: tuple[Any, ...]) -> None:
     import resource
 
+    from featcache.threads import wait_passively
+
+    wait_passively()  # as the door does
     began = time.perf_counter()
     found = do(*words)
     wall = time.perf_counter() - began
