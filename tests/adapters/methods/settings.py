@@ -150,8 +150,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "sharpness": (10.0, "[0, inf)"),
         "class_bias": (False, (False, True)),
         "batch": (128, "[1, inf)"),
-        "steps": (100, "[0, inf)"),
-        "learning_rate": (0.002, "(0, inf)"),
+        "steps": (200, "[0, inf)"),
+        "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
     "hegraph-adapter": {
