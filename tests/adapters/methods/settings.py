@@ -97,8 +97,8 @@ SETTINGS: dict[str, dict[str, tuple[Any, Any]]] = {
         "side": ("visual", ("visual", "text", "both")),
         "hidden": (0, "[0, inf)"),
         "batch": (96, "[1, inf)"),
-        "steps": (200, "[0, inf)"),
-        "learning_rate": (0.0015, "(0, inf)"),
+        "steps": (300, "[0, inf)"),
+        "learning_rate": (0.001, "(0, inf)"),
         "weight_decay": (0.01, "[0, inf)"),
     },
     "cocoop": {
