@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import cli
+from adapters.episode import Query
+from adapters.method import Method
 from tests.typed import Type
 
 
@@ -85,8 +87,10 @@ def test_ctrl_c_ends_a_sweep_and_keeps_its_rows(filled: Type, tmp_path: Path) ->
 def test_scores_that_are_not_finite_are_a_failed_row(
     filled: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nan = torch.full((21, 3), torch.nan)
-    monkeypatch.setattr("adapters.adapter.Adapter.logits", lambda self, x: nan)
+    def answers(self: Method, state: Any, config: Any, query: Query, classes: int) -> Any:
+        yield slice(0, len(query.x)), torch.full((len(query.x), classes), torch.nan)
+
+    monkeypatch.setattr(Method, "answers", answers)
     answer = filled("adapters sweep --method zero-shot --shots 1 --jobs 1")
     assert answer.status == 1
     [row] = filled("adapters results --json").json
