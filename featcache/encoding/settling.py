@@ -32,23 +32,24 @@ def settle(match: Match, look: Look, header: Mapping[str, Any]) -> tuple[Entry, 
     entry, dataset = match.entry, look.dataset
     digests = look.by_split(match.digests)
     states = look.by_split(dict(enumerate(look.states)))
-    stale, touched, before_them = [], list[NewShard](), list[str]()
+    stale, touched, replaced = [], list[NewShard](), list[str]()
     held, size = units(entry), entry.manifest["shard_rows"]
     for place, record in _places(entry).items():
         before = held.get(place[:2])
         now = _now(dataset, digests, states, place, size)
         if before is None or now is None or not _same(before, now):
             stale.append(place)
-        elif (now.state != before.state).any():
-            kept = now.state[:, 0] < 0  # out of reach for now, and as it was when last seen
-            state = np.where(kept[:, None], before.state, now.state)
+            continue
+        # What is out of reach for now is as it was when last seen.
+        state = np.where(now.state[:, :1] < 0, before.state, now.state)
+        if (state != before.state).any():
             name, listed = record
             fresh = Originals(now.id, now.label, now.digest, state)
             touched.append(NewShard(_renamed(name, state), _as_written(listed), fresh.arrays))
-            before_them.append(name)
+            replaced.append(name)
     if touched:
         put(entry, touched)
-        for name in before_them:
+        for name in {*replaced} - {new.name for new in touched}:
             (entry.folder / name).unlink(missing_ok=True)
     notes = []
     if match.lost:
