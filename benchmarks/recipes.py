@@ -42,7 +42,7 @@ SEEDS, SHOTS = (11, 12, 13, 14, 15), (1, 4, 16)
 LONGER: dict[str, dict[str, Any]] = {
     "ape-t": {"preset": "paper"},
     "clip-adapter": {"steps": 300, "batch": 128, "learning_rate": 1e-3},
-    "fma": {"preset": "wide"},
+    "fma": {"preset": "long"},
     "taskres": {"preset": "paper"},
     "tip-adapter-f": {"preset": "paper"},
     "zs-lp": {"preset": "paper"},

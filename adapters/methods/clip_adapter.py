@@ -35,9 +35,9 @@ class Config:
     ratio: float = Field(0.6, ge=0, le=1, description="share of the adapter; 0 is zero-shot")
     side: Literal["visual", "text", "both"] = Field("visual", description="what is adapted")
     hidden: int = Field(0, ge=0, description="width of the bottleneck; 0 is a quarter of d")
-    batch: int = Field(96, ge=1, description="pictures a step")
-    steps: int = Field(300, ge=0, description="training steps")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, before the cosine")
+    batch: int = Field(72, ge=1, description="pictures a step")
+    steps: int = Field(240, ge=0, description="training steps")
+    learning_rate: float = Field(1.3e-3, gt=0, description="of AdamW, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
 
 

@@ -61,10 +61,10 @@ class Config:
     )
     clamp: float = Field(1e-3, gt=0, lt=0.5, description="least distance of t from 0 and 1")
     blocks: int = Field(3, ge=0, description="residual blocks of the velocity network")
-    width: int = Field(128, ge=0, description="hidden width; 0 is that of the embedding")
+    width: int = Field(256, ge=0, description="hidden width; 0 is that of the embedding")
     batch: int = Field(80, ge=1, description="pictures a step")
     epochs: int = Field(0, ge=0, description="passes over the support; 0 counts `steps` instead")
-    steps: int = Field(450, ge=0, description="training steps where `epochs` is 0")
+    steps: int = Field(250, ge=0, description="training steps where `epochs` is 0")
     learning_rate: float = Field(2e-3, gt=0, description="of AdamW, before the schedule")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warm_up: Literal["clean", "released"] = Field(
@@ -83,7 +83,7 @@ PUBLISHED: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "closed-form": {"solver": "closed-form"},
-    "wide": {"width": 256, "steps": 500, "learning_rate": 1e-3},
+    "long": {"steps": 500, "learning_rate": 1e-3},
     "code": PUBLISHED | {"blocks": 12, "warm_up": "released"},
     "paper": PUBLISHED | {"blocks": 6, "target": "paper"},
 }
