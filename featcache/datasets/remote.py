@@ -30,6 +30,7 @@ WITHIN = (".parquet", ".pq", ".arrow", ".tar", ".tgz", ".tar.gz")  # which hold 
 MARKS = ("ETag", "etag", "md5Hash", "blob_id", "xet_hash", "generation", "content_md5")
 TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
 NOT_FROM_LISTS = ("file", "local")  # a list that somebody else made names no file of this machine
+SERVERS = ("http", "https")  # many list nothing, or refuse to, and few tell sizes
 _URL = re.compile(r"([a-z][a-z0-9+.\-]+)://[^/]")
 Found = TypeVar("Found")
 
@@ -160,23 +161,31 @@ def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
     """Id and picture of each url that a list names; their folders are listed, each once.
 
     What is not in its folder's listing is a picture that is not there, which is told when it is
-    read. Raises `DatasetError` for urls of this machine, and where a store cannot be listed.
+    read; web servers are asked for no listing. Raises `DatasetError` for urls of this machine, and where a store cannot be listed.
     """
+    found: dict[str, tuple[str, Remote]] = {}
     by_folder: dict[str, list[str]] = {}
     for url in dict.fromkeys(urls):
         match = _URL.match(url)
         if match is None or match[1] in NOT_FROM_LISTS or "::" in url:
             raise DatasetError(f"{where}: {url!r} is no address in a store; give paths, or s3://.")
-        by_folder.setdefault(url.rpartition("/")[0], []).append(url)
+        folder = url.rpartition("/")[0]
+        if match[1] in SERVERS:
+            found[url] = _named(url, where), Remote(folder, _opened(url)[1])
+        else:
+            by_folder.setdefault(folder, []).append(url)
     with ThreadPoolExecutor(READERS) as pool:
         held = dict(zip(by_folder, pool.map(_in_folder, by_folder), strict=True))
-    found = {}
     for folder, inside in by_folder.items():
         for url in inside:
             _, path = _opened(url)
             remote = held[folder].get(path) or Remote(folder, path, listed=False)
-            found[url] = nfc(safe_id(url.partition("://")[2], where)), remote
+            found[url] = _named(url, where), remote
     return found
+
+
+def _named(url: str, where: str) -> str:
+    return nfc(safe_id(url.partition("://")[2], where))
 
 
 def _in_folder(url: str) -> dict[str, Remote]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +21,7 @@ from featcache.datasets.dataset import Item
 from featcache.datasets.remote import Remote, is_url
 from featcache.encoding.identity import SAMPLES
 from featcache.errors import DatasetError, PictureError
-from featcache.pictures.digest import UNKNOWN, read, state_of
+from featcache.pictures.digest import UNKNOWN, bytes_of, read, state_of
 from tests.featcache.encoding.folder import folder, paint
 
 URL = "memory://bucket/pets"
@@ -185,21 +186,47 @@ def test_names_and_files_from_strangers_are_refused_by_their_address(store: Any)
         load_dataset(URL)
 
 
-def test_a_web_server_is_a_store_whose_pictures_are_hashed_each_time(
-    store: Any, tmp_path: Path
-) -> None:
-    class Silent(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+class Listless(Silent):
+    """A server that lists no folder."""
+
+    def list_directory(self, path: Any) -> Any:
+        self.send_error(403 if "train" in str(path) else 404)
+
+
+@contextmanager
+def served(folder: Path, handler: type[Silent] = Silent) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/pets"
-        assert digests(url) == digests(str(tmp_path / "pets"))
-        state = state_of(load_dataset(url).splits["val"][0], 0)
-        assert not state.sure
-        assert state != UNKNOWN
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_web_server_is_a_store_whose_pictures_are_hashed_each_time(
+    store: Any, tmp_path: Path
+) -> None:
+    with served(tmp_path) as url:
+        assert digests(f"{url}/pets") == digests(str(tmp_path / "pets"))
+        state = state_of(load_dataset(f"{url}/pets").splits["val"][0], 0)
+        assert not state.sure
+        assert state != UNKNOWN
+
+
+def test_addresses_on_a_web_server_need_no_listing(store: Any, tmp_path: Path) -> None:
+    names = [f"{split}/{name}/00.png" for split in ("train", "test") for name in ("ant", "bee")]
+    own = tmp_path / "own.csv"
+    with served(tmp_path, Listless) as url:
+        rows = [f"{url}/pets/{n},{n.split('/')[1]},{n.split('/')[0]}" for n in names]
+        own.write_text("\n".join(["path,class,split", *rows]))
+        items = [item for of in load_dataset(str(own)).splits.values() for item in of]
+        assert [state_of(item, 0).sure for item in items] == [False] * 4
+        assert UNKNOWN not in [state_of(item, 0) for item in items]
+        for item, name in zip(items, names, strict=True):
+            assert bytes_of(item.source) == (tmp_path / "pets" / name).read_bytes()
