@@ -31,6 +31,8 @@ MARKS = ("ETag", "etag", "md5Hash", "blob_id", "xet_hash", "generation", "conten
 TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
 NOT_FROM_LISTS = ("file", "local")  # a list that somebody else made names no file of this machine
 SERVERS = ("http", "https")  # many list nothing, or refuse to, and few tell sizes
+# What a refusal speaks of that is the reader's own, and no matter of one picture.
+LOGIN = re.compile("expired|token|credential|signature|skewed|request time|access key", re.I)
 _URL = re.compile(r"([a-z][a-z0-9+.\-]+)://[^/]")
 Found = TypeVar("Found")
 
@@ -63,7 +65,7 @@ class Remote:
         """All its bytes, tried some times.
 
         Raises `PictureError` where it is not there, not to be read or another by now, and
-        `DatasetError` where the store cannot be reached.
+        `DatasetError` where the store cannot be reached or the login holds no longer.
         """
         try:
             content: bytes = _tried(
@@ -72,6 +74,12 @@ class Remote:
         except FileNotFoundError:
             raise PictureError("is not there.") from None
         except PermissionError as error:
+            said = f"{error} {error.__cause__}".replace(self.path, "")
+            if LOGIN.search(said):
+                raise DatasetError(
+                    f"{self.store} no longer lets this login read ({error}); log in anew and run "
+                    "the same again: what was encoded is kept."
+                ) from error
             raise PictureError(f"may not be read ({error}).") from error
         if self.size >= 0 and len(content) != self.size:
             raise PictureError(f"has {len(content)} bytes, where {self.size} were listed.")

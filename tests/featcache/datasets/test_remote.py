@@ -140,6 +140,52 @@ def test_what_fails_is_tried_again_and_then_named(
             read(Item("x", source, 0))
 
 
+def test_a_login_that_ends_stops_the_run_and_a_forbidden_picture_does_not(
+    store: Any, tiny: Backbone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data, cat_file, left = load_dataset(URL), type(store).cat_file, [SAMPLES + 2]
+    assert isinstance(data.splits["val"][0].source, Remote)
+    forbidden = data.splits["val"][0].source.path
+
+    def ending(self: Any, path: str, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise PermissionError("Forbidden") from RuntimeError("(RequestTimeTooSkewed)")
+        return cat_file(self, path, **options)
+
+    def refusing(self: Any, path: str, **options: Any) -> Any:
+        if path == forbidden:
+            raise PermissionError(f"{path}: Access Denied")
+        return cat_file(self, path, **options)
+
+    cache = FeatureCache(tmp_path / "cache")
+    monkeypatch.setattr(type(store), "cat_file", ending)
+    with pytest.raises(DatasetError, match=r"^memory://bucket/pets no longer lets this login read"):
+        encode_dataset(data, tiny, cache)
+    monkeypatch.setattr(type(store), "cat_file", refusing)
+    report = encode_dataset(data, tiny, cache)
+    assert [reason[:18] for _, reason in report.bad] == ["may not be read (/"]
+    assert len(cache.entries()) == 1
+    for said in (
+        "The provided token has expired.",
+        "The AWS Access Key Id you provided does not exist in our records.",
+        "The request signature we calculated does not match",
+    ):
+        monkeypatch.setattr(type(store), "cat_file", raising(PermissionError(said)))
+        with pytest.raises(DatasetError, match="log in anew"):
+            read(data.splits["val"][0])
+    monkeypatch.setattr(type(store), "cat_file", raising(PermissionError("/keys/token.png: no")))
+    with pytest.raises(PictureError):
+        Remote(URL, "/keys/token.png").read()
+
+
+def raising(error: Exception) -> Any:
+    def method(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return method
+
+
 @pytest.mark.parametrize(
     ("url", "error", "says"),
     [
@@ -154,11 +200,8 @@ def test_what_fails_is_tried_again_and_then_named(
 def test_what_cannot_be_listed_says_what_to_do(
     store: Any, monkeypatch: pytest.MonkeyPatch, url: str, error: Exception | None, says: str
 ) -> None:
-    def find(*_: Any, **__: Any) -> Any:
-        raise error or AssertionError
-
     if error:
-        monkeypatch.setattr(type(store), "find", find)
+        monkeypatch.setattr(type(store), "find", raising(error))
     with pytest.raises(DatasetError, match=says):
         load_dataset(url)
 
