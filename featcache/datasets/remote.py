@@ -17,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from featcache.datasets.checks import nfc, safe_id
 from featcache.datasets.dataset import Dataset, Item
@@ -125,23 +126,26 @@ def mirrored(url: str) -> Iterator[Mirror]:
     """
     fs, path = _opened(url)
     fs.invalidate_cache()  # stores remember what they listed, and may have changed since
-    one = bool(_listing(lambda: fs.isfile(path), url))
+    # On web servers everything that answers is a file, folders too, and names are as in addresses.
+    web = url.partition("://")[0] in SERVERS
+    spelt = unquote if web else str
+    one = path.lower().endswith(LISTS) if web else bool(_listing(lambda: fs.isfile(path), url))
     root = path.rpartition("/")[0] if one else path
     found = _listing(lambda: fs.find(root, detail=True), url)
     if not found:
         raise DatasetError(f"there is nothing at {url}; check the bucket and the path.")
     with TemporaryDirectory(prefix="featcache-listing-") as folder:
         # Called as there, for a data set is called as its folder is.
-        top = Path(folder).resolve() / (root.rpartition("/")[2] or "store")
+        top = Path(folder).resolve() / (spelt(root).rpartition("/")[2] or "store")
         top.mkdir()
         pictures = {}
         for name, info in found.items():
             if info.get("type") != "file" or name.endswith("/"):
                 continue
-            inside = safe_id(name[len(root) :].lstrip("/"), url)
+            inside = safe_id(spelt(name[len(root) :]).lstrip("/"), url)
             pictures[inside] = _remote(url, name, info)
             _place(top, inside, pictures[inside])
-        chosen = top / path[len(root) :].lstrip("/") if one else top
+        chosen = top / spelt(path[len(root) :]).lstrip("/") if one else top
         mirror = Mirror(url, chosen, pictures, top)
         try:
             yield mirror

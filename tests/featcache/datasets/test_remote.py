@@ -262,6 +262,30 @@ def test_a_web_server_is_a_store_whose_pictures_are_hashed_each_time(
         assert state != UNKNOWN
 
 
+def test_names_on_a_web_server_are_as_its_folders_are_called(store: Any, tmp_path: Path) -> None:
+    for name in ("sea lake", "bee"):
+        for i in range(3):
+            paint(tmp_path / "two ponds" / name / f"a {i}.png", i)
+    (tmp_path / "beside.txt").touch()
+    here = load_dataset(str(tmp_path / "two ponds"))
+    with served(tmp_path) as url:
+        there = load_dataset(f"{url}/two%20ponds")
+        assert (there.name, there.classnames) == (here.name, here.classnames)
+        assert there.fingerprint == here.fingerprint
+        item = there.splits["train"][0]
+        assert read(item).digest == read(here.splits["train"][0]).digest
+        beside = tmp_path / "two ponds" / "list.csv"
+        rows = ["sea lake/a 0.png,sea,train", "bee/a 1.png,bee,train", "bee/a 2.png,bee,test"]
+        beside.write_text("\n".join(["path,class,split", *rows]))
+        first = load_dataset(f"{url}/two%20ponds/list.csv").splits["train"][0]
+        beside.unlink()
+        assert bytes_of(first.source) == (tmp_path / "two ponds/sea lake/a 0.png").read_bytes()
+    with served(tmp_path / "two ponds") as bare:
+        assert load_dataset(bare).classnames == here.classnames
+        asked = load_dataset(bare + "/").splits["train"]
+        assert [each.id for each in asked] == [each.id for each in here.splits["train"]]
+
+
 def test_addresses_on_a_web_server_need_no_listing(store: Any, tmp_path: Path) -> None:
     names = [f"{split}/{name}/00.png" for split in ("train", "test") for name in ("ant", "bee")]
     own = tmp_path / "own.csv"
