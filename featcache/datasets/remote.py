@@ -235,6 +235,11 @@ def _opened(url: str) -> tuple[Any, str]:
         ) from None
     except ValueError as error:
         raise DatasetError(f"{url} is in no store that is known ({error}); use s3://.") from None
+    except Exception as error:  # each store has its own
+        raise DatasetError(
+            f"{url} cannot be opened ({type(error).__name__}: {error}); check the address and what "
+            "its store wants of you."
+        ) from error
     return fs, str(path).rstrip("/")
 
 
