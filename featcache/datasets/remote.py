@@ -173,7 +173,8 @@ def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
     """Id and picture of each url that a list names; their folders are listed, each once.
 
     What is not in its folder's listing is a picture that is not there, which is told when it is
-    read; web servers are asked for no listing. Raises `DatasetError` for urls of this machine, and where a store cannot be listed.
+    read; web servers are asked for no listing. Raises `DatasetError` for urls of this machine, and
+    where a store cannot be listed.
     """
     found: dict[str, tuple[str, Remote]] = {}
     by_folder: dict[str, list[str]] = {}

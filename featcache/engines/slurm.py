@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,16 @@ def executor(
         slurm_additional_parameters={k: v for k, v in wanted.items() if k not in NAMES},
     )
     return made
+
+
+@contextmanager
+def submitting(made: Any) -> Iterator[None]:
+    """What is submitted within is one job array; raises `ConfigError` where Slurm refuses it."""
+    try:
+        with made.batch():
+            yield
+    except submitit.core.utils.FailedJobError as error:
+        last = (str(error).splitlines() or ["sbatch does not say why"])[-1]
+        raise ConfigError(
+            f"Slurm takes no such tasks ({last}); mend --slurm and run the same command again."
+        ) from error

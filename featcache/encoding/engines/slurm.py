@@ -18,7 +18,7 @@ import submitit
 from featcache.encoding.order import Order
 from featcache.encoding.spreading import Lost, Part, Reports, part_of
 from featcache.engines.options import EngineOptions
-from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor
+from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor, submitting
 from featcache.files import locked
 
 
@@ -43,7 +43,7 @@ class Slurm:
         for part in parts:
             with _alone(self.folder, order, part):
                 pass  # nobody does it who was submitted by a driver that has died
-        with self._executor.batch():
+        with submitting(self._executor):
             jobs = [self._executor.submit(_Part(self.folder), order, part) for part in parts]
         self._jobs = dict(zip(parts, jobs, strict=True))
         pause = LOOK

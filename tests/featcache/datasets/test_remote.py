@@ -195,7 +195,11 @@ def raising(error: Exception) -> Any:
         (URL, FileNotFoundError("bucket"), "check the bucket"),
         (URL, OSError("no route"), r"in 3 tries \(no route\)"),
         ("what://x/y", None, "in no store that is known"),
-        ("reference://x", None, r"^reference://x cannot be opened \(TypeError: .*check the address"),
+        (
+            "reference://x",
+            None,
+            r"^reference://x cannot be opened \(TypeError: .*check the ad",
+        ),
         ("dir://x", None, r"^dir://x cannot be opened \(AttributeError: "),
         ("ftp://127.0.0.1:1/x", None, r"^ftp://127.0.0.1:1/x cannot be opened \(Connection"),
     ],

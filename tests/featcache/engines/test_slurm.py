@@ -11,6 +11,17 @@ from featcache.errors import ConfigError
 pytest.importorskip("submitit")
 
 
+def refusing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Slurm that takes no task."""
+    for name in ("sbatch", "srun"):
+        script = folder / name
+        script.write_text(
+            "#!/bin/sh\necho refused >&2\necho sbatch: error: no partition x >&2\nexit 1\n"
+        )
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
 def test_a_cluster_that_is_not_there_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
