@@ -19,6 +19,7 @@ from featcache.encoding.order import Order
 from featcache.encoding.spreading import Lost, Part, Reports, part_of
 from featcache.engines.options import EngineOptions
 from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor, submitting
+from featcache.errors import FeatcacheError
 from featcache.files import locked
 
 
@@ -73,8 +74,11 @@ class _Part:
         self.folder = folder
 
     def __call__(self, order: Order, part: Part) -> Reports | Exception:
-        with _alone(self.folder, order, part):
-            return part_of(order, part)
+        try:
+            with _alone(self.folder, order, part):
+                return part_of(order, part)
+        except FeatcacheError as error:  # raised, it would look like a worker that was killed
+            return FeatcacheError(f"part {part[0]} of {part[1]}: {error}")
 
     def checkpoint(self, order: Order, part: Part) -> Any:
         return submitit.helpers.DelayedSubmission(self, order, part)

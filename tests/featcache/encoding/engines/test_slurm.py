@@ -68,6 +68,14 @@ def test_no_two_tasks_do_the_same_part(tmp_path: Path, monkeypatch: pytest.Monke
     assert slurm._Part(tmp_path)(order, (2, 2)) == []
 
 
+def test_a_lock_that_is_refused_is_what_the_task_answers(tmp_path: Path) -> None:
+    from featcache.encoding.engines import slurm
+
+    (tmp_path / "parts").touch()  # where a folder is to be
+    found = slurm._Part(tmp_path)(order_of(tmp_path), (2, 3))
+    assert str(found).startswith("part 2 of 3: cannot lock ")
+
+
 def test_what_slurm_refuses_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
