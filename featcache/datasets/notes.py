@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from featcache.datasets.dataset import Dataset, Item, Source, Stored
+from featcache.datasets.remote import Remote
 from featcache.errors import PictureError
 
 HEAD = 4096  # bytes that tell nearly all pictures apart without reading them whole
@@ -66,7 +67,9 @@ def _by_head(items: tuple[Item, ...]) -> dict[tuple[int, bytes], list[Item]]:
 
 
 def _head(source: Source) -> tuple[int, bytes]:
-    """Size and first bytes; none of what is no file."""
+    """Size and first bytes; none of what is no file, or would be fetched from a store for this."""
+    if isinstance(source, Remote):
+        return 0, b""
     if isinstance(source, Path):
         if not source.is_file():
             return 0, b""

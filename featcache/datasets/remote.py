@@ -17,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from featcache.datasets.checks import nfc, safe_id
 from featcache.datasets.dataset import Dataset, Item
@@ -30,6 +31,9 @@ WITHIN = (".parquet", ".pq", ".arrow", ".tar", ".tgz", ".tar.gz")  # which hold 
 MARKS = ("ETag", "etag", "md5Hash", "blob_id", "xet_hash", "generation", "content_md5")
 TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
 NOT_FROM_LISTS = ("file", "local")  # a list that somebody else made names no file of this machine
+SERVERS = ("http", "https")  # many list nothing, or refuse to, and few tell sizes
+# What a refusal speaks of that is the reader's own, and no matter of one picture.
+LOGIN = re.compile("expired|token|credential|signature|skewed|request time|access key", re.I)
 _URL = re.compile(r"([a-z][a-z0-9+.\-]+)://[^/]")
 Found = TypeVar("Found")
 
@@ -62,7 +66,7 @@ class Remote:
         """All its bytes, tried some times.
 
         Raises `PictureError` where it is not there, not to be read or another by now, and
-        `DatasetError` where the store cannot be reached.
+        `DatasetError` where the store cannot be reached or the login holds no longer.
         """
         try:
             content: bytes = _tried(
@@ -71,6 +75,12 @@ class Remote:
         except FileNotFoundError:
             raise PictureError("is not there.") from None
         except PermissionError as error:
+            said = f"{error} {error.__cause__}".replace(self.path, "")
+            if LOGIN.search(said):
+                raise DatasetError(
+                    f"{self.store} no longer lets this login read ({error}); log in anew and run "
+                    "the same again: what was encoded is kept."
+                ) from error
             raise PictureError(f"may not be read ({error}).") from error
         if self.size >= 0 and len(content) != self.size:
             raise PictureError(f"has {len(content)} bytes, where {self.size} were listed.")
@@ -116,23 +126,26 @@ def mirrored(url: str) -> Iterator[Mirror]:
     """
     fs, path = _opened(url)
     fs.invalidate_cache()  # stores remember what they listed, and may have changed since
-    one = bool(_listing(lambda: fs.isfile(path), url))
+    # On web servers everything that answers is a file, folders too, and names are as in addresses.
+    web = url.partition("://")[0] in SERVERS
+    spelt = unquote if web else str
+    one = path.lower().endswith(LISTS) if web else bool(_listing(lambda: fs.isfile(path), url))
     root = path.rpartition("/")[0] if one else path
     found = _listing(lambda: fs.find(root, detail=True), url)
     if not found:
         raise DatasetError(f"there is nothing at {url}; check the bucket and the path.")
     with TemporaryDirectory(prefix="featcache-listing-") as folder:
         # Called as there, for a data set is called as its folder is.
-        top = Path(folder).resolve() / (root.rpartition("/")[2] or "store")
+        top = Path(folder).resolve() / (spelt(root).rpartition("/")[2] or "store")
         top.mkdir()
         pictures = {}
         for name, info in found.items():
             if info.get("type") != "file" or name.endswith("/"):
                 continue
-            inside = safe_id(name[len(root) :].lstrip("/"), url)
+            inside = safe_id(spelt(name[len(root) :]).lstrip("/"), url)
             pictures[inside] = _remote(url, name, info)
             _place(top, inside, pictures[inside])
-        chosen = top / path[len(root) :].lstrip("/") if one else top
+        chosen = top / spelt(path[len(root) :]).lstrip("/") if one else top
         mirror = Mirror(url, chosen, pictures, top)
         try:
             yield mirror
@@ -160,23 +173,32 @@ def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
     """Id and picture of each url that a list names; their folders are listed, each once.
 
     What is not in its folder's listing is a picture that is not there, which is told when it is
-    read. Raises `DatasetError` for urls of this machine, and where a store cannot be listed.
+    read; web servers are asked for no listing. Raises `DatasetError` for urls of this machine, and
+    where a store cannot be listed.
     """
+    found: dict[str, tuple[str, Remote]] = {}
     by_folder: dict[str, list[str]] = {}
     for url in dict.fromkeys(urls):
         match = _URL.match(url)
         if match is None or match[1] in NOT_FROM_LISTS or "::" in url:
             raise DatasetError(f"{where}: {url!r} is no address in a store; give paths, or s3://.")
-        by_folder.setdefault(url.rpartition("/")[0], []).append(url)
+        folder = url.rpartition("/")[0]
+        if match[1] in SERVERS:
+            found[url] = _named(url, where), Remote(folder, _opened(url)[1])
+        else:
+            by_folder.setdefault(folder, []).append(url)
     with ThreadPoolExecutor(READERS) as pool:
         held = dict(zip(by_folder, pool.map(_in_folder, by_folder), strict=True))
-    found = {}
     for folder, inside in by_folder.items():
         for url in inside:
             _, path = _opened(url)
             remote = held[folder].get(path) or Remote(folder, path, listed=False)
-            found[url] = nfc(safe_id(url.partition("://")[2], where)), remote
+            found[url] = _named(url, where), remote
     return found
+
+
+def _named(url: str, where: str) -> str:
+    return nfc(safe_id(url.partition("://")[2], where))
 
 
 def _in_folder(url: str) -> dict[str, Remote]:
@@ -214,6 +236,11 @@ def _opened(url: str) -> tuple[Any, str]:
         ) from None
     except ValueError as error:
         raise DatasetError(f"{url} is in no store that is known ({error}); use s3://.") from None
+    except Exception as error:  # each store has its own
+        raise DatasetError(
+            f"{url} cannot be opened ({type(error).__name__}: {error}); check the address and what "
+            "its store wants of you."
+        ) from error
     return fs, str(path).rstrip("/")
 
 

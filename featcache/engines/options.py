@@ -34,11 +34,20 @@ class EngineOptions:
 def made(package: str, known: Sequence[str], options: EngineOptions) -> Any:
     """What `engine(options)` gives in the module of that name in a package, if it is `known`.
 
-    Raises `UnknownNameError`, or `ConfigError` where the engine's library is missing.
+    Raises `UnknownNameError`, or `ConfigError` where the engine's library is missing or an option
+    is another engine's.
     """
     name = options.name
     if name not in known:
         raise UnknownNameError("engine", name, known)
+    for option, given, of in (
+        ("slurm", options.slurm, "slurm"),
+        ("address", options.address, "ray"),
+    ):
+        if given and name != of:
+            raise ConfigError(
+                f"--{option} is for --engine {of}, and {name} was asked for; change one of them."
+            )
     try:
         module = catalogue.load(package, name)
     except ModuleNotFoundError as error:

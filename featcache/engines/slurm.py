@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ NAMES = {"time": "timeout_min", "memory": "mem_gb", "cpus": "cpus_per_task",
          "gpus": "gpus_per_node", "partition": "slurm_partition", "account": "slurm_account",
          "qos": "slurm_qos", "constraint": "slurm_constraint"}  # fmt: skip
 
+# What submitit takes of each.
+KINDS: dict[str, Any] = {"time": int, "memory": (int, float), "cpus": int, "gpus": int}
+
 
 def executor(
     name: str, folder: Path, options: Mapping[str, Any], usual: Mapping[str, Any] | None = None
@@ -25,9 +29,16 @@ def executor(
 
     `options` are `time` (minutes), `memory` (GB), `cpus`, `gpus`, `partition`, `account`, `qos`,
     `constraint`; `cluster=local` does the tasks on this machine; any other is passed to `sbatch`.
-    `usual` holds where they say nothing. Raises `ConfigError` where there is no such cluster.
+    `usual` holds where they say nothing. Raises `ConfigError` where there is no such cluster, and
+    for values that are no numbers.
     """
     wanted = {"time": 60, "cpus": 1, **(usual or {}), **options}
+    for key, kind in KINDS.items():
+        if not isinstance(wanted.get(key, 1), kind):
+            raise ConfigError(
+                f"--slurm {key}={wanted[key]} is no number that is taken there; time is in whole "
+                "minutes, memory in GB, cpus and gpus are counts."
+            )
     cluster = str(wanted.pop("cluster", "slurm"))
     try:
         made = submitit.AutoExecutor(folder=folder / "%j", cluster=cluster)
@@ -42,3 +53,16 @@ def executor(
         slurm_additional_parameters={k: v for k, v in wanted.items() if k not in NAMES},
     )
     return made
+
+
+@contextmanager
+def submitting(made: Any) -> Iterator[None]:
+    """What is submitted within is one job array; raises `ConfigError` where Slurm refuses it."""
+    try:
+        with made.batch():
+            yield
+    except submitit.core.utils.FailedJobError as error:
+        last = (str(error).splitlines() or ["sbatch does not say why"])[-1]
+        raise ConfigError(
+            f"Slurm takes no such tasks ({last}); mend --slurm and run the same command again."
+        ) from error

@@ -20,7 +20,7 @@ from adapters.scoring import Row
 from adapters.sweeping.runs import Chunk
 from adapters.sweeping.worker import Worker
 from featcache.engines.options import EngineOptions
-from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor
+from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor, submitting
 
 
 class Slurm:
@@ -59,11 +59,12 @@ class Slurm:
         shares = [chunks[first :: self.workers] for first in range(min(self.workers, len(chunks)))]
         name = uuid4().hex[:8]
         files = [self.folder / "rows" / f"{name}-{i}.jsonl" for i in range(len(shares))]
-        with self._executor.batch():
-            self._jobs = [
+        with submitting(self._executor):
+            jobs = [
                 self._executor.submit(_task, share, path, self.device)
                 for share, path in zip(shares, files, strict=True)
             ]
+        self._jobs = jobs  # only now: one that was refused cannot be cancelled
         waiting = {path: (job, _Lines(path)) for path, job in zip(files, self._jobs, strict=True)}
         pause = LOOK
         while waiting:

@@ -18,7 +18,8 @@ import submitit
 from featcache.encoding.order import Order
 from featcache.encoding.spreading import Lost, Part, Reports, part_of
 from featcache.engines.options import EngineOptions
-from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor
+from featcache.engines.slurm import JOBS, LOOK, LOOK_MOST, executor, submitting
+from featcache.errors import FeatcacheError
 from featcache.files import locked
 
 
@@ -43,7 +44,7 @@ class Slurm:
         for part in parts:
             with _alone(self.folder, order, part):
                 pass  # nobody does it who was submitted by a driver that has died
-        with self._executor.batch():
+        with submitting(self._executor):
             jobs = [self._executor.submit(_Part(self.folder), order, part) for part in parts]
         self._jobs = dict(zip(parts, jobs, strict=True))
         pause = LOOK
@@ -73,8 +74,11 @@ class _Part:
         self.folder = folder
 
     def __call__(self, order: Order, part: Part) -> Reports | Exception:
-        with _alone(self.folder, order, part):
-            return part_of(order, part)
+        try:
+            with _alone(self.folder, order, part):
+                return part_of(order, part)
+        except FeatcacheError as error:  # raised, it would look like a worker that was killed
+            return FeatcacheError(f"part {part[0]} of {part[1]}: {error}")
 
     def checkpoint(self, order: Order, part: Part) -> Any:
         return submitit.helpers.DelayedSubmission(self, order, part)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.notes import HEAD, noted, same_pictures, same_prompts
+from featcache.datasets.remote import Remote
 from featcache.datasets.stored import Part
 
 
@@ -50,6 +53,15 @@ def test_the_same_bytes_in_train_and_test(tmp_path: Path) -> None:
         "pond: 1 test pictures are in train too, byte by byte, the first is test_2 as train_2; "
         "remove them, for a fit has seen them."
     )
+
+
+def test_pictures_in_stores_are_not_fetched_to_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = list[str]()
+    monkeypatch.setattr(Remote, "read", lambda self: fetched.append(self.path) or b"same")
+    train, test = (Item(name, Remote("s3://bucket", name), 0) for name in ("a", "b"))
+    pond = Dataset("pond", ("frog",), {"train": (train,), "test": (test,)})
+    assert noted(pond, pictures=True) == pond
+    assert fetched == []
 
 
 def test_different_empty_and_missing_pictures_are_no_copies(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +21,7 @@ from featcache.datasets.dataset import Item
 from featcache.datasets.remote import Remote, is_url
 from featcache.encoding.identity import SAMPLES
 from featcache.errors import DatasetError, PictureError
-from featcache.pictures.digest import UNKNOWN, read, state_of
+from featcache.pictures.digest import UNKNOWN, bytes_of, read, state_of
 from tests.featcache.encoding.folder import folder, paint
 
 URL = "memory://bucket/pets"
@@ -139,6 +140,52 @@ def test_what_fails_is_tried_again_and_then_named(
             read(Item("x", source, 0))
 
 
+def test_a_login_that_ends_stops_the_run_and_a_forbidden_picture_does_not(
+    store: Any, tiny: Backbone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data, cat_file, left = load_dataset(URL), type(store).cat_file, [SAMPLES + 2]
+    assert isinstance(data.splits["val"][0].source, Remote)
+    forbidden = data.splits["val"][0].source.path
+
+    def ending(self: Any, path: str, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise PermissionError("Forbidden") from RuntimeError("(RequestTimeTooSkewed)")
+        return cat_file(self, path, **options)
+
+    def refusing(self: Any, path: str, **options: Any) -> Any:
+        if path == forbidden:
+            raise PermissionError(f"{path}: Access Denied")
+        return cat_file(self, path, **options)
+
+    cache = FeatureCache(tmp_path / "cache")
+    monkeypatch.setattr(type(store), "cat_file", ending)
+    with pytest.raises(DatasetError, match=r"^memory://bucket/pets no longer lets this login read"):
+        encode_dataset(data, tiny, cache)
+    monkeypatch.setattr(type(store), "cat_file", refusing)
+    report = encode_dataset(data, tiny, cache)
+    assert [reason[:18] for _, reason in report.bad] == ["may not be read (/"]
+    assert len(cache.entries()) == 1
+    for said in (
+        "The provided token has expired.",
+        "The AWS Access Key Id you provided does not exist in our records.",
+        "The request signature we calculated does not match",
+    ):
+        monkeypatch.setattr(type(store), "cat_file", raising(PermissionError(said)))
+        with pytest.raises(DatasetError, match="log in anew"):
+            read(data.splits["val"][0])
+    monkeypatch.setattr(type(store), "cat_file", raising(PermissionError("/keys/token.png: no")))
+    with pytest.raises(PictureError):
+        Remote(URL, "/keys/token.png").read()
+
+
+def raising(error: Exception) -> Any:
+    def method(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return method
+
+
 @pytest.mark.parametrize(
     ("url", "error", "says"),
     [
@@ -148,16 +195,20 @@ def test_what_fails_is_tried_again_and_then_named(
         (URL, FileNotFoundError("bucket"), "check the bucket"),
         (URL, OSError("no route"), r"in 3 tries \(no route\)"),
         ("what://x/y", None, "in no store that is known"),
+        (
+            "reference://x",
+            None,
+            r"^reference://x cannot be opened \(TypeError: .*check the ad",
+        ),
+        ("dir://x", None, r"^dir://x cannot be opened \(AttributeError: "),
+        ("ftp://127.0.0.1:1/x", None, r"^ftp://127.0.0.1:1/x cannot be opened \(Connection"),
     ],
 )
 def test_what_cannot_be_listed_says_what_to_do(
     store: Any, monkeypatch: pytest.MonkeyPatch, url: str, error: Exception | None, says: str
 ) -> None:
-    def find(*_: Any, **__: Any) -> Any:
-        raise error or AssertionError
-
     if error:
-        monkeypatch.setattr(type(store), "find", find)
+        monkeypatch.setattr(type(store), "find", raising(error))
     with pytest.raises(DatasetError, match=says):
         load_dataset(url)
 
@@ -185,21 +236,71 @@ def test_names_and_files_from_strangers_are_refused_by_their_address(store: Any)
         load_dataset(URL)
 
 
-def test_a_web_server_is_a_store_whose_pictures_are_hashed_each_time(
-    store: Any, tmp_path: Path
-) -> None:
-    class Silent(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+class Listless(Silent):
+    """A server that lists no folder."""
+
+    def list_directory(self, path: Any) -> Any:
+        self.send_error(403 if "train" in str(path) else 404)
+
+
+@contextmanager
+def served(folder: Path, handler: type[Silent] = Silent) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/pets"
-        assert digests(url) == digests(str(tmp_path / "pets"))
-        state = state_of(load_dataset(url).splits["val"][0], 0)
-        assert not state.sure
-        assert state != UNKNOWN
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_web_server_is_a_store_whose_pictures_are_hashed_each_time(
+    store: Any, tmp_path: Path
+) -> None:
+    with served(tmp_path) as url:
+        assert digests(f"{url}/pets") == digests(str(tmp_path / "pets"))
+        state = state_of(load_dataset(f"{url}/pets").splits["val"][0], 0)
+        assert not state.sure
+        assert state != UNKNOWN
+
+
+def test_names_on_a_web_server_are_as_its_folders_are_called(store: Any, tmp_path: Path) -> None:
+    for name in ("sea lake", "bee"):
+        for i in range(3):
+            paint(tmp_path / "two ponds" / name / f"a {i}.png", i)
+    (tmp_path / "beside.txt").touch()
+    here = load_dataset(str(tmp_path / "two ponds"))
+    with served(tmp_path) as url:
+        there = load_dataset(f"{url}/two%20ponds")
+        assert (there.name, there.classnames) == (here.name, here.classnames)
+        assert there.fingerprint == here.fingerprint
+        item = there.splits["train"][0]
+        assert read(item).digest == read(here.splits["train"][0]).digest
+        beside = tmp_path / "two ponds" / "list.csv"
+        rows = ["sea lake/a 0.png,sea,train", "bee/a 1.png,bee,train", "bee/a 2.png,bee,test"]
+        beside.write_text("\n".join(["path,class,split", *rows]))
+        first = load_dataset(f"{url}/two%20ponds/list.csv").splits["train"][0]
+        beside.unlink()
+        assert bytes_of(first.source) == (tmp_path / "two ponds/sea lake/a 0.png").read_bytes()
+    with served(tmp_path / "two ponds") as bare:
+        assert load_dataset(bare).classnames == here.classnames
+        asked = load_dataset(bare + "/").splits["train"]
+        assert [each.id for each in asked] == [each.id for each in here.splits["train"]]
+
+
+def test_addresses_on_a_web_server_need_no_listing(store: Any, tmp_path: Path) -> None:
+    names = [f"{split}/{name}/00.png" for split in ("train", "test") for name in ("ant", "bee")]
+    own = tmp_path / "own.csv"
+    with served(tmp_path, Listless) as url:
+        rows = [f"{url}/pets/{n},{n.split('/')[1]},{n.split('/')[0]}" for n in names]
+        own.write_text("\n".join(["path,class,split", *rows]))
+        items = [item for of in load_dataset(str(own)).splits.values() for item in of]
+        assert [state_of(item, 0).sure for item in items] == [False] * 4
+        assert UNKNOWN not in [state_of(item, 0) for item in items]
+        for item, name in zip(items, names, strict=True):
+            assert bytes_of(item.source) == (tmp_path / "pets" / name).read_bytes()

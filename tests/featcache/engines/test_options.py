@@ -44,6 +44,32 @@ def test_an_unknown_engine_and_a_missing_library_are_one_sentence(
             made(package, of_encoding(), EngineOptions("slurm"))
 
 
+def test_options_of_another_engine_are_refused() -> None:
+    says = "--{} is for --engine {}, and {} was asked for"
+    for package, known, options, words in (
+        (
+            PACKAGE,
+            of_encoding(),
+            EngineOptions("ray", slurm={"time": 5}),
+            ("slurm", "slurm", "ray"),
+        ),
+        (
+            PACKAGE,
+            of_encoding(),
+            EngineOptions("slurm", address="x:1"),
+            ("address", "ray", "slurm"),
+        ),
+        (
+            "adapters.sweeping.engines",
+            ["local"],
+            EngineOptions(address="x:1"),
+            ("address", "ray", "local"),
+        ),
+    ):
+        with pytest.raises(ConfigError, match=says.format(*words)):
+            made(package, known, options)
+
+
 def test_values_are_numbers_where_they_look_like_such() -> None:
     words = ["time=90", "partition=gpu", "cluster=local", "exclusive=true", "comment=a=b"]
     assert slurm_words(words) == {

@@ -20,8 +20,10 @@ from adapters.sweeping.runs import Run
 from adapters.sweeping.sweep import sweep
 from adapters.sweeping.worker import Worker
 from featcache.engines.options import EngineOptions
+from featcache.errors import ConfigError
 from featcache.store.cache import FeatureCache
 from tests.adapters.sweeping.quick import by, elsewhere, here, runs_of
+from tests.featcache.engines.test_slurm import refusing
 
 pytest.importorskip("submitit")
 
@@ -70,6 +72,16 @@ def test_chunks_are_dealt_out_like_cards(
     rows = [row["run"] for found in made.run(every) for row in found]
     assert shares == [every[::2], every[1::2]]
     assert sorted(rows) == sorted(run.id for run in runs)
+
+
+def test_what_slurm_refuses_is_one_sentence(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing(tmp_path, monkeypatch)
+    made = engine("slurm", jobs=2, device="cpu", folder=tmp_path, slurm={"partition": "x"})
+    with pytest.raises(ConfigError, match=r"\(sbatch: error: no partition x\); mend --slurm"):
+        list(made.run(chunks(runs)))
+    made.close()
 
 
 def test_rows_of_a_driver_that_died_are_taken_over(runs: list[Run], tmp_path: Path) -> None:

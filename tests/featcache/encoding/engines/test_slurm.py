@@ -14,8 +14,10 @@ from featcache.encoding.order import Order, read
 from featcache.encoding.report import Report
 from featcache.encoding.spreading import engine, spread
 from featcache.engines.options import EngineOptions
+from featcache.errors import ConfigError
 from tests.featcache.encoding.engines import killing
 from tests.featcache.encoding.spread import aged, here, order_of, tree
+from tests.featcache.engines.test_slurm import refusing
 
 pytest.importorskip("submitit")
 
@@ -64,6 +66,24 @@ def test_no_two_tasks_do_the_same_part(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(slurm, "part_of", part_of)
     assert slurm._Part(tmp_path)(order, (2, 2)) == []
+
+
+def test_a_lock_that_is_refused_is_what_the_task_answers(tmp_path: Path) -> None:
+    from featcache.encoding.engines import slurm
+
+    (tmp_path / "parts").touch()  # where a folder is to be
+    found = slurm._Part(tmp_path)(order_of(tmp_path), (2, 3))
+    assert str(found).startswith("part 2 of 3: cannot lock ")
+
+
+def test_what_slurm_refuses_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing(tmp_path, monkeypatch)
+    made = engine(EngineOptions("slurm", 2, "cpu", folder=tmp_path, slurm={"partition": "x"}))
+    with pytest.raises(ConfigError, match=r"\(sbatch: error: no partition x\); mend --slurm"):
+        list(made.run(order_of(tmp_path), [(1, 2), (2, 2)]))
+    made.close()
 
 
 def test_a_task_that_is_ended_is_submitted_as_it_was(tmp_path: Path) -> None:
