@@ -29,7 +29,7 @@ from adapters.sweeping.engines.local import Local
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine
 from adapters.sweeping.space import Range, Settings, dimensions
-from adapters.sweeping.sweep import Summary, check, sweep
+from adapters.sweeping.sweep import Summary, check, left, sweep
 from adapters.sweeping.words import named
 from featcache.errors import ConfigError
 
@@ -228,8 +228,9 @@ class _Study:
             if not (fits and all(settings[k] in each for k, each in self.dimensions.items())):
                 continue
             params = {key: settings[key] for key in self.dimensions}
-            value = self._value(self.runs(settings))
-            if value is None:  # begun, and then stopped
+            runs = self.runs(settings)
+            value = None if left(runs, self.results) else self._value(runs)
+            if value is None:  # begun, and then stopped; or not calibrated yet
                 self.study.enqueue_trial(params, skip_if_exists=True)
             else:
                 past = self._optuna.trial.create_trial(
