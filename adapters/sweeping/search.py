@@ -107,6 +107,7 @@ def adaptive(
         done=sum(s.done for s in summaries),
         failed=sum(s.failed for s in summaries),
         seconds=sum(s.seconds for s in summaries),
+        why=next((s.why for s in summaries if s.why), ""),
     )
     return total, [study.best() for study in studies]
 
@@ -172,7 +173,7 @@ class _Study:
         began = time.perf_counter()
         told = self.told
         total = before = told * self.cells
-        counts = {"done": 0, "failed": 0}
+        counts, why = {"done": 0, "failed": 0}, ""
 
         def note(row: Row) -> None:
             counts[row["status"]] += 1
@@ -190,10 +191,11 @@ class _Study:
             runs = [*{run.id: run for batch in wanted for run in batch}.values()]
             summary = sweep(runs, engine, self.results, note, stack)
             total, before = total + summary.runs, before + summary.before
+            why = why or summary.why
             for trial, batch in zip(asked, wanted, strict=True):
                 self._tell(trial, batch)
             told += len(asked)
-        return Summary(total, before, **counts, seconds=time.perf_counter() - began)
+        return Summary(total, before, **counts, seconds=time.perf_counter() - began, why=why)
 
     @property
     def told(self) -> int:
