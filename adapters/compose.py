@@ -149,7 +149,7 @@ def _by_picture(top: Method, base: Method, low: Chosen) -> Method:
     def logits_over(state: State, config: Any, x: Tensor, axes: Axes) -> ChoiceLogits:
         yield from top.scores(asked(state, config, x), config, x, axes)
 
-    return replace(top, logits=logits, logits_over=logits_over, scorer=None)
+    return replace(top, logits=logits, logits_over=logits_over, hits_over=None, scorer=None)
 
 
 def _method(

@@ -162,7 +162,7 @@ def run(
         drawn = draw_for(entry, known.experiment)
     check_needs(words.method, drawn, (entry, *words.on))
     drawn = moved(drawn, place)
-    method = replace(known.method, fit=fit) if fit else known.method
+    method = replace(known.method, fit=fit, fit_over=None) if fit else known.method
     with steady(place):
         began, busy = time.perf_counter(), time.process_time()
         found = _choose(replace(known, method=method), drawn)

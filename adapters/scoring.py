@@ -17,7 +17,7 @@ from adapters import registry
 from adapters.adapter import Adapter
 from adapters.compose import get
 from adapters.confidence.measures import Confidence, Scored, confidence, scored
-from adapters.devices.device import moved, name_of
+from adapters.devices.device import moved, name_of, wait
 from adapters.drawing import classes_of, pictures_of, text_of
 from adapters.episode import Draw, Target
 from adapters.evaluate import class_shares, share
@@ -88,6 +88,7 @@ def score_target(adapter: Adapter, target: Target) -> Score:
 
     def see(rows: slice, every: Tensor) -> list[Tensor]:
         nonlocal bad, looking
+        wait(adapter.device)  # else the look would wait for the answer, and the clock leave it out
         seen = time.perf_counter()
         labels = target.pictures.labels[rows]
         logits = every if target.columns is None else every[:, own]  # [m, k]

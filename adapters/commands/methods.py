@@ -39,18 +39,25 @@ def methods(
     backbone: Annotated[
         str | None, typer.Option(help="Its backbone.", autocompletion=completion.backbone)
     ] = None,
-    shots: Annotated[int, typer.Option(min=1, help="Training pictures a class, for --time.")] = 16,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Training pictures a class, for --time (16).")
+    ] = None,
     policy: Annotated[
-        str,
-        typer.Option(help="Who chooses settings, for --time.", autocompletion=completion.policy),
-    ] = "few-shot-val",
+        str | None,
+        typer.Option(
+            help="Who chooses settings, for --time (few-shot-val).",
+            autocompletion=completion.policy,
+        ),
+    ] = None,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
     """List the methods, or one method's settings. Example: adapters methods fma"""
     terminal.one_of("--format", form, ("table", "markdown"))
-    if (dataset or backbone) and not timed:
-        raise ConfigError("--dataset and --backbone say where to take the time; add --time.")
+    if (dataset or backbone or shots or policy) and not timed:
+        raise ConfigError(
+            "--dataset, --backbone, --shots and --policy say what to take the time of; add --time."
+        )
     if form == "markdown":
         from adapters.report.methods import methods_table
 
@@ -82,16 +89,20 @@ def _list(every: bool, as_json: bool) -> None:
         terminal.table(people, heads, rows)
 
 
-def _time(entry: Entry, names: list[str], shots: int, policy: str, as_json: bool) -> None:
+def _time(
+    entry: Entry, names: list[str], shots: int | None, policy: str | None, as_json: bool
+) -> None:
     """How long each method takes here, the quickest first."""
     for name in names:
         registry.file(name)  # an unknown name is refused before torch is imported
 
-    from adapters.using.durations import durations
+    from adapters.ability import usual
+    from adapters.using.durations import TASK, durations
 
     found = []
+    count, by = usual(TASK, shots, policy)
     with terminal.progress("methods", "timing") as advance:
-        for done in durations(entry, names, shots, policy):
+        for done in durations(entry, names, count, by):
             found.append(done)
             advance(len(found), len(names))
     found.sort(key=lambda each: (each.seconds is None, each.seconds))
@@ -100,7 +111,7 @@ def _time(entry: Entry, names: list[str], shots: int, policy: str, as_json: bool
     told = [(e.method, _seconds(e), ", ".join(registry.needs(e.method))) for e in found]
     terminal.table(people, ("method", "a fit, s", "needs"), told)
     people.print(
-        f"A fit on {shots} shots of {entry.dataset} with its choice of settings ({policy}), by the "
+        f"A fit on {count} shots of {entry.dataset} with its choice of settings ({by}), by the "
         "clock; with ≈ reckoned by a few steps.",
         markup=False,
     )

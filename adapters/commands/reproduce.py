@@ -13,7 +13,7 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Device
 from featcache import terminal
-from featcache.errors import CacheError, SweepError
+from featcache.errors import CacheError, ConfigError, SweepError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
@@ -77,10 +77,21 @@ def reproduce(
 
     asked = tables.named(table)
     if asked.only:
+        if out or encode:
+            raise ConfigError(
+                f"{table} {asked.only}, so that there is nothing to encode and nothing of ours to "
+                f"write; leave --encode and --out away, and `adapters reproduce {table} --json` "
+                "gives the published rows."
+            )
         _say_published(people, asked, as_json)
         return
     if prompts:
-        asked = replace(asked, prompts=dict.fromkeys([*asked.datasets, *asked.on], prompts))
+        if Path(prompts).suffix.lower() in (".json", ".txt"):
+            raise ConfigError(
+                f"--prompts takes a bank by its name, not its file; add {prompts} with `featcache "
+                f"encode --prompts {prompts}`, and take --prompts {Path(prompts).stem.lower()}."
+            )
+        asked = replace(asked, asked_bank=prompts)
     store = FeatureCache(cache)
     held = needs(asked, store)
     if encode:

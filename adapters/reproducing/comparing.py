@@ -76,10 +76,13 @@ def planned(
 ) -> list[Planned]:
     """The runs of a table on what is cached, all checked; `methods` and `shots` take some alone.
 
-    Methods that cannot be fitted here, or lack an extra, have none. Settings are chosen by the
-    policy of the source; on test only with `on_test`. Raises what `grid` raises.
+    Methods that cannot be fitted here, or lack an extra, have none, nor has a set that lacks the
+    bank that was asked for. Settings are chosen by the policy of the source; on test only with
+    `on_test`. Raises what `grid` raises.
     """
     found = []
+    if table.asked_bank:
+        held = [n for n in held if n.entry and table.asked_bank in n.entry.banks]
     others = [need.entry.key for need in held if need.entry and not need.source]
     for line in table.lines:
         if line.refusal or (methods and not {line.fitted, line.published} & {*methods}):
@@ -213,6 +216,9 @@ def _explained(
 
 def _of_text(table: Reproduction, row: Published, there: Sequence[Need]) -> Iterator[str]:
     """What the prompts differ in."""
+    if table.asked_bank:
+        yield f"text there: {row.text}; here: {table.asked_bank}"
+        return
     other = {
         need.dataset: need.entry.banks[-1] if need.entry.banks else "none"
         for need in there
@@ -242,7 +248,8 @@ def restated(
 ) -> list[dict[str, Any]]:
     """Our numbers as rows of a file of published ones, to two digits; seeds and policies are ours.
 
-    Of each row that there is something of ours for; what it was trained on and its text are kept.
+    Of each row that there is something of ours for; what it was trained on is kept, and its text
+    but for a bank that was asked for.
     `on_test` is what they were planned with.
     """
     rows = []
@@ -269,7 +276,7 @@ def restated(
                 **kept, "source": OURS.format(table.name), "mark": "L", "own": True,
                 "seeds": own[0].seeds, "selection": policy,
                 **({"selection_by_set": apart} if apart else {}),
-                "text": row.text, "mean_is": "arithmetic", "mean_of": [*row.mean_of], **numbers,
+                "text": table.asked_bank or row.text, "mean_is": "arithmetic", "mean_of": [*row.mean_of], **numbers,
             }
         )  # fmt: skip
     return rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.reading import kept_tower
 from adapters.reproducing.tables import OWN_TEXT, Reproduction
 from featcache.errors import UnknownNameError
+from featcache.resources import data_path
 
 if TYPE_CHECKING:
     from featcache.store.cache import FeatureCache
@@ -50,7 +53,7 @@ def _need(table: Reproduction, cache: FeatureCache, name: str) -> Need:
     bank, views = table.bank(name), table.views if source else 0
     extras = table.extras if source else []
     words = ["--dataset", name, "--backbone", table.backbone]
-    words += ["--prompts", bank] if bank != OWN_TEXT else []
+    words += ["--prompts", bank if bank in _shipped() else f"{bank}.json"] * (bank != OWN_TEXT)
     words += ["--views", str(views)]
     words += ["--view-scale", str(table.view_scale)] if views and table.view_scale != 0.08 else []
     words += ["--extra", ",".join(extras)] if extras else []
@@ -63,6 +66,13 @@ def _need(table: Reproduction, cache: FeatureCache, name: str) -> Need:
     if "text-tower" in extras and kept_tower.kept(entry) is None:
         lacks.append("text-tower")
     return Need(name, source, entry, tuple(lacks), tuple(words))
+
+
+@functools.cache
+def _shipped() -> frozenset[str]:
+    """The banks that need no file."""
+    held = json.loads(data_path("templates.json").read_text(encoding="utf-8"))
+    return frozenset({OWN_TEXT, "ensemble", *held})
 
 
 def _entry(cache: FeatureCache, name: str, backbone: str) -> Entry | None:

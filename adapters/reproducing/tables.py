@@ -56,7 +56,8 @@ class Reproduction:
     """A table: `datasets` to fit on, `on` to score on as well, `prompts` where not a set's own.
 
     `views` augmented crops of at least `view_scale` of a picture stand for those of the source.
-    `only` says why nothing of it can be run here, so that it has published rows alone.
+    `only` says why nothing of it can be run here, so that it has published rows alone. A bank that
+    was asked for takes the place of all its text.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Reproduction:
     prompts: Mapping[str, str] = field(default_factory=dict)
     reasons: Sequence[str] = ()
     only: str = ""
+    asked_bank: str = ""
 
     @property
     def rows(self) -> list[Published]:
@@ -87,7 +89,7 @@ class Reproduction:
 
     def bank(self, dataset: str) -> str:
         """The prompts of a data set."""
-        return self.prompts.get(dataset, OWN_TEXT)
+        return self.asked_bank or self.prompts.get(dataset, OWN_TEXT)
 
     def row(self, line: Line) -> Published:
         """What was published for a line; each has one row."""

@@ -86,7 +86,10 @@ def plan(
         runs = union(cache, grid_file, words, combine)
         for name in {run.experiment.task for run in runs} if calibrate else ():
             if task(name).solve is not None:
-                raise MethodError(f"{name} keeps no adapter to be calibrated; sweep it by itself.")
+                raise MethodError(
+                    f"{name} keeps no adapter to be calibrated; sweep it by itself, without "
+                    "--calibrate."
+                )
         return [replace(run, calibrate=calibrate) for run in runs]
 
     out = left_out(grid_file, words), without(cache, grid_file, words)

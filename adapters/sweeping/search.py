@@ -29,7 +29,7 @@ from adapters.sweeping.engines.local import Local
 from adapters.sweeping.runs import Run
 from adapters.sweeping.settings import Combine
 from adapters.sweeping.space import Range, Settings, dimensions
-from adapters.sweeping.sweep import Summary, check, sweep
+from adapters.sweeping.sweep import Summary, check, left, sweep
 from adapters.sweeping.words import named
 from featcache.errors import ConfigError
 
@@ -107,6 +107,7 @@ def adaptive(
         done=sum(s.done for s in summaries),
         failed=sum(s.failed for s in summaries),
         seconds=sum(s.seconds for s in summaries),
+        why=next((s.why for s in summaries if s.why), ""),
     )
     return total, [study.best() for study in studies]
 
@@ -172,7 +173,7 @@ class _Study:
         began = time.perf_counter()
         told = self.told
         total = before = told * self.cells
-        counts = {"done": 0, "failed": 0}
+        counts, why = {"done": 0, "failed": 0}, ""
 
         def note(row: Row) -> None:
             counts[row["status"]] += 1
@@ -190,10 +191,11 @@ class _Study:
             runs = [*{run.id: run for batch in wanted for run in batch}.values()]
             summary = sweep(runs, engine, self.results, note, stack)
             total, before = total + summary.runs, before + summary.before
+            why = why or summary.why
             for trial, batch in zip(asked, wanted, strict=True):
                 self._tell(trial, batch)
             told += len(asked)
-        return Summary(total, before, **counts, seconds=time.perf_counter() - began)
+        return Summary(total, before, **counts, seconds=time.perf_counter() - began, why=why)
 
     @property
     def told(self) -> int:
@@ -228,8 +230,9 @@ class _Study:
             if not (fits and all(settings[k] in each for k, each in self.dimensions.items())):
                 continue
             params = {key: settings[key] for key in self.dimensions}
-            value = self._value(self.runs(settings))
-            if value is None:  # begun, and then stopped
+            runs = self.runs(settings)
+            value = None if left(runs, self.results) else self._value(runs)
+            if value is None:  # begun, and then stopped; or not calibrated yet
                 self.study.enqueue_trial(params, skip_if_exists=True)
             else:
                 past = self._optuna.trial.create_trial(

@@ -32,13 +32,17 @@ PARTS = 16  # chunks a worker, at least: what is left for the last to finish is 
 
 @dataclass(frozen=True)
 class Summary:
-    """How a sweep ended: runs asked for, those found done, and what became of the others."""
+    """How a sweep ended: runs asked for, those found done, and what became of the others.
+
+    `why` is the reason of the first that failed.
+    """
 
     runs: int
     before: int
     done: int
     failed: int
     seconds: float
+    why: str = ""
 
 
 def sweep(
@@ -59,6 +63,7 @@ def sweep(
     waiting = left(runs, results)
     check(waiting)
     counts = {"done": 0, "failed": 0}
+    whys: list[str] = []
 
     def keep(rows: Sequence[Row]) -> None:
         if results and rows:
@@ -69,15 +74,16 @@ def sweep(
                 raise
         for _, (first, *_) in itertools.groupby(rows, lambda row: row["run"]):
             counts[first["status"]] += 1
+            if first["status"] == "failed" and not whys:
+                whys.append(first["reason"])
             if on_row:
                 on_row(first)
 
     with results.kept_open() if results and waiting else nullcontext():
         lost = do(waiting, engine or Local(), keep, stack)
         keep([failed(run, "its worker died twice: killed, or out of memory.") for run in lost])
-    return Summary(
-        len(runs), len(runs) - len(waiting), **counts, seconds=time.perf_counter() - began
-    )
+    seconds, why = time.perf_counter() - began, "".join(whys)
+    return Summary(len(runs), len(runs) - len(waiting), **counts, seconds=seconds, why=why)
 
 
 def left(runs: Sequence[Run], results: Results | None) -> list[Run]:

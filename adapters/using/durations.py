@@ -18,10 +18,11 @@ from adapters.episode import Draw, Labelled
 from adapters.experiment import Configured, Experiment, configured
 from adapters.fitting import check_needs
 from adapters.maths import training
+from adapters.registry import POLICIES
 from adapters.selection import candidates, select, validation
 from featcache import threads
 from featcache.draws import Shots
-from featcache.errors import FeatcacheError
+from featcache.errors import ConfigError, FeatcacheError, UnknownNameError
 from featcache.store.entry import Entry
 
 TASK = "few-shot"
@@ -52,9 +53,17 @@ def durations(
     """What each method takes on a draw of the entry, one after the other.
 
     Shots and policy that are left open are those of `fit`; `limit` is the seconds from which on a
-    training is reckoned. Raises what the draw raises.
+    training is reckoned. Raises what the draw raises, `UnknownNameError` for a policy that is none
+    and `ConfigError` for `transfer`.
     """
     count, by = usual(TASK, shots, policy)
+    if by not in POLICIES:
+        raise UnknownNameError("policy", by, POLICIES)
+    if by == "transfer":
+        raise ConfigError(
+            "policy transfer chooses on another data set, so that it has no time of its own here; "
+            "take --policy none for the fit, and the choice's policy on that data set."
+        )
     drawn = targets.draw(TASK, entry, count, 1, extras=entry.extras)
     _warm_up()
     for name in methods:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
 
 import adapters
-from adapters.compose import get
+from adapters.compose import _by_picture, get
 from adapters.configure import configure
 from adapters.episode import Text
 from adapters.registry import names
-from adapters.selection import select
+from adapters.selection import Chosen, select
 from featcache.errors import MethodError, UnknownNameError
 from tests.adapters import synthetic
 from tests.entries import make_entry
@@ -155,3 +156,11 @@ def test_steps_of_a_flow_are_chosen_by_classes_as_each_picture_reads_them() -> N
 def test_a_method_that_knows_one_vector_a_class_is_not_fitted_on_classes_by_the_picture() -> None:
     with pytest.raises(MethodError, match=r"by the picture, and gda .* sum:cocoop[+]gda"):
         get("gda@cocoop")
+
+
+def test_hits_of_the_classes_as_they_were_are_none_of_those_by_the_picture() -> None:
+    def hits(*asked: Any) -> Any:
+        raise AssertionError("these are hits of other classes")
+
+    top, low = replace(get("fma"), hits_over=hits), Chosen(None, {}, None, 0)
+    assert _by_picture(top, get("cocoop"), low).hits_over is None

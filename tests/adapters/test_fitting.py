@@ -350,3 +350,14 @@ def test_other_sets_come_after_the_source_and_one_fit_serves_all(
     again = fit(rich, "ncm", shots=2, policy="none", task="domain-generalization", on=on)
     assert [row["accuracy"] for row in again.rows] == [row["accuracy"] for row in outcome.rows]
     assert {row["run"] for row in again.rows} == {outcome.run}
+
+
+def test_a_fit_that_is_given_knows_the_states_of_a_search_too(entry: Entry) -> None:
+    method, asked = get("lp++"), list[Any]()
+
+    def known(episode: Episode, config: Any, generator: torch.Generator) -> Any:
+        asked.append(config)
+        return method.fit(episode, config, generator)
+
+    found = run(entry, Experiment("lp++", 2), fit=known)
+    assert len({config.steps for config in asked}) == found.row["tried"] > 1

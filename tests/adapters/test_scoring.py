@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,22 @@ def test_a_set_with_other_classes_has_a_number_or_a_reason(birds: Entry, fish: E
         "classes of fish are none of birds (bass, carp, eel); fit it on fish, or take a method "
         "that scores names (zero-shot, fma, …)."
     )
+
+
+def test_the_answer_is_waited_for_before_it_is_looked_at(
+    birds: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a device still has to do is time of the answer: 5 s here, and none of the look."""
+    adapter = fit(birds, "gda", shots=2).adapter
+    target = draw_for(birds, Experiment("gda", 2)).targets[0]
+    clock = [0.0]
+
+    def wait(device: torch.device) -> None:
+        clock[0] += 5.0
+
+    monkeypatch.setattr(scoring, "wait", wait, raising=False)
+    monkeypatch.setattr(scoring, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    assert score_target(adapter, target).seconds == 5.0
 
 
 def test_another_backbone_or_other_weights_are_refused(birds: Entry, tmp_path: Path) -> None:

@@ -79,8 +79,11 @@ def test_how_long_they_take_here(filled: Type, monkeypatch: pytest.MonkeyPatch) 
     assert lacking[0].startswith("coop, tcp: needs text tower, ")
 
 
-def test_where_time_is_taken_has_to_go_with_it(filled: Type) -> None:
-    wrong = filled("adapters methods --dataset animals")
-    assert wrong.err == (
-        "error: --dataset and --backbone say where to take the time; add --time.\n"
+@pytest.mark.parametrize("words", ["--dataset animals", "--shots 4", "--policy none"])
+def test_what_time_is_taken_of_has_to_go_with_it(filled: Type, words: str) -> None:
+    wrong = filled(f"adapters methods {words}")
+    assert (wrong.status, wrong.err) == (
+        1,
+        "error: --dataset, --backbone, --shots and --policy say what to take the time of; "
+        "add --time.\n",
     )

@@ -50,6 +50,13 @@ def test_what_cannot_be_run_has_its_published_rows(type_in: Type) -> None:
     assert {each["method"] for each in told["published"]} >= {"human", "svm-mimic"}
 
 
+@pytest.mark.parametrize("words", ["--encode", "--out ours.json"])
+def test_of_what_cannot_be_run_there_is_nothing_to_write(type_in: Type, words: str) -> None:
+    answer = type_in(f"adapters reproduce bongard-hoi {words}")
+    assert (answer.status, answer.out) == (1, "")
+    assert "leave --encode and --out away" in answer.err
+
+
 @pytest.mark.usefixtures("small")
 def test_other_text_may_be_taken(type_in: Type, tmp_path: Path) -> None:
     make_entry(tmp_path, name="animals")
@@ -57,7 +64,14 @@ def test_other_text_may_be_taken(type_in: Type, tmp_path: Path) -> None:
     assert [need["lacks"] for need in own] == [[], ["everything"]]
     other = type_in("adapters reproduce small --dry-run --prompts cupl --json").json["needs"]
     assert other[0]["lacks"] == ["prompts cupl"]
-    assert "--prompts cupl" in other[0]["command"]
+    assert "--prompts cupl.json" in other[0]["command"]  # no bank of that name ships
+    assert "--prompts seven " in type_in("adapters reproduce small --dry-run --prompts seven").out
+    none = type_in("adapters reproduce small --jobs 1 --prompts cupl --out ours.json")
+    assert (none.status, (tmp_path / "ours.json").exists()) == (1, False)
+    assert "there is nothing to run for small" in none.err
+    file = type_in("adapters reproduce small --prompts some/CuPL.json")
+    assert file.status == 1
+    assert file.err.endswith("and take --prompts cupl.\n")
 
 
 def test_an_unknown_table_is_one_sentence(type_in: Type) -> None:

@@ -53,8 +53,20 @@ def test_a_sweep_with_failures_says_so_at_the_end(
     assert answer.status == 1
     assert answer.json["failed"] == 2
     assert answer.err.splitlines()[-1].startswith("error: 2 of 2 runs failed")
+    assert answer.err.endswith("The first: MemoryError: no more\n")
     rows = filled("adapters results --where status=failed --json").json
     assert {row["reason"] for row in rows} == {"MemoryError: no more"}
+
+
+def test_why_what_was_done_cannot_be_calibrated_is_said(filled: Type) -> None:
+    """Rows that are done do not give way to failed ones, so that no row says it."""
+    line = "adapters sweep --method ncm --shots 1 --policy none --jobs 1"
+    assert filled(line).status == 0
+    answer = filled(f"{line} --calibrate")
+    assert answer.status == 1
+    reason = answer.err.partition(" The first: ")[2]
+    assert reason.startswith("calibration leaves pictures of a class out in turn")
+    assert filled("adapters results --where status=failed --json").json == []
 
 
 def test_ctrl_c_ends_a_sweep_and_keeps_its_rows(filled: Type, tmp_path: Path) -> None:

@@ -110,6 +110,30 @@ def test_where_nothing_is_learned_there_are_fewer_reasons(
     assert found[0].reasons == (text, comparing.WEIGHTS)
 
 
+@pytest.mark.parametrize("text", ["not stated", "template", "CuPL"])
+def test_a_bank_that_was_asked_for_is_the_text_of_ours(
+    small: Reproduction,
+    two: FeatureCache,
+    results: Results,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    theirs = row("zero-shot", {"animals": {"0": 1.0}}, selection="none", text=text)
+    monkeypatch.setattr(tables, "published", lambda: (theirs,))
+    table = replace(small, lines=small.lines[:1], asked_bank="imported")
+    held = needs(table, two)
+    runs = planned(table, held, two)
+    sweep([r.run for r in runs], None, results)
+    found = compared(table, runs, results.frame(), held)
+    assert found[0].reasons == (f"text there: {text}; here: imported", comparing.WEIGHTS)
+    (mine,) = restated(table, found)
+    assert mine["text"] == "imported"
+    lacking = replace(table, asked_bank="typo")
+    assert planned(lacking, needs(lacking, two), two) == []
+    other = replace(table, asked_bank="")
+    assert planned(other, needs(other, two), two) != []  # the table's own may be stood in for
+
+
 def test_chosen_on_test_where_it_is_asked_for(small: Reproduction, two: FeatureCache) -> None:
     runs = planned(small, needs(small, two), two, on_test=True, methods=["gda"])
     assert {(r.run.entry.dataset, r.policy) for r in runs} == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from adapters.sweeping import plan as room
 from adapters.sweeping.plan import plan
 from adapters.sweeping.search import Search
 from adapters.sweeping.sweep import sweep
-from featcache.errors import ConfigError, EpisodeError, UnknownNameError
+from featcache.errors import ConfigError, EpisodeError, MethodError, UnknownNameError
 from featcache.store.cache import FeatureCache
 from tests import frozen
 from tests.adapters.sweeping.quick import METHODS, runs_of
@@ -107,3 +108,12 @@ def test_a_plan_may_ask_for_calibration(cache: FeatureCache, results: Results) -
     found = plan(cache, WORDS, results, calibrate=True)
     assert {run.calibrate for run in found.runs} == {True}
     assert {run.id for run in found.runs} == {run.id for run in plan(cache, WORDS, results).runs}
+
+
+def test_a_task_that_keeps_no_adapter_says_how_it_is_swept(
+    cache: FeatureCache, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = SimpleNamespace(solve=print)
+    monkeypatch.setattr("adapters.sweeping.plan.task", lambda name: problems)
+    with pytest.raises(MethodError, match="by itself, without --calibrate"):
+        plan(cache, WORDS, results, calibrate=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_trial_that_was_begun_is_finished_first(cache: FeatureCache, results: 
     sweep(begun[:1], results=results)
     adaptive(make, Search("tpe", 1), Local(), results)
     assert set(results.frame()["run"]) == {run.id for run in begun}
+
+
+def test_trials_done_without_calibration_are_done_again_with_it(
+    cache: FeatureCache, results: Results
+) -> None:
+    pytest.importorskip("optuna")
+    make = making(cache, seed=1)
+
+    def calibrated(combine: Combine) -> list[Run]:
+        return [replace(run, calibrate=True) for run in make(combine)]
+
+    adaptive(make, Search("tpe", 2), None, results)
+    assert planned(calibrated, Search("tpe", 2), results) == (2, 0)
+    summary, best = adaptive(calibrated, Search("tpe", 2), None, results)
+    assert (summary.done, best[0].trials) == (2, 2)
+    assert planned(calibrated, Search("tpe", 2), results) == (2, 2)
+    frame = results.frame()
+    assert len(frame) == 2
+    assert frame["ece_calibrated"].notna().all()
 
 
 @pytest.mark.parametrize("policy", ["none", "transfer"])

@@ -10,6 +10,7 @@ from adapters.compose import get
 from adapters.drawing import draw
 from adapters.selection import candidates, validation
 from adapters.using.durations import durations
+from featcache.errors import ConfigError, UnknownNameError
 from featcache.store.entry import Entry
 from tests.entries import make_entry
 
@@ -59,3 +60,10 @@ def test_what_cannot_be_fitted_says_why(entry: Entry) -> None:
     assert "--extra text-tower" in lacking.refused
     assert "unknown method 'nope'" in unknown.refused
     assert fitted.refused == ""
+
+
+def test_who_cannot_choose_here_is_refused(entry: Entry) -> None:
+    with pytest.raises(UnknownNameError, match="unknown policy 'bogus'"):
+        next(durations(entry, ["ncm"], 2, "bogus"))
+    with pytest.raises(ConfigError, match="take --policy none for the fit"):
+        next(durations(entry, ["ncm"], 2, "transfer"))

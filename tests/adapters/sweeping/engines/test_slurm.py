@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +95,24 @@ def test_rows_of_a_driver_that_died_are_taken_over(runs: list[Run], tmp_path: Pa
     (rows / "old-0.jsonl").write_text("\n".join(lines)[:-7])
     first = next(local_slurm(tmp_path / "slurm").run(chunks(runs)))
     assert [row["run"] for row in first] == [runs[0].id]
+
+
+def test_rows_left_without_calibration_are_none_of_a_calibrated_run(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "slurm" / "rows"
+    rows.mkdir(parents=True)
+    plain, calibrated = ([replace(run, calibrate=c) for run in runs[:1]] for c in (False, True))
+    left, done = (next(Worker().rows(chunks(each)[0])) for each in (plain, calibrated))
+    (rows / "old-0.jsonl").write_text(json.dumps(left) + "\n")
+    made: Any = local_slurm(tmp_path / "slurm")
+    asked = list[Any]()
+    monkeypatch.setattr(made, "_submitted", lambda chunks: iter([asked.append(chunks) or []]))
+    assert len(next(made.run(chunks(plain)))) == 1
+    assert [*made.run(chunks(calibrated))] == [[]]
+    assert [[run.id for c in each for run in c.runs] for each in asked] == [[runs[0].id]]
+    (rows / "old-1.jsonl").write_text(json.dumps(done) + "\n")
+    assert len(next(made.run(chunks(calibrated)))) == 2  # of which the later stands
 
 
 def test_a_task_writes_a_line_a_run(cache: FeatureCache, tmp_path: Path) -> None:
