@@ -77,21 +77,9 @@ def reproduce(
 
     asked = tables.named(table)
     if asked.only:
-        if out or encode:
-            raise ConfigError(
-                f"{table} {asked.only}, so that there is nothing to encode and nothing of ours to "
-                f"write; leave --encode and --out away, and `adapters reproduce {table} --json` "
-                "gives the published rows."
-            )
-        _say_published(people, asked, as_json)
+        _say_published(people, asked, as_json, bool(out or encode))
         return
-    if prompts:
-        if Path(prompts).suffix.lower() in (".json", ".txt"):
-            raise ConfigError(
-                f"--prompts takes a bank by its name, not its file; add {prompts} with `featcache "
-                f"encode --prompts {prompts}`, and take --prompts {Path(prompts).stem.lower()}."
-            )
-        asked = replace(asked, asked_bank=prompts)
+    asked = replace(asked, asked_bank=_bank(prompts))
     store = FeatureCache(cache)
     held = needs(asked, store)
     if encode:
@@ -165,8 +153,24 @@ def _list(people: Console, as_json: bool) -> None:
     terminal.table(people, heads, rows)
 
 
-def _say_published(people: Console, table: Reproduction, as_json: bool) -> None:
-    """What others reported where nothing can be run here."""
+def _bank(asked: str | None) -> str:
+    """The bank that was asked for, if any. Raises `ConfigError` for a file."""
+    if asked and Path(asked).suffix.lower() in (".json", ".txt"):
+        raise ConfigError(
+            f"--prompts takes a bank by its name, not its file; add {asked} with `featcache "
+            f"encode --prompts {asked}`, and take --prompts {Path(asked).stem.lower()}."
+        )
+    return asked or ""
+
+
+def _say_published(people: Console, table: Reproduction, as_json: bool, more: bool) -> None:
+    """What others reported where nothing can be run here, which is all that there is."""
+    if more:
+        raise ConfigError(
+            f"{table.name} cannot be run here: it {table.only}. So there is nothing to encode and "
+            "nothing of ours to write; leave --encode and --out away, and take --json for the "
+            "published rows."
+        )
     from adapters.report.published import ACCURACY
 
     rows = table.rows

@@ -180,6 +180,6 @@ def _say(summary: Summary, best: list[Best], results: Path, as_json: bool) -> No
     if summary.failed:
         raise SweepError(
             f"{summary.failed} of {summary.runs} runs failed; `adapters results --results "
-            f"{results} --where status=failed` says why of those that were never done, and the same sweep tries "
-            f"them again. The first: {summary.why}"
+            f"{results} --where status=failed` says why of those that were never done, and the "
+            f"same sweep tries them again. The first: {summary.why}"
         )

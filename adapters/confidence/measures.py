@@ -81,13 +81,8 @@ def _best(scores: Tensor) -> tuple[Tensor, Tensor]:
     return scores.gather(1, guess[:, None])[:, 0], guess
 
 
-def measured(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Confidence | None:
-    """The confidence of `logits [q, c]` by their `labels [q]`; None of no pictures."""
-    return confidence(scored(logits, labels, temperature), labels)
-
-
 def confidence(found: Scored, labels: Tensor) -> Confidence | None:
-    """The same of what was scored already."""
+    """The confidence of what was `scored` by its `labels [q]`; None of no pictures."""
     if not len(labels):
         return None
     nll = float((found.total - found.own).double().mean())

@@ -3,6 +3,8 @@
 Where logits are linear in a setting, start + a slope, the best of them is a convex function of a
 with few corners. So a search over many values looks at both ends, and where another class is best
 there, at the value where the two are equal: a third class is best at a corner or nowhere between.
+
+Exact ties inside a line count for neither class, those at its ends for the first, as in `hits`.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _baseline(runs: Runs, asked: str | None) -> str:
     if name in lines:
         return str(name)
     if name not in methods:
-        raise UnknownNameError("baseline", name, [*methods, *lines])
+        raise UnknownNameError("baseline", name, [*dict.fromkeys([*methods, *lines])])
     return str(runs.done.loc[runs.done["method"] == name, "line"].iloc[0])
 
 

@@ -276,7 +276,8 @@ def restated(
                 **kept, "source": OURS.format(table.name), "mark": "L", "own": True,
                 "seeds": own[0].seeds, "selection": policy,
                 **({"selection_by_set": apart} if apart else {}),
-                "text": table.asked_bank or row.text, "mean_is": "arithmetic", "mean_of": [*row.mean_of], **numbers,
+                "text": table.asked_bank or row.text, "mean_is": "arithmetic",
+                "mean_of": [*row.mean_of], **numbers,
             }
         )  # fmt: skip
     return rows

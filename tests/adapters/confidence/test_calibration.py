@@ -23,7 +23,7 @@ from adapters.confidence.calibration import (
     read,
     temperature,
 )
-from adapters.confidence.measures import measured
+from adapters.confidence.measures import confidence, scored
 from adapters.method import State
 from adapters.selection import select
 from featcache.errors import CacheError, ConfigError, EpisodeError, MethodError
@@ -144,7 +144,7 @@ def test_it_is_kept_in_the_adapter_and_its_rows(
     p = (again.logits(x.x).double() / kept.temperature).softmax(1)
     torch.testing.assert_close(again.probabilities(x.x), p)
     assert torch.equal(again.sets(x.x, 0.8), 1 - p <= kept.threshold(0.8))
-    told = measured(again.logits(x.x), x.labels, kept.temperature)
+    told = confidence(scored(again.logits(x.x), x.labels, kept.temperature), x.labels)
     assert told is not None
     assert found.row["temperature"] == kept.temperature
     assert found.row["ece_calibrated"] == pytest.approx(told.ece)

@@ -12,11 +12,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 from adapters.confidence.measures import (
     BINS,
     COVERAGES,
+    Confidence,
     Scored,
     auroc,
     confidence,
     energy,
-    measured,
     scored,
 )
 
@@ -25,6 +25,12 @@ def made(n: int, classes: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.T
     rng = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(n, classes, generator=rng)
     return logits, torch.multinomial(logits.softmax(1), 1, generator=rng)[:, 0]
+
+
+def measured(
+    logits: torch.Tensor, labels: torch.Tensor, temperature: float = 1.0
+) -> Confidence | None:
+    return confidence(scored(logits, labels, temperature), labels)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])

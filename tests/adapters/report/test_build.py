@@ -132,6 +132,9 @@ def test_the_same_rows_make_the_same_report(tmp_path: Path) -> None:
 def test_an_unknown_baseline_is_refused(rows: pandas.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"baseline 'tipadapter'.*tip-adapter"):
         report(runs(rows), tmp_path, "results.sqlite", baseline="tipadapter")
+    with pytest.raises(UnknownNameError) as refusal:
+        report(runs(rows), tmp_path, "results.sqlite", baseline="nothing of the kind")
+    assert str(refusal.value).count("gda") == 1  # a method and a line of that name
     assert list(tmp_path.iterdir()) == []
 
 

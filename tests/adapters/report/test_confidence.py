@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas
 import pytest
 
-from adapters.confidence.measures import BINS, COVERAGES, Confidence, measured
+from adapters.confidence.measures import BINS, COVERAGES, Confidence
 from adapters.report.confidence import part, reliability, risk
 from adapters.report.vega import looks
 from adapters.report.write import write_figure
-from tests.adapters.confidence.test_measures import made
+from tests.adapters.confidence.test_measures import made, measured
 from tests.adapters.rows import halves, row, section_of
 
 
