@@ -8,13 +8,17 @@ LOWEST_PYTHON ?= python3.11
 LOWEST := .venv-lowest/bin
 LOWEST_STAMP := .venv-lowest/.installed
 
-.PHONY: demo test test-slow test-lowest mutants trust lint format docs bench bench-fit results clean
+.PHONY: demo test test-newcomer test-slow test-lowest mutants trust lint format docs bench bench-fit results clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
+
+# The pages that a newcomer types from, each line in a process of its own.
+test-newcomer: $(STAMP)
+	$(BIN)/python -m pytest -n auto -m newcomer
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

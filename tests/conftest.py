@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if TYPE_CHECKING:
     from featcache.backbones.backbone import Backbone
 
-LONG = ("test_adding.py", "test_docs.py", "test_examples.py")
+LONG = ("test_docs.py", "test_examples.py", "test_slurm.py", "test_build.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

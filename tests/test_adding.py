@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.newcomer]
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
 COPIED = ("adapters", "featcache", "data", "tests", "cli.py", "pyproject.toml")

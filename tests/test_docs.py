@@ -37,14 +37,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [
-        "README.md",
-        *(
-            pytest.param(f"docs/{page}.md", marks=pytest.mark.slow)
-            for page in ("bring-your-own", "confidence", "reports")
-        ),
+        pytest.param("README.md", marks=pytest.mark.newcomer),
+        *(f"docs/{page}.md" for page in ("bring-your-own", "confidence", "reports")),
     ],
 )
 def test_pages_run(page: str, tmp_path: Path) -> None:
