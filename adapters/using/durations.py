@@ -20,7 +20,6 @@ from adapters.fitting import check_needs
 from adapters.maths import training
 from adapters.registry import POLICIES
 from adapters.selection import candidates, select, validation
-from featcache import threads
 from featcache.draws import Shots
 from featcache.errors import ConfigError, FeatcacheError, UnknownNameError
 from featcache.store.entry import Entry
@@ -42,7 +41,6 @@ class Duration:
     refused: str = ""
 
 
-@threads.for_work(0)  # as `fitting.run`
 def durations(
     entry: Entry,
     methods: Sequence[str],
