@@ -11,6 +11,7 @@ from pathlib import Path
 from encoding_parts import loops
 from encoding_parts.material import SMALL, USUAL, kilobytes, loaded, pictures
 from encoding_parts.result import Part, Result, in_turn
+from encoding_parts.slept import pipeline_alone
 from featcache import FeatureCache, encode_dataset, load_backbone
 from featcache.encoding.sizes import default_size
 
@@ -29,6 +30,7 @@ def on_cpu(result: Result, arguments: argparse.Namespace, folder: Path) -> None:
             for count in (FEW, MANY)
         )
         result.add("peak_memory_mb", **{str(FEW): few, str(MANY): many}, ratio=round(many / few, 3))
+        result.add("pipeline_alone", **pipeline_alone(arguments.rounds or 3))
 
 
 def _one(

@@ -47,6 +47,14 @@ def cpu_lines(document: dict[str, Any]) -> list[str]:
     if memory := document.get("peak_memory_mb"):
         few, many = sorted(int(count) for count in memory if count.isdigit())
         lines += ["", f"Memory of {many:,} pictures by that of {few:,}: {memory['ratio']:.2f}."]
+    if alone := document.get("pipeline_alone"):
+        lines += [
+            "",
+            f"The pipeline alone, as beside a card: {alone['decoders']} processes that sleep "
+            f"{alone['milliseconds_a_picture']} ms a picture instead of decoding it, and a model "
+            f"of no time. {alone['pictures']:,} pictures: {alone['decode_only']:,} a second from "
+            f"the processes, {alone['product']:,} by the product, {alone['share']:.2f} of them.",
+        ]
     return lines
 
 

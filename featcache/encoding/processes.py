@@ -2,41 +2,34 @@
 
 Threads of one process stand in each other's way beyond some eight of them. Here each thread of the
 pool has a process that it hands chunks of pictures to and waits for; until that is up it decodes by
-itself. A fresh Python runs this file, imports what is needed once and is forked while it has no
-thread yet; the caller is not forked, and no script of it run again. The processes end when their
-input does, as when the caller is killed.
+itself.
 """
 
 from __future__ import annotations
 
-import atexit
 import mmap
 import os
 import pickle
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from select import select
 from threading import local
-from typing import IO, Any
+from typing import IO
 
 from featcache.datasets.kinds._arrow import Cell
 from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for_all, size_of_crops
-from featcache.errors import CacheError, ConfigError, DatasetError, PictureError
-from featcache.pictures.limit import limit_pixels, most_pixels
+from featcache.encoding.forking import waiting
+from featcache.encoding.serving import OTHERS, SLOT, send
+from featcache.errors import CacheError, ConfigError, PictureError
+from featcache.pictures.limit import most_pixels
 
-SLOT = 4 << 20  # bytes of crops that a chunk may fill; what has no room is sent in the message
 WHERE = ("auto", "threads", "processes", "card")
 AHEAD = 2  # chunks under way for each process
 SHARED = Path("/dev/shm")
@@ -47,13 +40,7 @@ ENDED = (
     "a process that decodes pictures has ended; run the same again, it goes on where it was, or "
     "add --decode-in threads."
 )
-OTHERS = "pictures cannot be decoded in other processes ({}); add --decode-in threads."
-# One thread each, and memory that is kept rather than given back and faulted in for each picture.
-SURROUNDINGS = {
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-}
+GRACE = 0.05  # seconds in which a process that waits takes up its work
 
 
 def chosen(where: str, makers: Sequence[Maker], crops: int, on_cpu: bool) -> bool:
@@ -79,8 +66,7 @@ def crops_from_processes(
 
     `workers` 0 is one a core and some, at most 64. Raises `CacheError` where a process ends early.
     """
-    # A few more than cores: one that has answered waits a moment for what is next.
-    workers = workers or min(MOST, cores() + cores() // 4)
+    workers = workers or usual_workers()
     depth = AHEAD * workers
     with _shared((depth + 1) * SLOT) as file:
         memory = mmap.mmap(file.fileno(), (depth + 1) * SLOT)
@@ -92,6 +78,11 @@ def crops_from_processes(
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             team.dismiss()
+
+
+def usual_workers() -> int:
+    """A few more than cores: one that has answered waits a moment for what is next."""
+    return min(MOST, cores() + cores() // 4)
 
 
 def _shared(size: int) -> IO[bytes]:
@@ -152,16 +143,20 @@ class _Team:
         begin = [(each.recipe, each.preprocess) for each in makers], most_pixels(), Path.cwd()
         self.pipes: SimpleQueue[tuple[IO[bytes], IO[bytes]]] = SimpleQueue()
         self.all: list[IO[bytes]] = []
+        try:
+            self.waiting = waiting(os.getpid())
+        except OSError as error:
+            raise CacheError(ENDED) from error
         for _ in range(workers):
             (asked, asking), (answer, answering) = os.pipe(), os.pipe()
             pair = os.fdopen(asking, "wb"), os.fdopen(answer, "rb")
             self.pipes.put(pair)
             self.all += pair
-            _send(pair[0], begin)
+            send(pair[0], begin)
             try:
-                _fork(asked, answering, file)
+                self.waiting.take(asked, answering, file)
             except OSError as error:
-                raise CacheError(ENDED) from error
+                raise self._ended() from error
 
     def crops(self, jobs: list[Asked], slot: int) -> list[Given]:
         """The crops of a chunk by this thread's process, in the slot; its own until that is up."""
@@ -174,13 +169,13 @@ class _Team:
                 self.mine.pipes, self.mine.up = self.pipes.get(), False
             asking, answer = self.mine.pipes
             if not self.mine.up:
-                if not _is_up():
+                if not _is_up(answer):
                     return crops_for_all(jobs, self.makers)
                 self.mine.up = pickle.load(answer)
-            _send(asking, (asked, slot))
+            send(asking, (asked, slot))
             sizes, content, failed = pickle.load(answer)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise CacheError(ENDED) from error
+            raise self._ended() from error
         if failed:
             raise CacheError(failed)
         view, at, buffers = memoryview(self.memory), slot * SLOT, []
@@ -191,10 +186,22 @@ class _Team:
         return found
 
     def dismiss(self) -> None:
-        """Let all processes end, by having no more to ask of them."""
+        """Let all processes wait for others, by having no more to ask of them."""
         for pipe in self.all:
             with suppress(OSError):  # they have ended by themselves
                 pipe.close()
+        self.waiting.give_back(len(self.all) // 2)
+
+    def _ended(self) -> CacheError:
+        """What is said of a process that is gone; the next team has others."""
+        waiting.cache_clear()
+        self.waiting.end()
+        return CacheError(ENDED)
+
+
+def _is_up(answer: IO[bytes]) -> bool:
+    """Whether a process has taken up its work (or has ended, which shows when it is asked)."""
+    return bool(select([answer], [], [], GRACE)[0])
 
 
 def _at_hand(asked: Asked) -> Asked:
@@ -210,110 +217,9 @@ def _at_hand(asked: Asked) -> Asked:
 
 
 def warm_up(device: str = "auto") -> None:
-    """Start what processes are forked from, where pictures for that device may want them soon."""
+    """Have processes ready where pictures for that device may want them soon."""
     import torch
 
     if os.name == "posix" and device != "cpu" and cores() >= MANY and torch.cuda.is_available():
-        _server(os.getpid())
-
-
-@cache
-def _server(caller: int) -> socket.socket:
-    """The other end of a fresh Python that imports what is needed, once, and waits to be forked.
-
-    It is the caller's alone, and ends when that does.
-    """
-    ours, theirs = socket.socketpair()
-    path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
-    with theirs:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, **SURROUNDINGS, "PYTHONPATH": path},
-            pass_fds=[theirs.fileno()],
-            process_group=0,  # Ctrl-C is for the caller, who lets them end
-        )
-    atexit.register(ours.close)
-    return ours
-
-
-def _fork(*files: int) -> None:
-    """A process that is asked, answers and writes crops by these files, which go over to it."""
-    try:
-        socket.send_fds(_server(os.getpid()), [b"+"], files)
-    except OSError:
-        _server.cache_clear()  # it was ended: the next run has another
-        raise
-    finally:
-        for file in files[:2]:
-            os.close(file)
-
-
-def _is_up() -> bool:
-    """Whether what processes are forked from has imported all (or has ended, which shows later)."""
-    return bool(select([_server(os.getpid())], [], [], 0)[0])
-
-
-def _send(pipe: IO[bytes], what: Any) -> None:
-    pickle.dump(what, pipe, protocol=5)
-    pipe.flush()
-
-
-def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
-    """Decode what is asked for until there is no more."""
-    makers, limit, folder = pickle.load(asking)
-    os.chdir(folder)
-    limit_pixels(limit)
-    makers = [Maker(recipe, preprocess) for recipe, preprocess in makers]
-    memory = memoryview(mmap.mmap(file, 0))
-    _send(answering, True)
-    while True:
-        try:
-            asked, slot = pickle.load(asking)
-        except EOFError:
-            return
-        sizes: list[int] = []
-        at = slot * SLOT
-
-        def place(buffer: pickle.PickleBuffer, sizes: list[int] = sizes, at: int = at) -> bool:
-            """Whether it has to go into the message, as there is no room for it here."""
-            raw, begin = buffer.raw(), at + sum(sizes)
-            if begin + len(raw) > at + SLOT:
-                return True
-            memory[begin : begin + len(raw)] = raw
-            sizes.append(len(raw))
-            return False
-
-        try:
-            given = crops_for_all(pickle.loads(asked), makers)
-            _send(answering, (sizes, pickle.dumps(given, protocol=5, buffer_callback=place), ""))
-        except DatasetError as error:  # a store that cannot be reached
-            _send(answering, ([], b"", str(error)))
-        except Exception as error:  # told where somebody can do something about it
-            _send(answering, ([], b"", OTHERS.format(f"{type(error).__name__}: {error}")))
-
-
-def _fork_when_asked(caller: socket.socket) -> None:
-    """A process for each three files that come. This one has imported all and has no thread."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    caller.sendall(b"!")  # which is seen and never read
-    while True:
-        try:
-            asked, files, _, _ = socket.recv_fds(caller, 1, 3)
-        except ConnectionError:  # the caller was killed
-            return
-        if not asked:
-            return
-        if os.fork() == 0:
-            caller.close()  # or it would outlive the caller
-            with os.fdopen(files[0], "rb") as asking, os.fdopen(files[1], "wb") as answering:
-                with suppress(BrokenPipeError):
-                    serve(asking, answering, files[2])
-                os._exit(0)
-        for file in files:
-            os.close(file)
-
-
-if __name__ == "__main__":
-    _fork_when_asked(socket.socket(fileno=int(sys.argv[1])))
+        with suppress(OSError):  # which is told when they are asked
+            waiting(os.getpid()).have(usual_workers())

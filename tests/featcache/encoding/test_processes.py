@@ -23,8 +23,9 @@ from featcache.datasets.dataset import Item
 from featcache.datasets.kinds import _arrow
 from featcache.datasets.kinds._arrow import Cell
 from featcache.datasets.stored import Held
-from featcache.encoding import processes
+from featcache.encoding import forking, processes
 from featcache.encoding.crops import Maker, Wanted, crops_ahead
+from featcache.encoding.forking import Waiting
 from featcache.encoding.processes import chosen, crops_from_processes
 from featcache.encoding.taking import Donor, Known, Place
 from featcache.errors import CacheError, ConfigError
@@ -40,19 +41,19 @@ SMALL, LARGE = (
 
 def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads decode nothing by themselves while the processes start."""
-    monkeypatch.setattr(processes, "_is_up", lambda: True)
+    monkeypatch.setattr(processes, "_is_up", lambda answer: True)
 
 
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to fork processes from."""
-    monkeypatch.setattr(processes, "_server", functools.cache(processes._server.__wrapped__))
-    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    monkeypatch.setattr(processes, "waiting", functools.cache(lambda caller: Waiting()))
+    monkeypatch.setattr(forking.sys, "executable", "/bin/false")
 
 
 def test_until_a_process_is_up_its_thread_decodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_is_up", lambda: False)
+    monkeypatch.setattr(processes, "_is_up", lambda answer: False)
     items = read(folder(tmp_path / "images", rows=1)).splits["train"]
     asked = ((Wanted(item, True, False),) for item in items)
     with crops_from_processes(asked, [SMALL], 2) as crops:
@@ -167,6 +168,16 @@ def test_groups_of_rows_of_a_table_are_read_by_the_caller_alone(
     assert here.item.source.read() == png(0)
 
 
+class Deadly:
+    """A picture that kills who looks at it elsewhere."""
+
+    def pixels(self) -> np.ndarray:
+        raise AssertionError("not here")
+
+    def __reduce__(self) -> Any:
+        return eval, ("__import__('os').kill(__import__('os').getpid(), 9)",)
+
+
 class Strange:
     """A picture that cannot be sent, or is of a class that only this process knows."""
 
@@ -223,27 +234,55 @@ def test_an_entry_is_the_same_however_it_is_decoded(tmp_path: Path, tiny: Backbo
     assert files(caches["threads"]) == files(caches["processes"])
 
 
-def test_processes_are_forked_from_one_that_stays_and_end_with_what_they_are_asked(
+def test_processes_serve_one_run_after_the_other_and_two_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited_for(monkeypatch)
     items = read(folder(tmp_path / "images", rows=1)).splits["train"]
-    server = processes._server(os.getpid())
-    for _ in range(2):
-        asked = ((Wanted(item, True, False),) for item in items)
-        with crops_from_processes(asked, [SMALL], 2) as crops:
+    asked = [(Wanted(item, True, False),) for item in items]
+    mine = processes.waiting(os.getpid())
+    for workers in (2, 1):
+        with crops_from_processes(iter(asked), [SMALL], workers) as crops:
             assert len(list(crops)) == 2
-    assert processes._server(os.getpid()) is server
+            assert mine.serving == workers
+        assert (mine.serving, mine.forked) == (0, 2)
+    with (
+        crops_from_processes(iter(asked), [SMALL], 1) as one,
+        crops_from_processes(iter(asked), [LARGE], 2) as other,
+    ):
+        pairs = list(zip(one, other, strict=True))
+        assert (mine.serving, mine.forked) == (3, 3)
+    assert [each and each.centre.shape[0] for pair in pairs for (each,) in pair] == [8, 24, 8, 24]
+
+
+def test_after_one_was_killed_the_next_run_has_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for(monkeypatch)
+    items = read(folder(tmp_path / "images", rows=1)).splits["train"]
+    asked = [(Wanted(Item("a", Deadly(), 0), True, False),)]
+    with (
+        pytest.raises(CacheError, match="has ended"),
+        crops_from_processes(iter(asked), [SMALL], 1) as crops,
+    ):
+        next(crops)
+    again = ((Wanted(item, True, False),) for item in items)
+    with crops_from_processes(again, [SMALL], 1) as crops:
+        assert len(list(crops)) == 2
 
 
 def test_it_is_warmed_up_where_a_device_will_want_many_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started: list[int] = []
-    monkeypatch.setattr(processes, "_server", started.append)
+
+    class Counting:
+        have = staticmethod(started.append)
+
+    monkeypatch.setattr(processes, "waiting", lambda caller: Counting)
     monkeypatch.setattr(processes, "cores", lambda: processes.MANY)
     for here in (False, True):
         monkeypatch.setattr(torch.cuda, "is_available", lambda here=here: here)
         for device in ("cpu", "auto"):
             processes.warm_up(device)
-        assert started == [os.getpid()] * here
+        assert started == [processes.usual_workers()] * here
