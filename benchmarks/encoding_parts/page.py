@@ -74,16 +74,28 @@ def cuda_lines(document: dict[str, Any]) -> list[str]:
         f"{document['card']['matrix_tflops']:,.0f} TFLOP/s in bf16 products. Pictures a second:",
         "",
         "| model | precision | batch | model alone | of the card's products | compiled | product "
-        "| of the lower ceiling | plain loop |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| of the lower ceiling | after the first batch | plain loop |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name in _models(document, "forward_only"):
         m = document[name]
         product = f"{median(m['product_img_per_s']):,.0f}" if "product_img_per_s" in m else ""
         share = f"{m['share_of_ceiling']:.2f}" if "share_of_ceiling" in m else ""
+        after = f"{_after_the_first_batch(document, name):.2f}" if "product" in m else ""
         lines.append(
             f"| {name} | {m['precision']} | {m['batch_size']} | {m['forward_only']:,} | "
             f"{m.get('share_of_matrix_rate', 0):.2f} | {m.get('forward_compiled', '')} | "
-            f"{product} | {share} | {m.get('plain_loop', '')} |"
+            f"{product} | {share} | {after} | {m.get('plain_loop', '')} |"
         )
     return lines
+
+
+def _after_the_first_batch(document: dict[str, Any], model: str) -> float:
+    """The share of the lower ceiling without what begins and ends a run, of the last round."""
+    found, decode = document[model], document["decode"]
+    last = found["product"]
+    pictures = last["img_per_s"] * last["wall"] - last["batch_size"]
+    seconds = last["wall_until_the_last_picture"] - last["wall_until_the_first_batch"]
+    return float(
+        pictures / seconds / min(max(decode["threads"], decode["processes"]), found["forward_only"])
+    )
