@@ -46,6 +46,7 @@ from featcache.prompts import bank as own_bank
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import PRE_PROJECTION, reload
 from featcache.store.towers import TEXT_TOWER
+from featcache.store.writing import Listing
 
 DECODING, CARD = Decoding(), "card"
 Result = TypeVar("Result")
@@ -187,7 +188,7 @@ def _prepared(
     report.batch_size = size if todo else 0
     staging = Staging(backbone, size, _compiles(backbone, request, every, count))
     bad = frozenset(picture for picture, _ in entry.bad_pictures())
-    writer = UnitWriter(entry, dataset, backbone.name, wanted.name, bad, taken.digests)
+    writer = UnitWriter(Listing(entry), dataset, backbone.name, wanted.name, bad, taken.digests)
     maker = Maker(wanted.recipe, backbone.preprocess, taken)
     encoder = UnitEncoder(staging, shapes, count)
     job = Job(report, todo, encoder, writer, maker, taken.digests)

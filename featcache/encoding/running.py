@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from featcache.datasets.dataset import Dataset
@@ -72,6 +73,7 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
     apart = processes.chosen(decoding.where, makers, total, on_cpu)
     ahead = processes.crops_from_processes if apart else crops_ahead
     with (
+        _listed(jobs),
         ThreadPoolExecutor(1) as disk,
         ahead(_asked(jobs, keys, dataset), makers, _workers(decoding, dataset, apart)) as given,
     ):
@@ -97,6 +99,19 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
             written.result()
     for job in jobs:
         job.report.notes += job.encoder.staging.notes
+
+
+@contextmanager
+def _listed(jobs: Sequence[Job]) -> Iterator[None]:
+    """All that the block writes is listed in the end, also where it is interrupted."""
+    try:
+        yield
+    finally:
+        for job in jobs:
+            try:
+                job.writer.listing.finish()
+            except Exception as error:
+                job.failed = job.failed or error
 
 
 def _workers(decoding: Decoding, dataset: Dataset, apart: bool) -> int:

@@ -18,7 +18,7 @@ from featcache.errors import BackboneError, CacheError
 from featcache.store.entry import EMBEDDING, PROJECTION_SHARD, Entry
 from featcache.store.features import ProjectionWeights
 from featcache.store.originals import KIND, Originals
-from featcache.store.writing import NewShard, image_arrays, put, put_projection
+from featcache.store.writing import Listing, NewShard, image_arrays, put_projection
 
 
 def write_projection(entry: Entry, backbone: Backbone) -> None:
@@ -30,12 +30,12 @@ def write_projection(entry: Entry, backbone: Backbone) -> None:
 
 @dataclass(frozen=True)
 class UnitWriter:
-    """Writes the features of units into an entry; `known_bad` are ids that it marks as bad.
+    """Writes the features of units and lists them; `known_bad` are ids that are marked as bad.
 
     `digests` are those of the bytes that its rows were made of, as far as they are known.
     """
 
-    entry: Entry
+    listing: Listing
     dataset: Dataset
     backbone: str
     view_set: str
@@ -43,7 +43,7 @@ class UnitWriter:
     digests: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def write(self, unit: Unit, features: Features) -> None:
-        """Write the unit's shards and list them.
+        """Write the unit's shards and list them, at the latest with `listing.finish`.
 
         Raises `CacheError` where the disk refuses, or where a picture that has an embedding can no
         longer be read; `BackboneError` for extra features that half precision cannot hold.
@@ -59,7 +59,12 @@ class UnitWriter:
         made = [*self._centre_shards(unit, centre), *self._view_shards(unit, views)]
         if EMBEDDING in unit.centre:
             made.append(self._originals(unit, items, features))
-        put(self.entry, made)
+        self.listing.put(made)
+
+    @property
+    def entry(self) -> Entry:
+        """What they are written into."""
+        return self.listing.entry
 
     def _originals(self, unit: Unit, items: Sequence[Item], features: Features) -> NewShard:
         number = unit.start // self.entry.manifest["shard_rows"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -16,6 +17,9 @@ from featcache.store.features import ProjectionWeights
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# Listing may take a tenth of the time, where once takes more than so many seconds.
+RARELY, SHORT = 9, 0.1
 
 
 class NewShard(NamedTuple):
@@ -45,11 +49,43 @@ def put(entry: Entry, shards: Iterable[NewShard]) -> None:
     A place has one shard: one of another name that was listed there no longer is. Raises
     `CacheError` where the disk refuses; then none of them is listed.
     """
-    records = write(entry, shards)
+    _list(entry, write(entry, shards))
+
+
+class Listing:
+    """Puts one group of shards after the other, and lists several together where that takes long.
+
+    The manifest is written anew each time: of 10,000 shards that would take as long as a GPU takes
+    to make the next. Who is killed loses what is not listed yet, and does that again.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry, self._due = entry, 0.0
+        self._records: dict[str, dict[str, Any]] = {}
+
+    def put(self, shards: Iterable[NewShard]) -> None:
+        """Write shards, and list them now, or later with others; raises as `put`."""
+        self._records |= write(self.entry, shards)
+        if time.monotonic() >= self._due:
+            self.finish()
+
+    def finish(self) -> None:
+        """List what is not listed yet; raises `CacheError` where the disk refuses."""
+        if not self._records:
+            return
+        began = time.monotonic()
+        _list(self.entry, self._records)
+        self._records = {}
+        ended = time.monotonic()
+        if ended - began > SHORT:
+            self._due = ended + RARELY * (ended - began)
+
+
+def _list(entry: Entry, records: Mapping[str, dict[str, Any]]) -> None:
     with amend(entry) as manifest:
         places = {_place(record) for record in records.values()}
         held = manifest["shards"].items()
-        manifest["shards"] = {n: r for n, r in held if _place(r) not in places} | records
+        manifest["shards"] = {n: r for n, r in held if _place(r) not in places} | dict(records)
 
 
 def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -46,12 +46,20 @@ def ends(group: int) -> bool:
 
 def test_one_is_asked_for_each_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """And files that go over to it are closed here, whatever becomes of it."""
-    monkeypatch.setattr(forking.sys, "executable", "/bin/cat")
+    theirs: list[int] = []
+
+    def started(*_: object, pass_fds: list[int], **__: object) -> None:
+        theirs.extend(map(os.dup, pass_fds))
+
+    monkeypatch.setattr(forking.subprocess, "Popen", started)
     waiting = Waiting()
     waiting.have(2)
     waiting.have(1)
-    assert waiting.forked == 2
+    assert (waiting.forked, os.read(theirs[0], 9)) == (2, b"++")
     waiting.end()
+    for end in theirs:
+        assert os.read(end, 1) == b""
+        os.close(end)
     ends_of = *os.pipe(), os.open("/dev/null", os.O_RDONLY)
     with pytest.raises(OSError, match="file descriptor"):
         waiting.take(*ends_of)

@@ -133,6 +133,26 @@ def test_one_that_fails_leaves_the_others_right(
     assert all(isinstance(each, Report) and each.entry.complete for each in again)
 
 
+def test_what_is_written_is_listed_where_a_run_is_interrupted(
+    tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where listing takes long, so that it is not done for each unit."""
+    monkeypatch.setattr("featcache.encoding.plan.SHARD_ROWS", 8)
+    monkeypatch.setattr("featcache.store.writing.SHORT", -1)
+    monkeypatch.setattr("featcache.store.writing.RARELY", 1e9)
+
+    def stop(done: int, total: int) -> None:
+        if done > 40:
+            raise KeyboardInterrupt
+
+    cache = FeatureCache(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        encode_dataset(SMALL, tiny, cache, batch_size=8, progress=stop)
+    report = encode_dataset(SMALL, tiny, cache, batch_size=8)
+    assert report.entry.complete
+    assert 24 <= report.skipped < 54
+
+
 def test_nothing_to_do_is_nothing_read(tmp_path: Path, both: list[Backbone]) -> None:
     data, cache = counted(), FeatureCache(tmp_path)
     encode_together(data, both, cache, REQUEST)

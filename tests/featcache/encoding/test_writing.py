@@ -16,6 +16,7 @@ from featcache.encoding.writing import UnitWriter, write_projection
 from featcache.errors import BackboneError, CacheError
 from featcache.pictures.digest import UNKNOWN
 from featcache.store.entry import reload
+from featcache.store.writing import Listing
 from tests.featcache.encoding.noise import noise
 
 HUGE = 1e9
@@ -25,7 +26,7 @@ HUGE = 1e9
 def writer(tmp_path: Path, tiny: Backbone) -> UnitWriter:
     entry = find_entry(noise(), tiny, FeatureCache(tmp_path)).entry
     entry = announce(entry, ["test"], NO_VIEWS, [])
-    return UnitWriter(entry, noise(), "net", "set", frozenset({"test/1"}))
+    return UnitWriter(Listing(entry), noise(), "net", "set", frozenset({"test/1"}))
 
 
 def features(**arrays: np.ndarray) -> Features:

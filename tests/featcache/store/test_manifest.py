@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
+from hypothesis import given
+from hypothesis import strategies as st
 
 from featcache.errors import CacheError, DamagedShardError
 from featcache.store import manifest
@@ -57,7 +59,10 @@ def test_what_is_amended_is_the_file(tmp_path: Path) -> None:
         listed["shards"] = {"b.h5": record(bytes=2), "a.h5": record(bytes=1)}
     text = (folder / "manifest.json").read_text(encoding="utf-8")
     content = json.loads(text)
-    assert text == json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    assert text == manifest.laid_out(content)
+    lines = [line.strip().rstrip(",") for line in text.splitlines()]
+    for name in ("a.h5", "b.h5"):  # a line each
+        assert json.dumps({name: content["shards"][name]})[1:-1] in lines
     assert list(content["shards"]) == ["a.h5", "b.h5"]
     assert list(content)[-1] == "checksum"
     digest = content.pop("checksum")
@@ -65,6 +70,26 @@ def test_what_is_amended_is_the_file(tmp_path: Path) -> None:
     assert manifest.load(folder) == content
     assert BEGUN["shards"] == {}
     assert {p.name for p in folder.iterdir()} - {".lock"} == {"manifest.json"}
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+            max_leaves=6,
+        ),
+    )
+)
+def test_however_it_is_laid_out_it_says_the_same(content: dict[str, Any]) -> None:
+    assert json.loads(manifest.laid_out(content)) == content
+
+
+def test_names_that_are_numbers_are_names(tmp_path: Path) -> None:
+    with manifest.amend(tmp_path, BEGUN) as listed:
+        listed["draws"] = {16: {1: (0, 2)}}
+    assert manifest.load(tmp_path)["draws"] == {"16": {"1": [0, 2]}}
 
 
 def test_the_newest_manifest_is_amended_and_not_the_one_in_hand(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from featcache.errors import CacheError
-from featcache.store import shard
+from featcache.store import shard, writing
 from featcache.store.entry import reload
-from featcache.store.writing import NewShard, image_arrays, put, put_text, text_name
+from featcache.store.writing import Listing, NewShard, image_arrays, put, put_text, text_name
 from tests.featcache.store.made import half, made
 
 
@@ -55,6 +55,52 @@ def test_none_is_listed_unless_all_are_written(
     assert reload(entry).manifest == entry.manifest
     put(entry, new[:1])
     assert set(reload(entry).manifest["shards"]) - set(entry.manifest["shards"]) == {"a.h5"}
+
+
+def test_shards_are_listed_together_where_listing_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most a tenth of the time goes into it; in the end all are listed."""
+    entry, now, took = made(tmp_path), [100.0], [0.0]
+    listed = writing._list
+
+    def slowly(*args: Any) -> None:
+        listed(*args)
+        now[0] += took[0]
+
+    monkeypatch.setattr(writing, "_list", slowly)
+    monkeypatch.setattr(writing.time, "monotonic", lambda: now[0])
+    listing, before = Listing(entry), len(entry.manifest["shards"])
+
+    def put_at(seconds: float, name: str) -> int:
+        now[0] = seconds
+        listing.put([NewShard(name, {"kind": "x", "start": ord(name[0])}, {"x": half([1])})])
+        return len(reload(entry).manifest["shards"]) - before
+
+    assert put_at(200, "a.h5") == 1
+    assert put_at(200, "b.h5") == 2  # as long as it takes no time
+    took[0] = 2.0
+    assert put_at(300, "c.h5") == 3  # until 302: for 18 seconds none is listed
+    assert put_at(303, "d.h5") == 3
+    assert put_at(319, "e.h5") == 3
+    assert put_at(320, "f.h5") == 6
+    assert put_at(323, "g.h5") == 6
+    listing.finish()
+    listing.finish()
+    assert len(reload(entry).manifest["shards"]) - before == 7
+
+
+def test_what_could_not_be_listed_is_listed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = made(tmp_path)
+    listing = Listing(entry)
+    with monkeypatch.context() as full:
+        full.setattr(writing, "_list", lambda *args: (_ for _ in ()).throw(CacheError("full")))
+        with pytest.raises(CacheError, match="full"):
+            listing.put([NewShard("a.h5", {"kind": "x"}, {"x": half([1])})])
+    listing.finish()
+    assert "a.h5" in reload(entry).manifest["shards"]
 
 
 def test_a_bank_is_half_floats_class_by_class(tmp_path: Path) -> None:
