@@ -58,8 +58,9 @@ if __name__ == "__main__":
         room._part = slow_part
     slowly()
     order = Order(pictures, Path(cache), device="cpu", request=Request(views=ViewRecipe(2)))
+    slurm = {"cluster": "local"} if name == "slurm" else {}
     options = EngineOptions(
-        name, int(jobs), "cpu", folder=Path(cache).with_name("slurm"), slurm={"cluster": "local"}
+        name, int(jobs), "cpu", folder=Path(cache).with_name("slurm"), slurm=slurm
     )
     working = engine(options)
     try:
