@@ -22,6 +22,7 @@ from adapters.evaluate import mean
 from adapters.maths.together import together
 from adapters.method import Axes, Method, State, choices
 from adapters.problems.reading import Concepts, Listed, Problems, episode
+from adapters.selection import better
 from featcache.errors import MethodError
 
 AT_ONCE = 256  # problems whose algebra is done as one
@@ -111,13 +112,9 @@ def settle(solver: Solver, config: Any, fixed: Set[str], held: Sequence[Listed])
         for place, choice in enumerate(choices(reads)):
             tried += 1
             found = mean([scores[place] for scores in each])
-            if best.score is None or _better(method, found, best.score):
+            if best.score is None or better(method, found, best.score):
                 best = Settled(replace(candidate, **choice), found, tried)
     return replace(best, tried=tried)
-
-
-def _better(method: Method, found: float, than: float) -> bool:
-    return found > than if method.criterion == "accuracy" else found < than
 
 
 def _judged(solver: Solver, config: Any, listed: Listed, axes: Axes) -> list[float]:
