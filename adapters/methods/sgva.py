@@ -1,6 +1,6 @@
 """SgVA: the visual adapter part of SgVA-CLIP with its three losses (Peng et al. 2022).
 
-    f' = (w a(g) + (1 - w) g) W + b,   w learned, a two linear maps with a relu between, hidden 2 p
+    f' = (w a(g) + (1 - w) g) W + b,   w learned, a two maps with a relu after each, hidden 2 p
     loss = CE(s cos(f', m')) + CE(s cos(f', T)) + KL(old || new text softmax at temperature 5)
     logits = s (share cos(f', T) + (1 - share) cos(f', m'))      (arXiv 2211.16191, section III)
 
