@@ -14,7 +14,6 @@ Every result row carries its policy, and rows of different policies never share 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -26,6 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from adapters.choosing.folds import LOO, Fold, Folds, hold_out, trains
 from adapters.episode import Draw, Episode, Labelled
+from adapters.evaluate import better, last
 from adapters.maths import leave_one_out
 from adapters.maths.winners import hits
 from adapters.method import Axes, ChoiceLogits, Method, State, choices
@@ -117,7 +117,7 @@ def _select(
             return Chosen(candidate, state, None, 0)
         for choice, found in _scores(method, state, candidate, held, on_logits, episode.classes):
             tried += 1
-            if best is None or best.score is None or better(method, found, best.score):
+            if best is None or best.score is None or better(method.criterion, found, best.score):
                 best = Chosen(replace(candidate, **choice), state, found, tried)
     assert best is not None
     return replace(best, tried=tried)
@@ -142,7 +142,7 @@ def _left_out(
         )
     if tried is None:
         tried = _pooled(method, config, folds, on_fit, on_logits) if asked else []
-    best, score = min(tried, key=lambda pair: _last(pair[1]), default=(config, None))
+    best, score = min(tried, key=lambda pair: last(pair[1]), default=(config, None))
     return Chosen(best, method.fit(episode, best, chance(episode)), score, len(tried), note)
 
 
@@ -271,15 +271,3 @@ def _read(values: list[float | Tensor]) -> list[float]:
         found: list[float] = torch.stack(values).double().tolist()  # type: ignore[arg-type]
         return found
     return [float(value) for value in values]
-
-
-def better(method: Method, found: float, than: float) -> bool:
-    """Whether a score beats another by the method's criterion; what is no number beats nothing."""
-    if method.criterion == "accuracy":
-        found, than = -found, -than
-    return _last(found) < _last(than)
-
-
-def _last(loss: float) -> float:
-    """A loss, infinite where it is no number, which would be neither more nor less than others."""
-    return math.inf if math.isnan(loss) else loss
