@@ -33,8 +33,8 @@ def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, i
             raise ValueError(f"rows of different {column} ({held}) do not share a table")
     for column in ("settings", "bank", "views", "draw"):
         for method, own in frame.groupby("method")[column] if column in frame else ():
-            if own.nunique() > 1:
-                held = ", ".join(sorted(map(str, own.dropna().unique())))
+            if len(told := {*map(str, own.dropna())}) > 1:  # rows in memory hold settings as dicts
+                held = ", ".join(sorted(told))
                 raise ValueError(f"rows of {method} with different {column} ({held}) have no mean")
     newest = frame.drop_duplicates(["method", "shots", "seed"], keep="last")
     groups = newest.groupby(["method", "shots"], sort=False)[value]

@@ -51,6 +51,14 @@ def test_seeds_of_a_method_that_differ_have_no_mean(frame: pandas.DataFrame, col
         cells(frame)
 
 
+def test_settings_may_be_those_of_rows_in_memory(frame: pandas.DataFrame) -> None:
+    frame["settings"] = [{} for _ in frame.index]
+    assert len(cells(frame)) == 4
+    frame.at[0, "settings"] = {"alpha": 2.0}
+    with pytest.raises(ValueError, match="rows of zero-shot with different settings"):
+        cells(frame)
+
+
 def test_a_seed_that_was_done_again_counts_once(frame: pandas.DataFrame) -> None:
     again = frame[(frame["method"] == "fma") & (frame["seed"] == 3)]
     cell = cells(pandas.concat([frame, again.assign(accuracy=0.0)]))["fma", 4]
