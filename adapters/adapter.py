@@ -22,7 +22,7 @@ from adapters.devices.device import CPU, moved, steady
 from adapters.episode import Query, Text
 from adapters.method import State, query_of, refuse_new_classes
 from featcache import files, notebook, threads
-from featcache.errors import CacheError, ConfigError, FeatcacheError
+from featcache.errors import CacheError, ConfigError, FeatcacheError, MethodError
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
 Array = NDArray[Any]
@@ -81,9 +81,9 @@ class Adapter:
     def logits(self, x: Tensor | Array | Query) -> Tensor:
         """Scores `[q, c]` of raw image embeddings `x [q, d]`, or of a query that has its `extras`.
 
-        Embeddings may be NumPy's. Pictures may lie anywhere; scores lie where the adapter does.
-        Raises `CacheError` where one is missing, or the width is not that of the backbone it was
-        fitted on.
+        Embeddings may be NumPy's, and of any precision. Pictures may lie anywhere; scores lie where
+        the adapter does. Raises `CacheError` where one is missing, the width is not that of the
+        backbone it was fitted on, or these are no rows.
         """
         method, classes = get(self.method), len(self.classnames)
         with self._asked(x) as query:
@@ -117,6 +117,7 @@ class Adapter:
         query = query_of(
             torch.from_numpy(np.array(x, np.float32)) if isinstance(x, np.ndarray) else x
         )
+        query = replace(query, x=_embeddings(query.x))
         given = {PRE_PROJECTION: query.pre, PATCHES: query.patches}
         if missing := [name for name in self.extras if given[name] is None]:
             raise CacheError(
@@ -168,13 +169,17 @@ class Adapter:
         """Which classes each picture may be, bool `[q, c]`: the truth among them as often as asked.
 
         That is so for pictures exchangeable with those it was calibrated on; a set may be empty.
-        Raises what `threshold` and `logits` raise.
+        Raises what `threshold` and `logits` raise, `MethodError` where scores are not finite.
         """
-        return 1 - self.probabilities(x) <= self.threshold(coverage)
+        return 1 - _finite(self.probabilities(x), self.method) <= self.threshold(coverage)
 
     def predict(self, x: Tensor | Array | Query) -> list[str]:
-        """The name of the best class for each picture; `x` as `logits` takes it."""
-        return [self.classnames[i] for i in self.logits(x).argmax(1).tolist()]
+        """The name of the best class for each picture; `x` as `logits` takes it.
+
+        Raises what `logits` raises, `MethodError` where scores are not finite.
+        """
+        best = _finite(self.logits(x), self.method).argmax(1)
+        return [self.classnames[i] for i in best.tolist()]
 
     def with_text(self, text: Text) -> Adapter:
         """The same adapter for other classes.
@@ -251,6 +256,29 @@ def load(folder: Path | str) -> Adapter:
         reason = " ".join(str(error).split()).rstrip(".")
         raise CacheError(f"the adapter in {folder} is damaged ({reason}); fit it again.") from None
     return found
+
+
+def _embeddings(x: Tensor) -> Tensor:
+    """Rows `[q, d]` as methods take them: of half precision as they are, else of single.
+
+    Raises `CacheError` where they are no rows.
+    """
+    if x.dim() != 2:
+        raise CacheError(
+            f"embeddings are rows [pictures, width], and these are {[*x.shape]}; give a single one "
+            "as x[None]."
+        )
+    return x if x.dtype == torch.half else x.float()
+
+
+def _finite(scores: Tensor, method: str) -> Tensor:
+    """The scores `[q, c]`. Raises `MethodError` for what is no number, whose best is no class."""
+    if bad := int((~scores.isfinite().all(1)).sum()):
+        raise MethodError(
+            f"{method} gives scores that are not finite to {bad} of {len(scores)} pictures, so it "
+            "has no class for them; see that their embeddings are finite, and leave out the others."
+        )
+    return scores
 
 
 def not_finite(state: State) -> str:

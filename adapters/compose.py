@@ -3,7 +3,7 @@
     top@base        base moves pictures and class vectors into its own space (its `features` and
                     `class_vectors`), and top is fitted there: `fma@taskres`, `fma@clip-adapter`
     sum:a+b         each part's logits, standardised over the classes of a query, added with equal
-                    weight: `sum:gda+fma@taskres`
+                    weight: `sum:gda+fma@taskres`; a part for which all are alike adds nothing
 
 What a base has not moved, such as cached patches, is no part of its space: `top` does without. A
 base that reads classes by the picture (`fma@cocoop`) has `top` fitted towards what each picture's
@@ -32,6 +32,8 @@ from adapters.method import Axes, ChoiceLogits, Method, State, query_of
 from adapters.registry import plain
 from adapters.selection import Chosen, select
 from featcache.errors import MethodError
+
+ROUNDING = 1e-6  # of the largest score; a smaller spread says nothing
 
 
 @cache
@@ -128,10 +130,19 @@ def total(names: list[str]) -> Method:
             method.logits(_within_state(state, name), _part(config, name), method.input(x))
             for name, method in members.items()
         ]
-        return sum((s - s.mean(1, keepdim=True)) / s.std(1, keepdim=True) for s in scores)  # type: ignore[return-value]
+        return sum(map(_standardised, scores))  # type: ignore[return-value]
 
     reads = frozenset().union(*(method.reads for method in members.values()))
     return _method(members, choose, logits, reads)
+
+
+def _standardised(scores: Tensor) -> Tensor:
+    """Scores `[q, c]` with mean 0 and deviation 1 over the classes; 0 where all are the same."""
+    if scores.shape[1] < 2:
+        return scores - scores
+    spread = scores.std(1, keepdim=True)
+    apart = spread > ROUNDING * scores.abs().amax(1, keepdim=True)
+    return ((scores - scores.mean(1, keepdim=True)) / spread).where(apart | scores.isnan(), 0)
 
 
 def _by_picture(top: Method, base: Method, low: Chosen) -> Method:

@@ -44,6 +44,21 @@ def mean(values: Collection[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
 
 
+def better(criterion: str, found: float, than: float) -> bool:
+    """Whether a score beats another: more of `accuracy`, less of all else.
+
+    What is no number beats nothing.
+    """
+    if criterion == "accuracy":
+        found, than = -found, -than
+    return last(found) < last(than)
+
+
+def last(loss: float) -> float:
+    """A loss, infinite where it is no number, which would be neither more nor less than others."""
+    return math.inf if math.isnan(loss) else loss
+
+
 @dataclass(frozen=True)
 class Spread:
     """Mean and sample standard deviation (ddof 1; NaN for one value) over `n` runs."""

@@ -25,6 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from adapters.choosing.folds import LOO, Fold, Folds, hold_out, trains
 from adapters.episode import Draw, Episode, Labelled
+from adapters.evaluate import better, last
 from adapters.maths import leave_one_out
 from adapters.maths.winners import hits
 from adapters.method import Axes, ChoiceLogits, Method, State, choices
@@ -116,7 +117,7 @@ def _select(
             return Chosen(candidate, state, None, 0)
         for choice, found in _scores(method, state, candidate, held, on_logits, episode.classes):
             tried += 1
-            if best is None or _signed(method, found) > _signed(method, best.score):
+            if best is None or best.score is None or better(method.criterion, found, best.score):
                 best = Chosen(replace(candidate, **choice), state, found, tried)
     assert best is not None
     return replace(best, tried=tried)
@@ -141,7 +142,7 @@ def _left_out(
         )
     if tried is None:
         tried = _pooled(method, config, folds, on_fit, on_logits) if asked else []
-    best, score = min(tried, key=lambda pair: pair[1], default=(config, None))
+    best, score = min(tried, key=lambda pair: last(pair[1]), default=(config, None))
     return Chosen(best, method.fit(episode, best, chance(episode)), score, len(tried), note)
 
 
@@ -270,10 +271,3 @@ def _read(values: list[float | Tensor]) -> list[float]:
         found: list[float] = torch.stack(values).double().tolist()  # type: ignore[arg-type]
         return found
     return [float(value) for value in values]
-
-
-def _signed(method: Method, value: float | None) -> float:
-    """The score with the sign of cross-entropy turned, so that more is better."""
-    if value is None:
-        return float("-inf")
-    return value if method.criterion == "accuracy" else -value

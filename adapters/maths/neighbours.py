@@ -10,9 +10,14 @@ CHUNK = 4096  # rows whose neighbours are looked for at once
 
 
 def nearest(f: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The nearest other rows of unit `f [q, d]` and their cosines, `[q, count]` each."""
+    """The nearest other rows of unit `f [q, d]` and their cosines, `[q, count]` each.
+
+    Of fewer other rows all of them.
+    """
+    count = max(min(count, len(f) - 1), 0)
     index, weight = [], []
-    for start, rows in zip(range(0, len(f), CHUNK), torch.split(f, CHUNK), strict=True):
+    for start in range(0, max(len(f), 1), CHUNK):
+        rows = f[start : start + CHUNK]
         cosine = rows @ f.T  # [chunk, q]
         own = torch.arange(len(rows), device=f.device)
         cosine[own, start + own] = -torch.inf

@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from adapters.episode import Episode
 from adapters.method import Method, Space, State
 from featcache import threads
+from featcache.errors import MethodError
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,12 @@ class Config:
 
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
-    """Weights `[c, d]` and biases `[c]`."""
+    """Weights `[c, d]` and biases `[c]`. Raises `MethodError` for pictures of one class alone."""
+    if int((episode.support.labels.bincount() > 0).sum()) < 2:
+        raise MethodError(
+            "linear-probe learns what tells classes apart, and there are pictures of one alone; "
+            "fit it on two classes or more, or take another method (ncm, gda, …)."
+        )
     model = LogisticRegression(C=config.C, max_iter=config.iterations)
     x = episode.support.x
     weights = episode.support.weights

@@ -1,6 +1,6 @@
 """SgVA: the visual adapter part of SgVA-CLIP with its three losses (Peng et al. 2022).
 
-    f' = (w a(g) + (1 - w) g) W + b,   w learned, a two linear maps with a relu between, hidden 2 p
+    f' = (w a(g) + (1 - w) g) W + b,   w learned, a two maps with a relu after each, hidden 2 p
     loss = CE(s cos(f', m')) + CE(s cos(f', T)) + KL(old || new text softmax at temperature 5)
     logits = s (share cos(f', T) + (1 - share) cos(f', m'))      (arXiv 2211.16191, section III)
 
@@ -16,10 +16,12 @@ prompts see no adapter either: it takes turns, so that its adapter is trained be
 move, and ours beside those that it is asked with.
 
 Differs from the source: hand-made prompts by default; features before the projection are the
-tower's own, where the authors get them from the final ones by a pseudo-inverse; a prototype is the
-adapted mean rather than the mean of the adapted, which spares a pass over the support a step; AdamW
-and a number of steps instead of SGD and 100 epochs. New classes have no pictures and are scored by
-text alone.
+tower's own, where the authors get them from the final ones by a pseudo-inverse; pictures are held
+against pictures after the projection as well, where the code does so before it, with a relu around
+the adapted features; the loss by texts trains the adapter too, where in the code it moves prompts
+alone; a prototype is the adapted mean rather than the mean of the adapted, which spares a pass over
+the support a step; AdamW and a number of steps instead of SGD and 100 epochs. New classes have no
+pictures and are scored by text alone.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Log-probabilities `[q, c]` of raw embeddings `x [q, d]`, taken together."""
     f, text = normalize(x, dim=-1), state["text"]
     said = (state["logit_scale"] * f @ text.T).log_softmax(1)  # [q, c]
-    near = neighbours.nearest(f, min(config.neighbours, len(f) - 1))
+    near = neighbours.nearest(f, config.neighbours)
     count = max(near[0].shape[1], 1)
     z = said.exp()
     means, start = text, (_spread(f, z, text) * z.sum(0)[:, None]).sum(0) / len(f)  # [c, d], [d]

@@ -56,7 +56,7 @@ def logits(state: State, config: Config, x: Tensor) -> Tensor:
     """Log-probabilities `[q, c]` of raw embeddings `x [q, d]`, taken together."""
     f = normalize(x, dim=-1)
     text = (state["logit_scale"] * f @ state["text"].T).log_softmax(1)  # [q, c]
-    index, weight = neighbours.nearest(f, min(config.neighbours, len(f) - 1))
+    index, weight = neighbours.nearest(f, config.neighbours)
     means, variance = _start(state, config, f, text)
     z = text.exp()
     for _ in range(config.rounds):

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from adapters.episode import Episode
-from adapters.evaluate import mean
+from adapters.evaluate import better, mean
 from adapters.maths.together import together
 from adapters.method import Axes, Method, State, choices
 from adapters.problems.reading import Concepts, Listed, Problems, episode
@@ -111,13 +111,9 @@ def settle(solver: Solver, config: Any, fixed: Set[str], held: Sequence[Listed])
         for place, choice in enumerate(choices(reads)):
             tried += 1
             found = mean([scores[place] for scores in each])
-            if best.score is None or _better(method, found, best.score):
+            if best.score is None or better(method.criterion, found, best.score):
                 best = Settled(replace(candidate, **choice), found, tried)
     return replace(best, tried=tried)
-
-
-def _better(method: Method, found: float, than: float) -> bool:
-    return found > than if method.criterion == "accuracy" else found < than
 
 
 def _judged(solver: Solver, config: Any, listed: Listed, axes: Axes) -> list[float]:

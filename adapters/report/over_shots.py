@@ -18,10 +18,11 @@ MARKERS = "osD^vPX"
 
 
 def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, int], Spread]:
-    """Mean and spread of `value` over seeds, by method and shots.
+    """Mean and spread of `value` over seeds, by method and shots; of a seed the newest row counts.
 
     Raises `ValueError` where rows differ in data set, backbone, features of the pictures, task,
-    target or policy: such never share a table.
+    target or policy, or those of a method in settings, prompts, views or draw: such never share a
+    table, nor a mean.
     """
     from adapters.evaluate import spread
 
@@ -30,7 +31,13 @@ def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, i
         if column in frame and frame[column].nunique() > 1:
             held = ", ".join(sorted(map(str, frame[column].dropna().unique())))
             raise ValueError(f"rows of different {column} ({held}) do not share a table")
-    groups = frame.groupby(["method", "shots"], sort=False)[value]
+    for column in ("settings", "bank", "views", "draw"):
+        for method, own in frame.groupby("method")[column] if column in frame else ():
+            if len(told := {*map(str, own.dropna())}) > 1:  # rows in memory hold settings as dicts
+                held = ", ".join(sorted(told))
+                raise ValueError(f"rows of {method} with different {column} ({held}) have no mean")
+    newest = frame.drop_duplicates(["method", "shots", "seed"], keep="last")
+    groups = newest.groupby(["method", "shots"], sort=False)[value]
     return {(str(m), int(str(k))): spread(list(values)) for (m, k), values in groups}
 
 

@@ -16,6 +16,7 @@ from adapters.episode import Draw, Target
 from adapters.evaluate import harmonic_mean
 from adapters.task import Task
 from featcache.draws import Shots
+from featcache.errors import EpisodeError
 from featcache.store.entry import Entry
 
 BASE, NEW = "base", "new"
@@ -24,7 +25,8 @@ BASE, NEW = "base", "new"
 def halves(entry: Entry, shots: Shots, seed: int, **how: Any) -> Draw:
     """The draw cut to the first half of the classes, with the targets `base` and `new`.
 
-    `how` are `draw`'s keywords. Raises what `draw` raises.
+    `how` are `draw`'s keywords. Raises what `draw` raises, `EpisodeError` where a half has nothing
+    to be scored on.
     """
     drawn = draw(entry, shots, seed, **how)
     episode = drawn.episode
@@ -42,6 +44,13 @@ def halves(entry: Entry, shots: Shots, seed: int, **how: Any) -> Draw:
         Target(BASE, drawn.test.of(base)),
         Target(NEW, drawn.test.of(new), episode.text.of(new)),
     )
+    for target, classes in zip(targets, (base, new), strict=True):
+        if not len(target.pictures.labels):
+            raise EpisodeError(
+                f"{episode.dataset} has no test picture of its {len(classes)} {target.name} "
+                "classes, so that base-to-new has no score of them; take --task few-shot, or a set "
+                "with two classes or more that has test pictures of both halves."
+            )
     return Draw(cut, few, full, targets)
 
 

@@ -86,6 +86,36 @@ def test_an_adapter_that_knows_no_width_takes_any(tmp_path: Path) -> None:
         by_hand.logits(torch.ones(2, 5))
 
 
+@pytest.mark.parametrize("name", ["gda", "stata"])
+def test_embeddings_of_any_precision_are_asked_and_what_is_no_rows_refused(
+    tmp_path: Path, name: str
+) -> None:
+    fitted = adapters.fit(make_entry(tmp_path), name, shots=2).adapter
+    x = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+    plain = fitted.logits(x)
+    torch.testing.assert_close(fitted.logits(x.double()), plain)
+    torch.testing.assert_close(fitted.logits(x.T.contiguous().T), plain, atol=1e-4, rtol=1e-4)
+    for kind in (torch.half, torch.bfloat16):
+        torch.testing.assert_close(fitted.logits(x.to(kind)), fitted.logits(x.to(kind).float()))
+    assert fitted.logits(torch.ones(2, 8, dtype=torch.long)).shape == (2, 3)
+    assert fitted.logits(x[:0]).shape == (0, 3)
+    for shape in ((8,), (2, 4, 8)):
+        with pytest.raises(CacheError, match=r"give a single one as x\[None\]"):
+            fitted.logits(torch.ones(shape))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_no_class_is_named_for_embeddings_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    fitted = adapters.fit(make_entry(tmp_path), "gda", shots=2, calibrate=True).adapter
+    x = torch.ones(4, 8)
+    assert len(fitted.predict(x)) == len(fitted.sets(x, 0.5)) == 4
+    x[1, 0] = x[3, 5] = value
+    assert fitted.logits(x).isfinite().all(1).tolist() == [True, False, True, False]
+    for ask in (fitted.predict, lambda x: fitted.sets(x, 0.5)):
+        with pytest.raises(MethodError, match="gda gives scores that are not finite to 2 of 4 pic"):
+            ask(x)
+
+
 def test_only_features_of_pictures_are_asked_for_again(tmp_path: Path) -> None:
     fitted = adapters.fit(make_entry(tmp_path), "zero-shot", shots=1).adapter
     told = replace(fitted, about={"extras": ["negative prompts", "patches"]})

@@ -13,7 +13,8 @@ from torch import Generator, Tensor
 import adapters
 from adapters.compose import _by_picture, get
 from adapters.configure import configure
-from adapters.episode import Text
+from adapters.episode import Episode, Text
+from adapters.method import Method
 from adapters.registry import names
 from adapters.selection import Chosen, select
 from featcache.errors import MethodError, UnknownNameError
@@ -31,6 +32,26 @@ def test_a_sum_adds_standardised_logits(tmp_path: Path) -> None:
     ]
     expected = sum((s - s.mean(1, keepdim=True)) / s.std(1, keepdim=True) for s in alone)
     torch.testing.assert_close(both.logits(x), expected)
+
+
+def test_a_part_that_tells_no_classes_apart_adds_nothing_to_a_sum() -> None:
+    episode, test = synthetic.episode(4)
+    both, alone = get("sum:zero-shot+ncm"), get("ncm")
+
+    def scores(method: Method, episode: Episode) -> Tensor:
+        chosen = select(method, episode, method.config(), None)
+        return method.logits(chosen.state, chosen.config, test.x)
+
+    same = episode.text.prompts[:1].expand_as(episode.text.prompts)
+    by_pictures = replace(episode, text=replace(episode.text, prompts=same))
+    own = scores(alone, by_pictures)
+    expected = (own - own.mean(1, keepdim=True)) / own.std(1, keepdim=True)
+    torch.testing.assert_close(scores(both, by_pictures), expected)
+    one = replace(episode, support=episode.support.of(range(1)), text=episode.text.of(range(1)))
+    assert not scores(both, one).any()
+    unknown = replace(test, x=test.x.index_fill(0, torch.tensor([2]), torch.nan))
+    logits = both.logits(select(both, episode, both.config(), None).state, both.config(), unknown.x)
+    assert logits.isfinite().all(1).logical_not().nonzero().flatten().tolist() == [2]
 
 
 def test_saved_and_loaded_it_scores_the_same(tmp_path: Path) -> None:

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters import evaluate
-from adapters.evaluate import Spread, accuracy, class_accuracy, harmonic_mean, hits, mean, spread
+from adapters.evaluate import (
+    Spread,
+    accuracy,
+    better,
+    class_accuracy,
+    harmonic_mean,
+    hits,
+    last,
+    mean,
+    spread,
+)
 from tests import frozen
 
 
@@ -23,6 +33,19 @@ def test_spread_is_numpys(values: list[float]) -> None:
         assert found.std == pytest.approx(np.std(values, ddof=1), abs=1e-9)
     else:
         assert math.isnan(found.std)
+
+
+@given(some.floats(), some.floats(), some.sampled_from(["accuracy", "cross-entropy"]))
+def test_no_score_beats_itself_and_what_is_no_number_none(
+    one: float, other: float, criterion: str
+) -> None:
+    assert not better(criterion, one, one)
+    assert not better(criterion, math.nan, one)
+    assert not (better(criterion, one, other) and better(criterion, other, one))
+    if not math.isnan(one) and not math.isnan(other):
+        more = one > other if criterion == "accuracy" else one < other
+        assert better(criterion, one, other) == more
+    assert last(one) == (math.inf if math.isnan(one) else one)
 
 
 def test_accuracies() -> None:

@@ -258,6 +258,23 @@ def test_cross_entropy_is_minimised(drawn: Draw) -> None:
     assert chosen.score == pytest.approx(min(everything))
 
 
+@pytest.mark.parametrize("criterion", ["accuracy", "cross-entropy"])
+@pytest.mark.parametrize("policy", ["full-val", "loo"])
+@pytest.mark.parametrize("axis", ["fit", "logits"])
+def test_a_setting_whose_scores_are_no_numbers_wins_nowhere_in_the_order(
+    drawn: Draw, criterion: Any, policy: str, axis: str
+) -> None:
+    orders: list[list[float]] = [[0.0, 1.0], [torch.nan, 0.0, 1.0], [0.0, torch.nan, 1.0]]
+    found = []
+    for biases in orders:
+        tried = Space(**{axis: {"bias": biases}})
+        method = replace(TOY, criterion=criterion, space=lambda _, tried=tried: tried)
+        found.append(select(method, drawn.episode, Config(), validation(drawn, policy)))
+    assert found[1].tried == found[2].tried == 3
+    assert [each.config for each in found] == [found[0].config] * 3
+    assert [each.score for each in found] == [found[0].score] * 3
+
+
 def test_every_fit_draws_the_same_numbers(drawn: Draw) -> None:
     one = select(TOY, drawn.episode, Config(), drawn.full_val, frozenset({"depth"}))
     two = select(TOY, drawn.episode, Config(depth=2), drawn.full_val, frozenset({"depth"}))

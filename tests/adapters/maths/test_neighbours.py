@@ -24,3 +24,10 @@ def test_pulls_are_products_with_the_graph() -> None:
     torch.testing.assert_close(neighbours.pull(z, index, weight), graph @ z)
     torch.testing.assert_close(neighbours.pulled(z, index, weight), graph.T @ z)
     assert not neighbours.pull(z, index[:, :0], weight[:, :0]).any()
+
+
+@pytest.mark.parametrize(("rows", "there"), [(0, 0), (1, 0), (2, 1), (4, 3)])
+def test_of_few_rows_all_others_are_near(rows: int, there: int) -> None:
+    index, weight = neighbours.nearest(unit(queries(rows)), 3)
+    assert index.shape == weight.shape == (rows, there)
+    assert all({own, *near} == {*range(rows)} for own, near in enumerate(index.tolist()))

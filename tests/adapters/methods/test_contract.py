@@ -9,17 +9,21 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load, save
 from torch import Generator, Tensor
 
 from adapters import compose, registry
+from adapters.choosing.folds import trains
 from adapters.configure import configure
-from adapters.episode import Episode, Labelled, Query
+from adapters.episode import Episode, Labelled, Query, Support
 from adapters.method import Method, State, choices
 from adapters.selection import select
 from adapters.sweeping.stacking import fit_all
 from featcache.errors import ConfigError, MethodError, UnknownNameError
 from tests.adapters import synthetic
+from tests.adapters.short import short
 
 NAMES = registry.names()
 # Smaller than the defaults, where those take seconds on a toy.
@@ -50,6 +54,8 @@ QUICK: dict[str, dict[str, Any]] = {
 EPISODE, TEST = synthetic.extended(*synthetic.episode())
 UNBALANCED = synthetic.extended(*synthetic.episode(16, lead=True))
 WITHOUT_TEXT = {"linear-probe", "ncm"}
+RAW = {"linear-probe"}
+BY_CHANNEL = {"ape"}  # it chooses among the coordinates
 ORDER = torch.tensor([3, 0, 4, 1, 2])
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
@@ -158,6 +164,57 @@ def test_numbering_of_classes_does_not_matter(name: str) -> None:
     torch.testing.assert_close(
         logits, m.logits(fitted(name), config, asked(name)), atol=1e-2, rtol=1e-3
     )
+
+
+@settings(deadline=None, max_examples=2)
+@given(st.sampled_from([0.25, 4.0, 64.0]), st.sampled_from([0.25, 4.0]))
+def test_lengths_of_embeddings_do_not_matter(name: str, pictures: float, texts: float) -> None:
+    """Powers of two, so that nothing is rounded; all views of a picture are as much longer."""
+    if name in RAW:
+        pytest.skip("its penalty is on raw embeddings")
+    m = compose.get(name)
+    config = m.config(**short(name))
+
+    def answer(k: float, t: float) -> Tensor:
+        support, text, negative = EPISODE.support, EPISODE.text, EPISODE.negative
+        assert negative is not None
+        assert support.patches is not None
+        assert TEST.patches is not None
+        episode = replace(
+            EPISODE,
+            support=replace(support, views=k * support.views, patches=k * support.patches),
+            text=replace(text, prompts=t * text.prompts),
+            negative=replace(negative, prompts=t * negative.prompts),
+        )
+        state = m.fit(episode, config, Generator().manual_seed(0))
+        query = replace(TEST.query, x=k * TEST.x, patches=k * TEST.patches)
+        return m.logits(state, config, m.input(query))
+
+    assert torch.equal(answer(pictures, texts), answer(1, 1))
+
+
+@settings(deadline=None, max_examples=3)
+@given(st.integers(0, 999))
+def test_algebra_knows_no_order_of_pictures_and_no_axes(name: str, seed: int) -> None:
+    """The support shuffled, and pictures and texts turned by one rotation."""
+    m, config = quick(name)
+    if trains(config):
+        pytest.skip("chance goes by row")
+    g = Generator().manual_seed(seed)
+    s, text = EPISODE.support, EPISODE.text
+    order = torch.randperm(len(s.labels), generator=g)
+    turn = torch.eye(synthetic.WIDTH)
+    if name not in BY_CHANNEL:
+        turn = torch.linalg.qr(torch.randn(turn.shape, generator=g)).Q
+    ids = tuple(s.ids[row] for row in order.tolist())
+    support = Support(s.views[:, order] @ turn, s.labels[order], ids)
+    turned = replace(
+        EPISODE, support=support, text=replace(text, prompts=text.prompts @ turn, tower=None)
+    )
+    state = m.fit(turned, config, Generator().manual_seed(0))
+    logits = m.logits(state, config, TEST.x @ turn)
+    before = m.logits(fitted(name), config, TEST.x)
+    torch.testing.assert_close(logits, before, atol=2e-3, rtol=1e-3)
 
 
 def test_better_than_misleading_text(name: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Generator
 
 from adapters.episode import Episode, Text
 from adapters.methods.linear_probe import method
+from featcache.errors import MethodError
 from tests.adapters import synthetic
 from tests.adapters.methods import settings
 
@@ -45,3 +47,10 @@ def test_the_gradient_of_the_penalised_loss_is_zero() -> None:
     loss = torch.nn.functional.cross_entropy(scores, episode.support.labels, reduction="sum")
     (gradient,) = torch.autograd.grad(loss + w.square().sum() / (2 * 0.1), w)
     assert gradient.abs().max() < 0.05
+
+
+def test_pictures_of_one_class_are_refused() -> None:
+    episode, _ = synthetic.episode()
+    one = replace(episode, support=episode.support.of(range(1)), text=episode.text.of(range(1)))
+    with pytest.raises(MethodError, match="pictures of one alone; fit it on two classes or more"):
+        method.fit(one, method.config(), Generator())

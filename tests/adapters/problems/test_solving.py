@@ -13,7 +13,7 @@ from adapters import registry
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.maths import training
-from adapters.method import choices
+from adapters.method import Space, State, choices
 from adapters.problems import solving
 from adapters.problems.reading import Listed, Problems, episode
 from adapters.problems.solving import Solver, answers, right, settle, solve
@@ -109,6 +109,21 @@ def test_cross_entropy_is_the_least() -> None:
             )
         values[horizon] = float(torch.stack(losses).mean())
     assert found.score == pytest.approx(min(values.values()), rel=1e-3, abs=1e-4)
+
+
+def test_settings_whose_scores_are_no_numbers_are_not_the_best() -> None:
+    one, config = solver("node-adapter")
+
+    def logits(state: State, config: Any, x: Any) -> torch.Tensor:
+        return (config.horizon or torch.nan) * plain(state, config, x)
+
+    plain, space = one.method.logits, Space(logits={"horizon": (0.0, 0.5, 1.0)})
+    method = replace(one.method, logits=logits, logits_over=None, space=lambda _: space)
+    found = settle(replace(one, method=method), config, frozenset(), [listed(3)])
+    assert found.config.horizon
+    assert found.score is not None
+    assert found.score >= 0
+    assert found.tried == 3
 
 
 def test_labels_are_looked_at_when_all_answers_are_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,29 @@ def test_rows_that_differ_share_no_table(frame: pandas.DataFrame, column: str) -
         cells(frame)
 
 
+@pytest.mark.parametrize("column", ["settings", "bank", "views", "draw"])
+def test_seeds_of_a_method_that_differ_have_no_mean(frame: pandas.DataFrame, column: str) -> None:
+    frame[column] = frame["method"]  # methods may differ
+    assert len(cells(frame)) == 4
+    frame.loc[0, column] = "other"
+    with pytest.raises(ValueError, match=rf"of zero-shot with different {column} \(other, zero"):
+        cells(frame)
+
+
+def test_settings_may_be_those_of_rows_in_memory(frame: pandas.DataFrame) -> None:
+    frame["settings"] = [{} for _ in frame.index]
+    assert len(cells(frame)) == 4
+    frame.at[0, "settings"] = {"alpha": 2.0}
+    with pytest.raises(ValueError, match="rows of zero-shot with different settings"):
+        cells(frame)
+
+
+def test_a_seed_that_was_done_again_counts_once(frame: pandas.DataFrame) -> None:
+    again = frame[(frame["method"] == "fma") & (frame["seed"] == 3)]
+    cell = cells(pandas.concat([frame, again.assign(accuracy=0.0)]))["fma", 4]
+    assert (cell.mean, cell.n) == (pytest.approx((74 + 75 + 0) / 3), 3)
+
+
 def test_transductive_rows_share_no_table_with_others(frame: pandas.DataFrame) -> None:
     frame.loc[0, "transductive"] = 1
     with pytest.raises(ValueError, match=r"rows of different transductive \(0, 1\)"):

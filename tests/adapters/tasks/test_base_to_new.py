@@ -15,7 +15,7 @@ from adapters.experiment import Experiment
 from adapters.fitting import run
 from adapters.tasks.base_to_new import halves, summary, task
 from featcache import FeatureCache, import_features
-from featcache.errors import MethodError
+from featcache.errors import EpisodeError, MethodError
 from featcache.store.entry import Entry
 from tests.entries import NARROW, make_entry
 
@@ -45,6 +45,16 @@ def test_the_first_half_is_rounded_up(tmp_path: Path, classes: int, base: int) -
     assert drawn.targets[1].text.classnames == names[base:]
     assert drawn.targets[0].pictures.labels.unique().tolist() == list(range(base))
     assert drawn.targets[1].pictures.labels.unique().tolist() == list(range(classes - base))
+
+
+@pytest.mark.parametrize(("half", "there"), [("1 new", (0, 1)), ("2 base", (2,))])
+def test_a_half_without_test_pictures_is_refused(
+    tmp_path: Path, half: str, there: tuple[int, ...]
+) -> None:
+    """Its accuracy would be no number, and so the harmonic mean."""
+    unread = [row for row in range(21) if row % 3 not in there]
+    with pytest.raises(EpisodeError, match=f"has no test picture of its {half} classes"):
+        halves(make_entry(tmp_path, bad={"test": unread}), 2, seed=1)
 
 
 def test_the_draw_of_all_classes_is_cut(tmp_path: Path) -> None:
