@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.report import classes, confidence, curves, sweeps
+from adapters.report import classes, confidence, curves, sweeps, timing
 from adapters.report.comparison import by_dataset, by_shots, elsewhere, gains, with_average
 from adapters.report.parts import Figure, Part, Table, of_shots, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared, targets
@@ -146,8 +146,8 @@ def _section(
     if section.problems:
         figures = []  # there is one number of shots
     last = rows[rows["dataset"] == places[-1]]
-    if last["fit_seconds"].notna().any():  # nothing was fitted where saved adapters were asked
-        figures.append(_seconds(section, places[-1], last.dropna(subset="fit_seconds"), style))
+    if last["seconds"].notna().any():  # nothing was fitted where saved adapters were asked
+        figures.append(_seconds(section, places[-1], last.dropna(subset="seconds"), style))
     shots = [by_shots(section, place, ranked) for place in reversed(places)]
     over = Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)
     tables = [] if section.source else [over]
@@ -198,15 +198,17 @@ def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks)
     rows = rows[rows["shots"] == k]
     if rows.empty:  # no method has this number of shots on every data set
         rows = section.rows[section.rows["shots"] == k]
-    seconds = rows.groupby("line")["fit_seconds"].median()
-    points = summary(rows, ["line"])
-    points = points.assign(seconds=points["line"].map(seconds))
-    note = f"At {of_shots(k)}, medians of the seconds; filled: no method is faster and better."
+    found = timing.medians(rows)
+    points = summary(rows, ["line"]).join(found[["seconds", "mark"]], on="line")
+    note = (
+        f"At {of_shots(k)}, medians of the {timing.kind(found)}; filled: no method is faster and "
+        f"better. {timing.told(found)}"
+    )
     return Figure(
         slug("seconds", section.name),
         f"Accuracy against seconds, {place}",
-        curves.against_seconds(points, style),
-        note,
+        curves.against_seconds(points, style, timing.kind(found)),
+        note.strip(),
     )
 
 

@@ -84,13 +84,17 @@ def apart(values: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in found]
 
 
-def against_seconds(points: pandas.DataFrame, looks: Looks) -> Spec:
-    """Accuracy over seconds of `line, mean, half, seconds`; the Pareto front filled and joined."""
+def against_seconds(points: pandas.DataFrame, looks: Looks, kind: str = "seconds") -> Spec:
+    """Accuracy over seconds of `line, mean, half, seconds`; the Pareto front filled and joined.
+
+    `kind` is what the seconds are called. A column `mark` stands behind the names.
+    """
     rows = points.assign(
         front=pareto(points["seconds"].to_list(), points["mean"].to_list()),
         interval=[interval(m, h) for m, h in zip(points["mean"], points["half"], strict=True)],
         # A fit that was too short for the clock still has its place on the axis.
         seconds=points["seconds"].clip(lower=1e-4),
+        label=points["line"] + points.get("mark", ""),
         shown=[line if line in looks.colour else "others" for line in points["line"]],
     )
     rows["y"] = _beside(rows)
@@ -98,14 +102,14 @@ def against_seconds(points: pandas.DataFrame, looks: Looks) -> Spec:
     colour = name("shown", scale=colours)
     seconds = number(
         "seconds",
-        "seconds of a fit with its choice of settings",
+        f"{kind} of a fit with its choice of settings",
         scale={"type": "log", "nice": False, "padding": 20},
         axis={"tickCount": 5, "format": "~g"},  # 1, 2, 3 … of each decade are a crowd
     )
     both = {"x": seconds, "y": number("mean", "accuracy, %", scale={"padding": 14})}
     filled = {"condition": {"test": "datum.front", "value": 1}, "value": 0}
     dot = {"color": colour, "fill": colour, "shape": name("shown", scale=shapes)}
-    tip = tips("line", "seconds", interval="accuracy")
+    tip = tips("line", seconds=kind, interval="accuracy")
     stair = {"type": "line", "interpolate": "step-after", "color": GREY, "strokeDash": [4, 3]}
     layers: list[Spec] = [
         {
@@ -120,7 +124,7 @@ def against_seconds(points: pandas.DataFrame, looks: Looks) -> Spec:
         {
             "transform": [{"filter": "datum.front || datum.shown != 'others'"}],
             "mark": {**TEXT, "dx": 8},
-            "encoding": {**both, "y": number("y"), "text": {"field": "line"}, "color": colour},
+            "encoding": {**both, "y": number("y"), "text": {"field": "label"}, "color": colour},
         },
     ]
     return layered(data(rows), layers)

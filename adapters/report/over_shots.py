@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters.report.timing import timed
+
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
@@ -75,14 +77,13 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
 def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of method × shots: mean ± standard deviation, then seconds of a fit.
 
-    The seconds are the median of the processor's, so that what else ran on the machine does not
-    count; of rows of versions that did not keep them, of the clock's.
+    The seconds are medians, all of one kind: the processor's, so that what else ran on the machine
+    does not count; the clock's where a row is of a GPU or of a version that kept no others.
     """
     table = cells(frame)
-    busy = "fit_processor_seconds"
-    measured = busy in frame and frame[busy].notna().all()
-    column, head = (busy, "processor s a fit") if measured else ("fit_seconds", "s a fit")
-    seconds = frame.groupby("method")[column].median()
+    own = timed(frame, ["task"])
+    head = "clock s a fit" if own["clock"].any() else "processor s a fit"
+    seconds = own.groupby("method")["seconds"].median()
     shots = sorted({k for _, k in table})
     methods = list(dict.fromkeys(method for method, _ in table))
     rows = [

@@ -22,6 +22,7 @@ from adapters.compose import get
 from adapters.registry import LEFT_OUT
 from adapters.report.labels import SPLIT, apart, labelled
 from adapters.report.parts import EVERY, slug
+from adapters.report.timing import timed
 from adapters.results import read as rows_of
 from featcache.draws import ALL, BALANCED, NATURAL
 from featcache.errors import CacheError
@@ -141,7 +142,8 @@ def runs(frame: pandas.DataFrame) -> Runs:
         shown = done["text"].fillna("").astype(str)
         done = done.assign(task=done["task"] + shown.where(shown == "", ", " + shown))
     done = _measured(done)
-    done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
+    done = timed(done.assign(line=_lines(done)), [*APART, "line"])
+    done = done.sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")
     older = done["run"].nunique() - newest["run"].nunique()
     return Runs(newest, frame[~scored], int(older))

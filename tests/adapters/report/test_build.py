@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -303,7 +304,7 @@ def test_a_sweep_stands_with_its_best_and_has_its_own_part(parts_of: Parts) -> N
 def test_seconds_are_those_of_the_most_shots_and_all_data_sets(parts_of: Parts) -> None:
     figure = parts_of(frame())[1][0].figures[-1]
     assert figure.title == "Accuracy against seconds, average"
-    assert figure.note.startswith("At 4 shots, medians of the seconds")
+    assert figure.note.startswith("At 4 shots, medians of the clock seconds")
     points = {point["line"]: point for point in figure.spec["data"]["values"]}
     assert points["tip-adapter"]["seconds"] == pytest.approx(0.3)
     own = frame()[lambda f: (f["method"] == "tip-adapter") & (f["shots"] == 4)]
@@ -312,6 +313,23 @@ def test_seconds_are_those_of_the_most_shots_and_all_data_sets(parts_of: Parts) 
     made = frame()[lambda f: (f["shots"] == 1) | (f["dataset"] == "plants")]
     points = parts_of(made)[1][0].figures[-1].spec["data"]["values"]
     assert {point["line"] for point in points} == {"zero-shot", "gda", "tip-adapter"}
+
+
+def test_accuracy_stands_against_the_processors_seconds(parts_of: Parts) -> None:
+    """Those of the clock lie where something else ran; what has no others says so."""
+    made = frame().assign(fit_processor_seconds=0.01)
+    figure = parts_of(made)[1][0].figures[-1]
+    values = figure.spec["data"]["values"]
+    assert {(v["seconds"], v["label"]) for v in values} == {
+        (0.01, "zero-shot"), (0.01, "gda"), (0.01, "tip-adapter"),
+    }  # fmt: skip
+    assert "processor seconds" in figure.note
+    assert "processor seconds" in json.dumps(figure.spec)
+    made.loc[made["method"] == "gda", "fit_processor_seconds"] = None
+    figure = parts_of(made)[1][0].figures[-1]
+    found = {v["label"]: v["seconds"] for v in figure.spec["data"]["values"]}
+    assert found == pytest.approx({"zero-shot": 0.01, "gda (clock)": 0.2, "tip-adapter": 0.01})
+    assert "(clock): those of the clock" in figure.note
 
 
 def test_a_section_of_other_sets_shows_the_source_and_the_mean(parts_of: Parts) -> None:

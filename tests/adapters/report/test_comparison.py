@@ -143,13 +143,31 @@ def test_the_table_over_shots_by_hand() -> None:
     held = section_of(pandas.DataFrame(made))
     table = comparison.by_shots(held, "animals", ["gda", "ncm", "absent"])
     assert table.name == "shots-rn50-openai-none-animals"
-    assert list(table.heads) == ["method", "1 shot", "16 shots", "seconds a fit"]
+    assert list(table.heads) == ["method", "1 shot", "16 shots", "clock seconds a fit"]
     assert table.rows == [
         # Medians of 0.1, 0.2, 1.6, 3.2 and of 0.1, 0.2.
         ["gda", said([52, 53]), said([67, 68]), "0.9"],
         ["ncm", said([52, 53]), "–", "0.15"],
     ]
     assert table.bold == {(0, 1), (1, 1), (0, 2)}
+
+
+def test_seconds_are_the_processors_and_what_is_of_the_clock_says_so() -> None:
+    """A line of before, a line that has a row of before, and one on a GPU stand by the clock."""
+    busy = {"fit_seconds": 8.0, "fit_processor_seconds": 2.0, "device": "cpu"}
+    before = {"fit_seconds": 8.0}
+    card = {**busy, "device": "NVIDIA H100"}
+    made = [row(method="gda", seed=1, **busy), row(method="gda", seed=2, **busy)]
+    table = comparison.by_shots(section_of(pandas.DataFrame(made)), "animals", ["gda"])
+    assert (table.heads[-1], table.rows[0][-1]) == ("processor seconds a fit", "2")
+    assert "clock" not in table.note
+    made += [row(method="ape", **before), row(method="ncm", **card)]
+    made += [row(method="clap", seed=1, **busy), row(method="clap", seed=2, **before)]
+    lines = ["gda", "ape", "ncm", "clap"]
+    table = comparison.by_shots(section_of(pandas.DataFrame(made)), "animals", lines)
+    assert table.heads[-1] == "seconds a fit"
+    assert [r[-1] for r in table.rows] == ["2", "8 (clock)", "8 (clock)", "8 (clock)"]
+    assert "(clock): those of the clock" in table.note
 
 
 def test_gains_by_hand() -> None:

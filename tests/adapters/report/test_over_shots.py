@@ -79,7 +79,7 @@ def test_methods_stand_beside_each_other_and_zero_shot_at_nought(
 def test_a_method_without_some_shots_has_a_dash(frame: pandas.DataFrame) -> None:
     rest = frame[(frame["method"] != "fma") | (frame["shots"] > 1)]
     heads, rows = shots_table(rest)
-    assert heads == ["method", "1 shot", "4 shots", "s a fit"]
+    assert heads == ["method", "1 shot", "4 shots", "clock s a fit"]
     assert rows == [
         ["zero-shot", "63.0 ± 1.0", "66.0 ± 1.0", "0.50"],
         ["fma", "–", "75.0 ± 1.0", "0.50"],
@@ -92,7 +92,17 @@ def test_seconds_are_the_processors_where_all_rows_have_them(frame: pandas.DataF
     assert heads[-1] == "processor s a fit"
     assert {row[-1] for row in rows} == {"0.25"}
     busy.loc[0, "fit_processor_seconds"] = None
-    assert shots_table(busy)[0][-1] == "s a fit"
+    assert shots_table(busy)[0][-1] == "clock s a fit"
+
+
+def test_seconds_of_a_table_with_a_gpu_are_all_the_clocks(frame: pandas.DataFrame) -> None:
+    """The processor waits there, and no table mixes both."""
+    made = frame.assign(fit_processor_seconds=0.25, device="cpu")
+    assert shots_table(made)[0][-1] == "processor s a fit"
+    made.loc[0, "device"] = "NVIDIA H100"
+    heads, rows = shots_table(made)
+    assert heads[-1] == "clock s a fit"
+    assert {row[-1] for row in rows} == {"0.50"}
 
 
 def test_the_picture_is_drawn_the_same_each_time(frame: pandas.DataFrame, tmp_path: Path) -> None:
