@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
+DASHES = ("-", "--", ":", "-.")
 
 
 def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, int], Spread]:
@@ -51,8 +51,8 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
     shots = sorted({k for _, k in table})
     place = {k: i + 1 for i, k in enumerate(shots)}
     methods = list(dict.fromkeys(method for method, _ in table))
-    looks = zip(methods, _cycle(COLOURS), _cycle(MARKERS), strict=False)
-    for number, (method, colour, marker) in enumerate(looks):
+    for number, method in enumerate(methods):
+        colour, marker, dash = _look(number)
         # Side by side, so that the bars of one method do not hide another's.
         aside = 0.05 * (number - (len(methods) - 1) / 2)
         points = [(place[k], table[method, k]) for k in shots if (method, k) in table]
@@ -61,7 +61,8 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
             continue
         x, mean = [p + aside for p, _ in points], [s.mean for _, s in points]
         deviation = [s.std if s.n > 1 else 0.0 for _, s in points]
-        axes.errorbar(x, mean, deviation, color=colour, marker=marker, capsize=3, label=method)
+        look = {"color": colour, "marker": marker, "linestyle": dash}
+        axes.errorbar(x, mean, deviation, **look, capsize=3, label=method)
     axes.set_xticks([0, *place.values()], ["0", *map(str, shots)])
     axes.set_xlabel("shots (training pictures a class)")
     axes.set_ylabel("accuracy on the test split, %")
@@ -97,5 +98,7 @@ def _star(axes: Axes, score: Spread, width: int, colour: str) -> None:
     axes.plot([0, width], [score.mean] * 2, ":", color=colour, linewidth=1)
 
 
-def _cycle(values: Sequence[str]) -> list[str]:
-    return list(values) * 8
+def _look(number: int) -> tuple[str, str, str]:
+    """Colour, marker and dash of a line; no two of 49 have both colour and marker alike."""
+    turn, place = divmod(number, len(COLOURS))
+    return COLOURS[place], MARKERS[(place + turn) % len(MARKERS)], DASHES[number % len(DASHES)]

@@ -40,8 +40,8 @@ def medians(rows: pandas.DataFrame) -> pandas.DataFrame:
     """
     groups = rows.dropna(subset="seconds").groupby("line")
     found = groups["seconds"].median().to_frame().assign(clock=groups["clock"].any())
-    marked = found["clock"] & ~found["clock"].all()
-    return found.assign(mark=[CLOCK if each else "" for each in marked])
+    several = found["clock"].nunique() > 1
+    return found.assign(mark=[CLOCK if clock and several else "" for clock in found["clock"]])
 
 
 def kind(found: pandas.DataFrame) -> str:

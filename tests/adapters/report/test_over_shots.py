@@ -76,6 +76,20 @@ def test_methods_stand_beside_each_other_and_zero_shot_at_nought(
     assert lines[0].get_ydata().tolist() == [72, 75]
 
 
+def test_nine_methods_are_told_apart(
+    frame: pandas.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The eighth had the look of the first."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: drawn.append(self))
+    names = [f"m{i}" for i in range(9)]
+    over_shots(pandas.concat([frame.assign(method=n) for n in names]), tmp_path / "a.svg")
+    lines = [bar[0] for bar in drawn[0].axes[0].containers]
+    assert [bar.get_label() for bar in drawn[0].axes[0].containers] == names
+    assert len({(each.get_color(), each.get_marker()) for each in lines}) == 9
+    assert len({(each.get_color(), each.get_linestyle()) for each in lines}) == 9
+
+
 def test_a_method_without_some_shots_has_a_dash(frame: pandas.DataFrame) -> None:
     rest = frame[(frame["method"] != "fma") | (frame["shots"] > 1)]
     heads, rows = shots_table(rest)
