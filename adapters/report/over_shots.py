@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapters.report.timing import timed
 
@@ -61,7 +61,7 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
             continue
         x, mean = [p + aside for p, _ in points], [s.mean for _, s in points]
         deviation = [s.std if s.n > 1 else 0.0 for _, s in points]
-        look = {"color": colour, "marker": marker, "linestyle": dash}
+        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dash}
         axes.errorbar(x, mean, deviation, **look, capsize=3, label=method)
     axes.set_xticks([0, *place.values()], ["0", *map(str, shots)])
     axes.set_xlabel("shots (training pictures a class)")
