@@ -112,16 +112,11 @@ def _section(
     places = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
     if section.source:  # ten targets and more, each with its figure, would be no report
         places = list(dict.fromkeys([places[0], places[-1]]))
-    left_out = len(ranked) - len(shown)
     text = (
         f"{several(section.rows['run'].nunique(), 'run')} of {_lines(section, ranked)} "
         f"{_where(section)}. Bars: {_bars(section)}."
     )
-    if left_out:
-        text += (
-            f" Figures show the {len(shown)} best on average over everything, the baseline and "
-            f"zero-shot; {several(left_out, 'other')} stand{'s' * (left_out == 1)} in the tables."
-        )
+    text += _left_out(ranked, shown)
     if len(section.rows) < len(swept.rows):
         text += (
             f" Methods run in more than {SWEPT} settings stand here with their defaults, or with "
@@ -152,7 +147,8 @@ def _section(
     over = Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)
     tables = [] if section.source else [over]
     for k in reversed(section.shots):
-        pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
+        lines = rank(section.rows[section.rows["shots"] == k])
+        pair = [by_dataset(section, k, lines, there), there and gains(section, k, lines, there)]
         held = [table for table in pair if isinstance(table, Table)]
         tables.append(Part(f"{of_shots(k)}, all methods", tables=held, folded=len(tables) > 1))
         if theirs := elsewhere(section, k):
@@ -161,6 +157,21 @@ def _section(
     tables += [over] if section.source and not section.problems else []
     sure = confidence.part(section, ranked, shown, style)
     return Part(section.title, text, figures, parts=[*tables, *sure, *_sweeps(swept)])
+
+
+def _left_out(ranked: list[str], shown: list[str]) -> str:
+    """Which lines the figures show, where these are not all."""
+    count = len(ranked) - len(shown)
+    if not count:
+        return ""
+    best = next(
+        (i for i, (a, b) in enumerate(zip(shown, ranked, strict=False)) if a != b), len(shown)
+    )
+    more = f", with {' and '.join(shown[best:])}" if shown[best:] else ""
+    return (
+        f" Figures show the {f'{best} ' * (best > 1)}best on average over everything{more}; "
+        f"{several(count, 'other')} stand{'s' * (count == 1)} in the tables."
+    )
 
 
 def _bars(section: Section) -> str:

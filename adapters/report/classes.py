@@ -149,13 +149,17 @@ def confusion(refitted: Refitted) -> Spec:
         wrong = wrong.sort_values("share", ascending=False, kind="stable").head(MOST_CLASSES)
         wrong = wrong.assign(pair=wrong["true"] + " → " + wrong["predicted"])
         return _bars(wrong, "share", SHARE, "pair", {"color": {"value": COLOURS[1]}})
-    # From a light blue on, so that one picture in a hundred is seen on white.
-    shades = {"domain": [0, 100], "range": ["#d6e6f2", COLOURS[0]]}
-    legend = {"orient": "top", "title": SHARE, "gradientLength": 120}
+    # The paper shines through, white or black; one picture in a hundred is seen on both.
+    shades = {"domain": [0, 100], "range": [0.2, 1]}
+    legend = {
+        "orient": "top", "title": SHARE, "values": [1, 25, 50, 75, 100], "symbolType": "square",
+        "symbolFillColor": COLOURS[0], "symbolStrokeWidth": 0,
+    }  # fmt: skip
     encoding = {
         "x": name("predicted", scale={"domain": names}, axis={"labelAngle": -60, "labelLimit": 90}),
         "y": name("true", scale={"domain": names}, axis={"labelLimit": 90}),
-        "color": {"field": "share", "type": "quantitative", "scale": shades, "legend": legend},
+        "color": {"value": COLOURS[0]},
+        "opacity": {"field": "share", "type": "quantitative", "scale": shades, "legend": legend},
         "tooltip": tips(*rows),
     }
     size = {"width": 360, "height": max(160, 18 * c)}

@@ -161,6 +161,7 @@ def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
     own = zip(found["seconds"], found["mark"], strict=True)
     taken = dict(zip(found.index, (f"{value:.3g}{mark}" for value, mark in own), strict=True))
     note = _OVER_PROBLEMS if section.problems else _legend(None)
+    note += " Seconds of a fit with its choice of settings: medians over seeds and shots."
     return Table(
         slug("shots", section.name, dataset),
         f"Accuracy over shots, {dataset}, {section.title}",
@@ -251,7 +252,8 @@ def _cells(rows: pandas.DataFrame, column: str) -> tuple[Cells, set[tuple[str, s
 
 
 def _text(mean: float, half: float) -> str:
-    return f"{mean:.1f}" if math.isnan(half) else f"{mean:.1f} ± {half:.1f}"
+    shown = f"{round(mean, 1) + 0.0:.1f}".replace("-", "−")  # no hyphen, and no nought below nought
+    return shown if math.isnan(half) else f"{shown} ± {half:.1f}"
 
 
 def _with_half(values: Sequence[float]) -> str:

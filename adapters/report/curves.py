@@ -64,7 +64,7 @@ def over_shots(points: pandas.DataFrame, looks: Looks) -> Spec:
             "encoding": {**dot, "tooltip": tips("line", "shots", interval="accuracy", n="seeds")},
             "params": [{"name": "hover", "select": hover}],
         },
-        *names(ends, ("x", "mean"), edge, max(height, LEAST), looks),
+        *names(ends, ("x", "mean"), edge, max(height, LEAST), looks, rows["high"].max()),
     ]
     return layered(data(rows), layers)
 
@@ -140,7 +140,7 @@ def against_seconds(points: pandas.DataFrame, looks: Looks, kind: str = "seconds
         "seconds",
         f"{kind} of a fit with its choice of settings",
         scale={"type": "log", "nice": False, "padding": 20, **near},
-        axis={"tickCount": 5, "format": "~g"},  # 1, 2, 3 … of each decade are a crowd
+        axis={"values": _decades(low, high), "format": "~g"},
     )
     heights = {"padding": 14, **_heights(rows["mean"].min(), rows["mean"].max())}
     both = {"x": seconds, "y": number("mean", ACCURACY, scale=heights)}
@@ -167,11 +167,19 @@ def against_seconds(points: pandas.DataFrame, looks: Looks, kind: str = "seconds
     return layered(data(rows), layers)
 
 
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten from `low` to `high`; where these are few, what lies between as well."""
+    powers = range(math.floor(math.log10(low / 2)), math.ceil(math.log10(high * 2)) + 1)
+    steps = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
+    return [float(f"{step}e{power}") for power in powers for step in steps]
+
+
 def _beside(both: Spec, side: str) -> Spec:
     """The names of points in one half, towards the other, so that none is cut off."""
     shown = f"datum.side == '{side}' && (datum.front || datum.shown != 'others')"
-    # Above the point, for the front goes on beside it.
+    # Above the point, for the front goes on beside it; no longer than the half that it lies in.
     text = {**TEXT, "align": side, "dx": 8 if side == "left" else -8, "dy": -8}
+    text["limit"] = {"expr": "min(150, width / 2)"}
     return {
         "transform": [{"filter": shown}],
         "mark": text,

@@ -102,12 +102,32 @@ class Runs:
         return int(self.done["run"].nunique())
 
     def sections(self) -> Iterator[Section]:
-        """The rows by what may stand side by side; transductive methods last."""
+        """The rows by what may stand side by side.
+
+        Few-shot comes before other tasks, what targets add up to after these, and what is
+        transductive last.
+        """
         order = ["transductive", "backbone", "task", "source", "measure", "draw", "policy"]
+        found = []
         for key, rows in self.done.groupby(order, sort=True):
             transductive, backbone, task, source, measure, draw, policy = map(str, key)
             apart = transductive == str(True)
-            yield Section(backbone, task, policy, apart, rows, measure, draw, source)
+            found.append(Section(backbone, task, policy, apart, rows, measure, draw, source))
+        yield from sorted(found, key=_place)
+
+
+def _place(section: Section) -> tuple[object, ...]:
+    """Where a section stands among others, which come by name."""
+    summed = section.measure.replace(" ", "_") in SUMMARIES
+    few_shot = section.task == "few-shot"
+    return (
+        section.transductive,
+        section.backbone,
+        not few_shot,
+        section.task,
+        section.source,
+        summed,
+    )
 
 
 def read(path: Path | str, where: Sequence[str] = ()) -> Runs:

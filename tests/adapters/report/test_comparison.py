@@ -170,6 +170,13 @@ def test_seconds_are_the_processors_and_what_is_of_the_clock_says_so() -> None:
     assert "(clock): those of the clock" in table.note
 
 
+def test_what_is_below_the_baseline_has_a_minus_and_nought_none() -> None:
+    """A hyphen is a hyphen in LaTeX, and −0.0 is nought."""
+    assert comparison._text(-7.84, 18.6) == "−7.8 ± 18.6"
+    assert comparison._text(-0.04, float("nan")) == "0.0"
+    assert comparison._text(12.34, float("nan")) == "12.3"
+
+
 def test_gains_by_hand() -> None:
     table = comparison.gains(of(TWO), 4, ["gda", "zero-shot"], "zero-shot")
     assert table is not None

@@ -162,6 +162,7 @@ def test_names_stand_towards_the_middle_so_that_none_is_cut_off() -> None:
     assert [layer["mark"]["align"] for layer in spec["layer"][-2:]] == ["left", "right"]
     for layer, side in zip(spec["layer"][-2:], ("left", "right"), strict=True):
         assert f"datum.side == '{side}'" in layer["transform"][0]["filter"]
+        assert layer["mark"]["limit"] == {"expr": "min(150, width / 2)"}
 
 
 def test_an_axis_says_what_a_point_is_also_where_all_are_equal(tmp_path: Path) -> None:
@@ -177,6 +178,25 @@ def test_an_axis_says_what_a_point_is_also_where_all_are_equal(tmp_path: Path) -
     drawn = (tmp_path / "a.svg").read_text()
     ticks = [float(tick) for tick in re.findall(r">(9\d\.\d+)</text>", drawn)]
     assert min(ticks) <= 93.54 <= max(ticks)
+
+
+@pytest.mark.parametrize("half", [0.0, 2.0])
+def test_names_that_are_moved_apart_lengthen_no_axis_beyond_the_bars(half: float) -> None:
+    """Two at 99.9 have an axis to 100, not to 105."""
+    points = shots_points().assign(mean=99.9, half=half)
+    named = curves.over_shots(points, looks([]))["layer"][-1]["data"]["values"]
+    assert max(each["y"] for each in named) <= min(99.9 + half, 100)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0.02, 40, {0.01, 0.1, 1, 10, 100}), (2e-4, 3e-4, {1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3})],
+)
+def test_seconds_have_ticks_at_powers_of_ten(low: float, high: float, ticks: set[float]) -> None:
+    points = seconds_points(seconds=[low, high, low, high])
+    axis = curves.against_seconds(points, looks([]))["layer"][2]["encoding"]["x"]["axis"]
+    assert {*axis["values"]} >= {tick for tick in ticks if low <= tick <= high}
+    assert len(axis["values"]) <= 9
 
 
 def test_no_bar_goes_beyond_a_hundred_per_cent() -> None:
