@@ -96,11 +96,11 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
     bold = {
         (i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best
     }
-    others, notes = _published(beside(section, shots).get(section.policy, []), len(columns))
+    others, note = _published(beside(section, shots).get(section.policy, []), len(columns))
     told = [
         _OVER_PROBLEMS if section.problems else _legend(baseline),
         *_strictly(section, every),
-        *notes,
+        note,
     ]
     table += others
     return Table(
@@ -108,7 +108,7 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
         f"Accuracy, {of_shots(shots)}, {section.title}",
         ["method", *(_head(section, column) for column in columns)],
         table,
-        " ".join(told),
+        " ".join(told).strip(),
         bold,
         {len(shown)} if others else (),
     )
@@ -120,8 +120,9 @@ def elsewhere(section: Section, shots: int) -> list[Table]:
     for policy, rows in beside(section, shots).items():
         if policy == section.policy:
             continue
-        columns = [*section.datasets, "mean"]
-        table, notes = _published(rows, len(columns))
+        whole = max(len(numbers) for _, numbers in rows) > len(section.datasets)
+        columns = [*section.datasets, *["mean"] * whole]
+        table, note = _published(rows, len(columns))
         found.append(
             Table(
                 slug("published", section.name, f"{shots}-shot", policy),
@@ -129,14 +130,17 @@ def elsewhere(section: Section, shots: int) -> list[Table]:
                 f"beside {section.title}",
                 ["method", *(_head(section, column) for column in columns)],
                 table,
-                " ".join(notes),
+                note,
             )
         )
     return found
 
 
-def _published(others: Beside, columns: int) -> tuple[list[list[str]], list[str]]:
-    """Rows of a table for what others published, and the notes that say under which terms."""
+def _published(others: Beside, columns: int) -> tuple[list[list[str]], str]:
+    """Rows of a table for what others published, and the note that says under which terms.
+
+    The note has a line a row, which the page keeps.
+    """
     rows = []
     for i, (row, numbers) in enumerate(others, start=1):
         theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
@@ -146,7 +150,7 @@ def _published(others: Beside, columns: int) -> tuple[list[list[str]], list[str]
         f"[{i}] {row.source} ({row.backbone}): {row.protocol}."
         for i, (row, _) in enumerate(others, start=1)
     ]
-    return rows, [*_PUBLISHED[: len(others)], *notes]
+    return rows, "\n".join([_PUBLISHED, *notes]) if others else ""
 
 
 def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
@@ -299,4 +303,4 @@ _OVER_PROBLEMS = (
     "taken as independent). Best in bold. Chance is 50."
 )
 _POLICIES = {UNKNOWN: "policy not known", SEVERAL: "policies that differ by set"}
-_PUBLISHED = ["Published numbers were made by others under other protocols; they are not ours."]
+_PUBLISHED = "Published numbers were made by others under other protocols; they are not ours."
