@@ -70,7 +70,8 @@ def _chapters(runs: Runs, base: str, top: int) -> list[Part]:
     ranked = {section.title: rank(section.rows) for section in sections}
     shown = {title: _shown(lines, base, top) for title, lines in ranked.items()}
     # By name, so that a method keeps its colour when others do better or worse.
-    appearance = looks(sorted({line for lines in shown.values() for line in lines}))
+    lines = sorted({line for lines in shown.values() for line in lines})
+    appearance = looks(lines, [*shown.values()])
     return [
         _section(section, swept, ranked[section.title], shown[section.title], base, appearance)
         for section, swept in zip(sections, whole, strict=True)
@@ -142,7 +143,8 @@ def _section(
         figures = []  # there is one number of shots
     last = rows[rows["dataset"] == places[-1]]
     if last["seconds"].notna().any():  # nothing was fitted where saved adapters were asked
-        figures.append(_seconds(section, places[-1], last.dropna(subset="seconds"), style))
+        last = last.dropna(subset="seconds")
+        figures.append(_seconds(section, places[-1], last, style, shown))
     shots = [by_shots(section, place, ranked) for place in reversed(places)]
     over = Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)
     tables = [] if section.source else [over]
@@ -204,7 +206,9 @@ def _over_shots(section: Section, place: str, rows: pandas.DataFrame, style: Loo
     return Figure(slug("over-shots", section.name, place), title, curves.over_shots(points, style))
 
 
-def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks) -> Figure:
+def _seconds(
+    section: Section, place: str, rows: pandas.DataFrame, style: Looks, shown: list[str]
+) -> Figure:
     k = int(rows["shots"].max()) if section.source else section.shots[-1]
     rows = rows[rows["shots"] == k]
     if rows.empty:  # no method has this number of shots on every data set
@@ -218,7 +222,7 @@ def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks)
     return Figure(
         slug("seconds", section.name),
         f"Accuracy against seconds, {place}",
-        curves.against_seconds(points, style, timing.kind(found)),
+        curves.against_seconds(points, style, timing.kind(found), shown),
         note.strip(),
     )
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adapters.report.parts import Spec
-from adapters.report.vega import GREY, HEIGHT, Looks, data, layered, number, tips
+from adapters.report.vega import GREY, HEIGHT, WIDTH, Looks, data, layered, number, tips
 
 if TYPE_CHECKING:
     import pandas
 
 LABEL = 15  # pixels from one label to the next
-TEXT = {"type": "text", "align": "left", "fontSize": 11, "limit": 150}
+LONGEST = 150  # pixels of a label
+TEXT = {"type": "text", "align": "left", "fontSize": 11, "limit": LONGEST}
 ACCURACY = "accuracy, %"
 LEAST = 1.0  # points of accuracy that a figure is high
 ASIDE = 0.045  # of the distance between two numbers of shots
@@ -114,25 +115,28 @@ def apart(values: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in found]
 
 
-def against_seconds(points: pandas.DataFrame, looks: Looks, kind: str = "seconds") -> Spec:
+def against_seconds(
+    points: pandas.DataFrame, looks: Looks, kind: str = "seconds", shown: Collection[str] = ()
+) -> Spec:
     """Accuracy over seconds of `line, mean, half, seconds`; the Pareto front filled and joined.
 
-    `kind` is what the seconds are called. A column `mark` stands behind the names.
+    `kind` is what the seconds are called. A column `mark` stands behind the names. Lines that are
+    not `shown` (all that have a colour) are grey, and named where they are of the front.
     """
+    coloured = set(shown or looks.colour)
     rows = points.assign(
         front=pareto(points["seconds"].to_list(), points["mean"].to_list()),
         interval=[interval(m, h) for m, h in zip(points["mean"], points["half"], strict=True)],
         # A fit that was too short for the clock still has its place on the axis.
         seconds=points["seconds"].clip(lower=1e-4),
         label=points["line"] + points.get("mark", ""),
-        shown=[line if line in looks.colour else "others" for line in points["line"]],
+        shown=[line if line in coloured else "others" for line in points["line"]],
     )
     named = rows["front"] | (rows["shown"] != "others")
     rows["y"] = rows["mean"]
-    height = max(rows["mean"].max() - rows["mean"].min(), LEAST)
-    rows.loc[named, "y"] = apart(rows.loc[named, "mean"].to_list(), LABEL * height / HEIGHT)
     x = np.log10(rows["seconds"])
     rows["side"] = np.where(2 * x > x.min() + x.max(), "right", "left")
+    rows.loc[named, "y"] = _free(rows, named)
     colour, shape, _ = looks.channels(dict.fromkeys(rows["shown"]), "shown")
     low, high = rows["seconds"].min(), rows["seconds"].max()
     near = {"domain": [low / 2, high * 2]} if high < 3 * low else {}
@@ -167,6 +171,38 @@ def against_seconds(points: pandas.DataFrame, looks: Looks, kind: str = "seconds
     return layered(data(rows), layers)
 
 
+def _free(rows: pandas.DataFrame, named: pandas.Series[bool]) -> list[float]:
+    """Heights of the names of some points, near these: not on a point nor on another name."""
+    unit = max(rows["mean"].max() - rows["mean"].min(), LEAST) / HEIGHT  # of a pixel
+    x = np.log10(rows["seconds"].to_numpy())
+    x = (x - x.min()) / max(float(np.ptp(x)), 1e-9) * (WIDTH - 40)
+    y = rows["mean"].to_numpy() / unit
+    taken = [
+        (place - 7, place + 7, height - 7, height + 7) for place, height in zip(x, y, strict=True)
+    ]
+    found = []
+    for i in np.flatnonzero(named):
+        width = min(6 * len(rows["label"].iloc[i]), LONGEST)
+        left = x[i] + 8 if rows["side"].iloc[i] == "left" else x[i] - 8 - width
+        # At the point, a line above, a line below, two above …, within the figure.
+        steps = [0.0, *(sign * k * LABEL for k in range(1, 21) for sign in (1, -1))]
+        boxes = [(left, left + width, y[i] + s + 1, y[i] + s + LABEL) for s in steps]
+        free = (
+            s
+            for s, box in zip(steps, boxes, strict=True)
+            if y.min() <= y[i] + s <= y.max() and not any(_meet(box, each) for each in taken)
+        )
+        step = next(free, 0.0)
+        taken.append(boxes[steps.index(step)])
+        found.append(float((y[i] + step) * unit))
+    return found
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes (left, right, low, high) overlap."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
+
+
 def _decades(low: float, high: float) -> list[float]:
     """Powers of ten from `low` to `high`; where these are few, what lies between as well."""
     powers = range(math.floor(math.log10(low / 2)), math.ceil(math.log10(high * 2)) + 1)
@@ -179,7 +215,7 @@ def _beside(both: Spec, side: str) -> Spec:
     shown = f"datum.side == '{side}' && (datum.front || datum.shown != 'others')"
     # Above the point, for the front goes on beside it; no longer than the half that it lies in.
     text = {**TEXT, "align": side, "dx": 8 if side == "left" else -8, "dy": -8}
-    text["limit"] = {"expr": "min(150, width / 2)"}
+    text["limit"] = {"expr": f"min({LONGEST}, width / 2)"}
     return {
         "transform": [{"filter": shown}],
         "mark": text,

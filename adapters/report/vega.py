@@ -46,19 +46,33 @@ class Looks:
         return colour, shape, dash
 
 
-def looks(lines: Iterable[str]) -> Looks:
+def looks(lines: Iterable[str], figures: Sequence[Sequence[str]] = ()) -> Looks:
     """Seven colours and markers, then the same otherwise paired; zero-shot is a grey star.
 
-    Lines next to each other differ in colour, marker and dash, so that print without colours and
-    eyes that see few of them tell them apart; 49 have a pair of colour and marker of their own.
+    Lines of one of the `figures` (all, where none are given) differ in marker and dash where they
+    share a colour, so that print without colours and eyes that see few of them tell them apart; as
+    few as can be share one. 49 have a pair of colour and marker of their own.
     """
     found = Looks({"zero-shot": GREY}, {"zero-shot": STAR}, {"zero-shot": DASHES[0]})
     others = [line for line in dict.fromkeys(lines) if line != "zero-shot"]
-    for i, line in enumerate(others):
-        found.colour[line] = COLOURS[i % len(COLOURS)]
-        found.shape[line] = SHAPES[(i + i // len(COLOURS)) % len(SHAPES)]
-        found.dash[line] = DASHES[i % len(DASHES)]
+    every = [(i % 7, (i + i // 7) % 7, i % 4) for i in range(49)]  # of each colour all markers
+    taken: dict[str, tuple[int, int, int]] = {}
+    for line in others:
+        beside = {other for each in figures or [others] if line in each for other in each}
+        near = [taken[other] for other in others if other in taken and other in beside]
+        look = min(every, key=lambda look: (_alike(look, near), _alike(look, [*taken.values()])))
+        taken[line] = look
+        colour, shape, dash = look
+        found.colour[line], found.shape[line] = COLOURS[colour], SHAPES[shape]
+        found.dash[line] = DASHES[dash]
     return found
+
+
+def _alike(look: tuple[int, int, int], others: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    """How many others are alike in colour and marker, colour and dash, colour, marker, dash."""
+    same = [tuple(a == b for a, b in zip(look, other, strict=True)) for other in others]
+    both = [(c and s, c and d, c, s, d) for c, s, d in same]
+    return tuple(sum(column) for column in zip(*both, strict=True)) or (0,) * 5
 
 
 def data(frame: pandas.DataFrame) -> Spec:

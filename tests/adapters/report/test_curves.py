@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,28 @@ def test_an_axis_says_what_a_point_is_also_where_all_are_equal(tmp_path: Path) -
     drawn = (tmp_path / "a.svg").read_text()
     ticks = [float(tick) for tick in re.findall(r">(9\d\.\d+)</text>", drawn)]
     assert min(ticks) <= 93.54 <= max(ticks)
+
+
+def test_a_crowd_of_names_stays_within_the_figure() -> None:
+    """Twenty of them made an axis of accuracy that went to 110."""
+    n = 20
+    crowd = pandas.DataFrame(
+        {
+            "line": [f"a long name {i}" for i in range(n)], "half": 0.0,
+            "mean": [90 + (7 * i % 5) for i in range(n - 1)] + [70.0],
+            "seconds": [0.1 + 0.01 * (i % 7) for i in range(n - 1)] + [0.01],
+        }
+    )  # fmt: skip
+    shown = list(crowd["line"][:6])
+    spec = curves.against_seconds(crowd, looks(crowd["line"]), shown=shown)
+    values = spec["data"]["values"]
+    assert {each["line"] for each in values if each["shown"] != "others"} == {*shown}
+    named = [each for each in values if each["shown"] != "others"]
+    assert all(70 <= each["y"] <= 94 for each in values)
+    # Here all of one side overlap in breadth.
+    heights = sorted(each["y"] for each in named if each["side"] == "right")
+    gap = 24 * curves.LABEL / curves.HEIGHT
+    assert all(b - a > 0.9 * gap for a, b in pairwise(heights))
 
 
 @pytest.mark.parametrize("half", [0.0, 2.0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import pairwise
 
 import pandas
 import pytest
@@ -38,7 +37,10 @@ def test_fifty_lines_have_fifty_looks() -> None:
     assert (found.colour["zero-shot"], found.shape["zero-shot"]) == (GREY, STAR)
     # Beyond that they begin again.
     again = looks([*lines, "more"])
-    assert (again.colour["more"], again.shape["more"]) == (COLOURS[0], SHAPES[0])
+    assert again.colour["more"] == COLOURS[0]
+    assert looks(lines[:9]).colour == {"zero-shot": GREY} | {
+        line: COLOURS[i % 7] for i, line in enumerate(lines[:9])
+    }
 
 
 def test_lines_of_one_colour_are_told_apart_by_dash_and_marker() -> None:
@@ -52,7 +54,20 @@ def test_lines_of_one_colour_are_told_apart_by_dash_and_marker() -> None:
                 assert found.dash[line] != found.dash[other]
     assert len({found.shape[line] for line in lines[:7]}) == 7
     dashes = [str(found.dash[line]) for line in lines]
-    assert all(a != b for a, b in pairwise(dashes))
+    assert all(dashes.count(dash) == 7 for dash in dashes)
+
+
+def test_lines_of_one_figure_share_a_colour_only_where_there_are_more_than_seven() -> None:
+    """Whatever lines other figures of the report have; there were four greens of nine."""
+    lines = [f"line {i:02}" for i in range(30)]
+    figures = [lines[::4], lines[1::4], lines[:9], lines[20:]]
+    found = looks(lines, figures)
+    for figure in figures:
+        seen = [(found.colour[n], found.shape[n], str(found.dash[n])) for n in figure]
+        colours = [colour for colour, _, _ in seen]
+        assert max(map(colours.count, colours)) <= 2
+        assert len({(colour, shape) for colour, shape, _ in seen}) == len(figure)
+        assert len({(colour, dash) for colour, _, dash in seen}) == len(figure)
 
 
 def test_zero_shot_takes_no_colour_from_the_others() -> None:
