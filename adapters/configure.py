@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from adapters.expression import field_of, leaves
 from adapters.method import Method
 from featcache.errors import ConfigError, UnknownNameError
+from featcache.typed import literal, split
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,7 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
 
     Raises `ConfigError` for a pair without `=`.
     """
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set takes key=value, got {pair!r}.")
-        found[key.strip()] = literal(value)
-    return found
-
-
-def literal(text: str) -> Any:
-    """A value as typed: read as JSON where it is JSON, else as text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return {key: literal(value) for key, value in split("--set", pairs)}
 
 
 def settings(method: Method) -> list[Setting]:

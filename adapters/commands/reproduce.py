@@ -68,7 +68,7 @@ def reproduce(
         _list(people, as_json)
         return
 
-    from adapters.reproducing import comparing, tables
+    from adapters.reproducing import comparing, tables, text
     from adapters.reproducing.needs import encode as add
     from adapters.reproducing.needs import needs
     from adapters.results import Results
@@ -79,7 +79,7 @@ def reproduce(
     if asked.only:
         _say_published(people, asked, as_json, bool(out or encode))
         return
-    asked = replace(asked, asked_bank=_bank(prompts))
+    asked = replace(asked, asked_bank=text.asked(prompts))
     store = FeatureCache(cache)
     held = needs(asked, store)
     if encode:
@@ -151,16 +151,6 @@ def _list(people: Console, as_json: bool) -> None:
     ]  # fmt: skip
     terminal.document(as_json, [dict(zip(heads, row, strict=True)) for row in rows])
     terminal.table(people, heads, rows)
-
-
-def _bank(asked: str | None) -> str:
-    """The bank that was asked for, if any. Raises `ConfigError` for a file."""
-    if asked and Path(asked).suffix.lower() in (".json", ".txt"):
-        raise ConfigError(
-            f"--prompts takes a bank by its name, not its file; add {asked} with `featcache "
-            f"encode --prompts {asked}`, and take --prompts {Path(asked).stem.lower()}."
-        )
-    return asked or ""
 
 
 def _say_published(people: Console, table: Reproduction, as_json: bool, more: bool) -> None:

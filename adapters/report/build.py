@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.report import classes, confidence, curves, sweeps
+from adapters.report import classes, confidence, curves, sweeps, timing
 from adapters.report.comparison import by_dataset, by_shots, elsewhere, gains, with_average
 from adapters.report.parts import Figure, Part, Table, of_shots, several, slug
 from adapters.report.rows import SWEPT, Runs, Section, compared, targets
@@ -70,7 +70,8 @@ def _chapters(runs: Runs, base: str, top: int) -> list[Part]:
     ranked = {section.title: rank(section.rows) for section in sections}
     shown = {title: _shown(lines, base, top) for title, lines in ranked.items()}
     # By name, so that a method keeps its colour when others do better or worse.
-    appearance = looks(sorted({line for lines in shown.values() for line in lines}))
+    lines = sorted({line for lines in shown.values() for line in lines})
+    appearance = looks(lines, [*shown.values()])
     return [
         _section(section, swept, ranked[section.title], shown[section.title], base, appearance)
         for section, swept in zip(sections, whole, strict=True)
@@ -112,16 +113,11 @@ def _section(
     places = list(dict.fromkeys([*section.datasets, *rows["dataset"]]))
     if section.source:  # ten targets and more, each with its figure, would be no report
         places = list(dict.fromkeys([places[0], places[-1]]))
-    left_out = len(ranked) - len(shown)
     text = (
         f"{several(section.rows['run'].nunique(), 'run')} of {_lines(section, ranked)} "
         f"{_where(section)}. Bars: {_bars(section)}."
     )
-    if left_out:
-        text += (
-            f" Figures show the {len(shown)} best on average over everything, the baseline and "
-            f"zero-shot; {several(left_out, 'other')} stand{'s' * (left_out == 1)} in the tables."
-        )
+    text += _left_out(ranked, shown)
     if len(section.rows) < len(swept.rows):
         text += (
             f" Methods run in more than {SWEPT} settings stand here with their defaults, or with "
@@ -146,13 +142,15 @@ def _section(
     if section.problems:
         figures = []  # there is one number of shots
     last = rows[rows["dataset"] == places[-1]]
-    if last["fit_seconds"].notna().any():  # nothing was fitted where saved adapters were asked
-        figures.append(_seconds(section, places[-1], last.dropna(subset="fit_seconds"), style))
+    if last["seconds"].notna().any():  # nothing was fitted where saved adapters were asked
+        last = last.dropna(subset="seconds")
+        figures.append(_seconds(section, places[-1], last, style, shown))
     shots = [by_shots(section, place, ranked) for place in reversed(places)]
     over = Part("Over shots, all methods", tables=shots, folded=len(shots) > 1)
     tables = [] if section.source else [over]
     for k in reversed(section.shots):
-        pair = [by_dataset(section, k, ranked, there), there and gains(section, k, ranked, there)]
+        lines = rank(section.rows[section.rows["shots"] == k])
+        pair = [by_dataset(section, k, lines, there), there and gains(section, k, lines, there)]
         held = [table for table in pair if isinstance(table, Table)]
         tables.append(Part(f"{of_shots(k)}, all methods", tables=held, folded=len(tables) > 1))
         if theirs := elsewhere(section, k):
@@ -161,6 +159,21 @@ def _section(
     tables += [over] if section.source and not section.problems else []
     sure = confidence.part(section, ranked, shown, style)
     return Part(section.title, text, figures, parts=[*tables, *sure, *_sweeps(swept)])
+
+
+def _left_out(ranked: list[str], shown: list[str]) -> str:
+    """Which lines the figures show, where these are not all."""
+    count = len(ranked) - len(shown)
+    if not count:
+        return ""
+    best = next(
+        (i for i, (a, b) in enumerate(zip(shown, ranked, strict=False)) if a != b), len(shown)
+    )
+    more = f", with {' and '.join(shown[best:])}" if shown[best:] else ""
+    return (
+        f" Figures show the {f'{best} ' * (best > 1)}best on average over everything{more}; "
+        f"{several(count, 'other')} stand{'s' * (count == 1)} in the tables."
+    )
 
 
 def _bars(section: Section) -> str:
@@ -193,20 +206,24 @@ def _over_shots(section: Section, place: str, rows: pandas.DataFrame, style: Loo
     return Figure(slug("over-shots", section.name, place), title, curves.over_shots(points, style))
 
 
-def _seconds(section: Section, place: str, rows: pandas.DataFrame, style: Looks) -> Figure:
+def _seconds(
+    section: Section, place: str, rows: pandas.DataFrame, style: Looks, shown: list[str]
+) -> Figure:
     k = int(rows["shots"].max()) if section.source else section.shots[-1]
     rows = rows[rows["shots"] == k]
     if rows.empty:  # no method has this number of shots on every data set
         rows = section.rows[section.rows["shots"] == k]
-    seconds = rows.groupby("line")["fit_seconds"].median()
-    points = summary(rows, ["line"])
-    points = points.assign(seconds=points["line"].map(seconds))
-    note = f"At {of_shots(k)}, medians of the seconds; filled: no method is faster and better."
+    found = timing.medians(rows)
+    points = summary(rows, ["line"]).join(found[["seconds", "mark"]], on="line")
+    note = (
+        f"At {of_shots(k)}, medians of the {timing.kind(found)}; filled: no method is faster and "
+        f"better. {timing.told(found)}"
+    )
     return Figure(
         slug("seconds", section.name),
         f"Accuracy against seconds, {place}",
-        curves.against_seconds(points, style),
-        note,
+        curves.against_seconds(points, style, timing.kind(found), shown),
+        note.strip(),
     )
 
 

@@ -149,13 +149,17 @@ def confusion(refitted: Refitted) -> Spec:
         wrong = wrong.sort_values("share", ascending=False, kind="stable").head(MOST_CLASSES)
         wrong = wrong.assign(pair=wrong["true"] + " → " + wrong["predicted"])
         return _bars(wrong, "share", SHARE, "pair", {"color": {"value": COLOURS[1]}})
-    # From a light blue on, so that one picture in a hundred is seen on white.
-    shades = {"domain": [0, 100], "range": ["#d6e6f2", COLOURS[0]]}
-    legend = {"orient": "top", "title": SHARE, "gradientLength": 120}
+    # The paper shines through, white or black; one picture in a hundred is seen on both.
+    shades = {"domain": [0, 100], "range": [0.2, 1]}
+    legend = {
+        "orient": "top", "title": SHARE, "values": [1, 25, 50, 75, 100], "symbolType": "square",
+        "symbolFillColor": COLOURS[0], "symbolStrokeWidth": 0,
+    }  # fmt: skip
     encoding = {
         "x": name("predicted", scale={"domain": names}, axis={"labelAngle": -60, "labelLimit": 90}),
         "y": name("true", scale={"domain": names}, axis={"labelLimit": 90}),
-        "color": {"field": "share", "type": "quantitative", "scale": shades, "legend": legend},
+        "color": {"value": COLOURS[0]},
+        "opacity": {"field": "share", "type": "quantitative", "scale": shades, "legend": legend},
         "tooltip": tips(*rows),
     }
     size = {"width": 360, "height": max(160, 18 * c)}
@@ -178,7 +182,7 @@ def _row(runs: pandas.DataFrame, run: str | None) -> Any:
         named = runs[runs["run"] == run]
         return None if named.empty else named.iloc[0]
     plain = (runs["task"] == "few-shot") & ~runs["policy"].isin(("oracle-test", "transfer"))
-    quick = runs[plain & (runs["fit_seconds"] <= LONGEST)]
+    quick = runs[plain & (runs["seconds"] <= LONGEST)]
     quick = quick if len(quick) else runs
     return quick.iloc[int(quick["accuracy"].to_numpy().argmax())]
 
@@ -188,8 +192,8 @@ def _refusal(row: Any, named: bool) -> str:
         return f"only few-shot runs are fitted again, and its task is {row['task']}."
     if row["policy"] == "transfer":
         return "a row does not say which data set its settings were transferred from."
-    if row["fit_seconds"] > LONGEST and not named:
-        return f"it took {row['fit_seconds']:.0f} s; name it with --run {row['run']} all the same."
+    if row["seconds"] > LONGEST and not named:
+        return f"it took {row['seconds']:.0f} s; name it with --run {row['run']} all the same."
     return ""
 
 

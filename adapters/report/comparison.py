@@ -19,6 +19,7 @@ from adapters.report.statistics import (
     over_seeds,
     summary,
 )
+from adapters.report.timing import kind, medians, told
 
 if TYPE_CHECKING:
     import pandas
@@ -33,13 +34,13 @@ Cells = dict[tuple[str, str], str]
 def averages(rows: pandas.DataFrame) -> pandas.DataFrame:
     """Accuracy `line, shots, seed` as the mean over the data sets, where all of them have it.
 
-    The set that was fitted on is not among them where others are scored. Seconds of a fit are
-    averaged in the same way.
+    The set that was fitted on is not among them where others are scored. Seconds of a fit, all of
+    a line of one kind, are averaged in the same way.
     """
     rows = targets(rows)
     datasets = rows["dataset"].nunique()
     groups = rows.groupby(["line", "shots", "seed"], sort=False)
-    found = groups[["accuracy", "fit_seconds"]].mean()
+    found = groups[["accuracy", "seconds"]].mean().assign(clock=groups["clock"].any())
     if over_problems(rows):  # each list has its own
         variance = groups["standard_error"].agg(lambda errors: (errors.astype(float) ** 2).sum())
         found = found.assign(standard_error=variance**0.5 / datasets)
@@ -50,7 +51,7 @@ def with_average(rows: pandas.DataFrame) -> pandas.DataFrame:
     """The rows, and where there are several data sets their average as one more."""
     import pandas
 
-    columns = ["dataset", "line", "shots", "seed", "accuracy", "fit_seconds"]
+    columns = ["dataset", "line", "shots", "seed", "accuracy", "seconds", "clock"]
     columns += ["standard_error"] if over_problems(rows) else []
     if targets(rows)["dataset"].nunique() < 2:
         return rows[columns]
@@ -95,11 +96,11 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
     bold = {
         (i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best
     }
-    others, notes = _published(beside(section, shots).get(section.policy, []), len(columns))
+    others, note = _published(beside(section, shots).get(section.policy, []), len(columns))
     told = [
         _OVER_PROBLEMS if section.problems else _legend(baseline),
         *_strictly(section, every),
-        *notes,
+        note,
     ]
     table += others
     return Table(
@@ -107,7 +108,7 @@ def by_dataset(section: Section, shots: int, lines: Sequence[str], baseline: str
         f"Accuracy, {of_shots(shots)}, {section.title}",
         ["method", *(_head(section, column) for column in columns)],
         table,
-        " ".join(told),
+        " ".join(told).strip(),
         bold,
         {len(shown)} if others else (),
     )
@@ -119,8 +120,9 @@ def elsewhere(section: Section, shots: int) -> list[Table]:
     for policy, rows in beside(section, shots).items():
         if policy == section.policy:
             continue
-        columns = [*section.datasets, "mean"]
-        table, notes = _published(rows, len(columns))
+        whole = max(len(numbers) for _, numbers in rows) > len(section.datasets)
+        columns = [*section.datasets, *["mean"] * whole]
+        table, note = _published(rows, len(columns))
         found.append(
             Table(
                 slug("published", section.name, f"{shots}-shot", policy),
@@ -128,14 +130,17 @@ def elsewhere(section: Section, shots: int) -> list[Table]:
                 f"beside {section.title}",
                 ["method", *(_head(section, column) for column in columns)],
                 table,
-                " ".join(notes),
+                note,
             )
         )
     return found
 
 
-def _published(others: Beside, columns: int) -> tuple[list[list[str]], list[str]]:
-    """Rows of a table for what others published, and the notes that say under which terms."""
+def _published(others: Beside, columns: int) -> tuple[list[list[str]], str]:
+    """Rows of a table for what others published, and the note that says under which terms.
+
+    The note has a line a row, which the page keeps.
+    """
     rows = []
     for i, (row, numbers) in enumerate(others, start=1):
         theirs = [NONE if n is None else f"{n:.2f}" for n in numbers]
@@ -145,23 +150,28 @@ def _published(others: Beside, columns: int) -> tuple[list[list[str]], list[str]
         f"[{i}] {row.source} ({row.backbone}): {row.protocol}."
         for i, (row, _) in enumerate(others, start=1)
     ]
-    return rows, [*_PUBLISHED[: len(others)], *notes]
+    return rows, "\n".join([_PUBLISHED, *notes]) if others else ""
 
 
 def by_shots(section: Section, dataset: str, lines: Sequence[str]) -> Table:
-    """Methods by shots on one data set, with the median seconds of a fit."""
+    """Methods by shots on one data set, with the median seconds of a fit, over all shots."""
     rows = with_average(section.rows)
     rows = rows[rows["dataset"] == dataset]
     cells, best = _cells(rows.assign(shots=rows["shots"].astype(str)), "shots")
-    seconds = rows.groupby("line")["fit_seconds"].median()
+    found = medians(rows)
     columns = [str(k) for k in section.shots]
-    shown = [line for line in lines if line in seconds.index]
+    shown = [line for line in lines if line in set(rows["line"])]
+    # Nothing was fitted where a saved adapter was asked.
+    own = zip(found["seconds"], found["mark"], strict=True)
+    taken = dict(zip(found.index, (f"{value:.3g}{mark}" for value, mark in own), strict=True))
+    note = _OVER_PROBLEMS if section.problems else _legend(None)
+    note += " Seconds of a fit with its choice of settings: medians over seeds and shots."
     return Table(
         slug("shots", section.name, dataset),
         f"Accuracy over shots, {dataset}, {section.title}",
-        ["method", *(of_shots(k) for k in section.shots), "seconds a fit"],
-        [[n, *(cells.get((n, c), NONE) for c in columns), _seconds(seconds[n])] for n in shown],
-        _OVER_PROBLEMS if section.problems else _legend(None),
+        ["method", *(of_shots(k) for k in section.shots), f"{kind(found)} a fit"],
+        [[n, *(cells.get((n, c), NONE) for c in columns), taken.get(n, NONE)] for n in shown],
+        f"{note} {told(found)}".strip(),
         {(i, j + 1) for i, n in enumerate(shown) for j, c in enumerate(columns) if (n, c) in best},
     )
 
@@ -246,7 +256,8 @@ def _cells(rows: pandas.DataFrame, column: str) -> tuple[Cells, set[tuple[str, s
 
 
 def _text(mean: float, half: float) -> str:
-    return f"{mean:.1f}" if math.isnan(half) else f"{mean:.1f} ± {half:.1f}"
+    shown = f"{round(mean, 1) + 0.0:.1f}".replace("-", "−")  # no hyphen, and no nought below nought
+    return shown if math.isnan(half) else f"{shown} ± {half:.1f}"
 
 
 def _with_half(values: Sequence[float]) -> str:
@@ -257,11 +268,6 @@ def _with_half(values: Sequence[float]) -> str:
 
 def _wins(gain: pandas.Series[float]) -> Iterable[pandas.Series[bool]]:
     return gain > 1e-9, gain.abs() <= 1e-9, gain < -1e-9
-
-
-def _seconds(value: float) -> str:
-    """Nothing was fitted where a saved adapter was asked."""
-    return NONE if math.isnan(value) else f"{value:.3g}"
 
 
 def _mark(gain_and_p: tuple[float, float] | None) -> str:
@@ -297,4 +303,4 @@ _OVER_PROBLEMS = (
     "taken as independent). Best in bold. Chance is 50."
 )
 _POLICIES = {UNKNOWN: "policy not known", SEVERAL: "policies that differ by set"}
-_PUBLISHED = ["Published numbers were made by others under other protocols; they are not ours."]
+_PUBLISHED = "Published numbers were made by others under other protocols; they are not ours."

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
 
 from adapters.confidence.measures import COVERAGES
+from adapters.report.curves import names
 from adapters.report.parts import Figure, Part, Spec, Table, of_shots, slug
 from adapters.report.vega import GREY, Looks, data, layered, number, tips
 
 if TYPE_CHECKING:
     from adapters.report.rows import Section
 
+LEAST = 10  # pictures of a bin that is drawn; the share of a few that are right is chance
 SUMS = ("harmonic mean",)  # measures that have no pictures of their own
+EDGE = 106  # per cent, where names stand: ways to them begin at 100
+ACROSS = {
+    "scale": {"domain": [0, EDGE], "nice": False},
+    "axis": {"values": list(range(0, 101, 10))},
+}
 NUMBERS = {
     "ece": "ECE, %",
     "ece_calibrated": "calibrated",
@@ -40,8 +47,9 @@ def part(section: Section, ranked: Sequence[str], shown: Sequence[str], looks: L
     at = of_shots(int(rows["shots"].iloc[0]))
     drawn = rows[rows["line"].isin(shown)]
     note = f"At {at}, all data sets and seeds together."
+    few = f"{note} Bins of fewer than {LEAST} pictures are not drawn."
     figures = [
-        Figure(slug("reliability", section.name), "Reliability", reliability(drawn, looks), note),
+        Figure(slug("reliability", section.name), "Reliability", reliability(drawn, looks), few),
         Figure(slug("risk", section.name), "Risk over coverage", risk(drawn, looks), note),
     ]
     text = (
@@ -55,26 +63,33 @@ def part(section: Section, ranked: Sequence[str], shown: Sequence[str], looks: L
 
 
 def reliability(rows: pandas.DataFrame, looks: Looks) -> Spec:
-    """How often pictures of a confidence are right, by `line`; the diagonal is what should be."""
+    """How often pictures of a confidence are right, by `line`; the diagonal is what should be.
+
+    Bins of fewer than `LEAST` pictures are left out where a line has fuller ones.
+    """
     found = []
     for line, own in rows.groupby("line", sort=True):
         bins = np.array([json.loads(each)["bins"] for each in own["confidence"]])  # [r, b, 3]
         counts = bins[..., 0].sum(0)
         sums = (bins[..., :1] * bins[..., 1:]).sum(0)  # [b, 2]
+        least = min(LEAST, counts.max())
         for n, (sure, right) in zip(counts, sums, strict=True):
-            if n:
+            if n >= max(least, 1):
                 told = {"confidence": 100 * sure / n, "accuracy": 100 * right / n}
                 found.append({"line": line, "pictures": int(n), **told})
-    whole = {"scale": {"domain": [0, 100], "nice": False}}
-    x, y = number("confidence", "confidence, %", **whole), number("accuracy", "right, %", **whole)
+    whole = {"domain": [0, 100], "nice": False}
+    x = number("confidence", "confidence, %", **ACROSS)
+    y = number("accuracy", "right, %", scale=whole)
     even = {"values": [{"confidence": 0, "accuracy": 0}, {"confidence": 100, "accuracy": 100}]}
     dash = {"type": "line", "color": GREY, "strokeDash": [4, 3], "strokeWidth": 1}
     both = {"x": x, "y": y}
+    tip = tips("line", "confidence", "accuracy", "pictures")
+    drawn = pandas.DataFrame(found)
     layers = [
         {"data": even, "mark": dash, "encoding": both},
-        *_lines(both, rows["line"], looks, tips("line", "confidence", "accuracy", "pictures")),
+        *_lines(both, drawn, ("confidence", "accuracy"), looks, tip),
     ]
-    return layered(data(pandas.DataFrame(found)), layers)
+    return layered(data(drawn), layers)
 
 
 def risk(rows: pandas.DataFrame, looks: Looks) -> Spec:
@@ -88,19 +103,29 @@ def risk(rows: pandas.DataFrame, looks: Looks) -> Spec:
             strict=True,
         )
     ]
+    drawn = pandas.DataFrame(found)
     both = {
-        "x": number("coverage", "coverage (the most confident), %", scale={"domain": [0, 100]}),
+        "x": number("coverage", "coverage (the most confident), %", **ACROSS),
         "y": number("error", "error, %", scale={"zero": True}),
     }
-    layers = _lines(both, rows["line"], looks, tips("line", "coverage", "error"))
-    return layered(data(pandas.DataFrame(found)), layers)
+    tip = tips("line", "coverage", "error")
+    return layered(data(drawn), _lines(both, drawn, ("coverage", "error"), looks, tip))
 
 
-def _lines(both: Spec, lines: Any, looks: Looks, tip: list[Spec]) -> list[Spec]:
-    colours, _ = looks.scales(sorted(set(lines)))
-    colour = {"field": "line", "type": "nominal", "title": None, "scale": colours}
-    mark = {"type": "line", "strokeWidth": 2, "point": {"filled": True, "size": 30}}
-    return [{"mark": mark, "encoding": {**both, "color": colour, "tooltip": tip}}]
+def _lines(
+    both: Spec, drawn: pandas.DataFrame, at: tuple[str, str], looks: Looks, tip: list[Spec]
+) -> list[Spec]:
+    """A line of points each, and its name right of its end."""
+    colour, shape, dash = looks.channels(sorted(set(drawn["line"])))
+    ends = drawn.sort_values(at[0], kind="stable").drop_duplicates("line", keep="last")
+    top = drawn[at[1]].max()
+    line = {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {**both, "strokeDash": dash}}
+    dot = {
+        "mark": {"type": "point", "filled": True, "size": 35, "opacity": 1},
+        "encoding": {**both, "shape": shape, "tooltip": tip},
+    }
+    coloured = [{**each, "encoding": {**each["encoding"], "color": colour}} for each in (line, dot)]
+    return [*coloured, *names(ends, at, EDGE, max(top, 1e-3), looks, top)]
 
 
 def _numbers(section: Section, rows: pandas.DataFrame, lines: list[str], at: str) -> Table:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adapters.report.parts import Spec
-from adapters.report.vega import GREY, HEIGHT, Looks, data, layered, name, number, tips
+from adapters.report.vega import GREY, HEIGHT, WIDTH, Looks, data, layered, number, tips
 
 if TYPE_CHECKING:
     import pandas
 
 LABEL = 15  # pixels from one label to the next
-TEXT = {"type": "text", "align": "left", "fontSize": 11, "limit": 150}
+LONGEST = 150  # pixels of a label
+TEXT = {"type": "text", "align": "left", "fontSize": 11, "limit": LONGEST}
+ACCURACY = "accuracy, %"
+LEAST = 1.0  # points of accuracy that a figure is high
 ASIDE = 0.045  # of the distance between two numbers of shots
 
 
@@ -27,49 +31,76 @@ def over_shots(points: pandas.DataFrame, looks: Looks) -> Spec:
     half = points["half"].fillna(0)
     rows = points.assign(
         x=points["shots"].map(place) + points["line"].map(aside),
-        low=points["mean"] - half,
-        high=points["mean"] + half,
+        # Half an interval of few seeds may be wide; nobody is right more often than always.
+        low=(points["mean"] - half).clip(lower=0),
+        high=(points["mean"] + half).clip(upper=100),
         interval=[interval(m, h) for m, h in zip(points["mean"], points["half"], strict=True)],
     )
-    colours, shapes = looks.scales(lines)
+    colour, shape, dash = looks.channels(lines)
     labels = " : ".join(f"datum.value == {i} ? '{k}'" for k, i in place.items()) + " : ''"
+    edge = len(shots) - 0.6
     x = number(
         "x",
         "shots (training pictures a class)",
-        scale={"domain": [-0.4, len(shots) - 0.6], "nice": False},
+        scale={"domain": [-0.4, edge], "nice": False},
         axis={"values": list(place.values()), "labelExpr": labels, "grid": False},
     )
-    colour = name("line", scale=colours)
     faded = {"condition": {"param": "hover", "value": 1}, "value": 0.15}
     both = {"x": x, "color": colour, "opacity": faded}
-    y = number("mean", "accuracy, %")
-    bar = {**both, "y": number("low", "accuracy, %"), "y2": {"field": "high"}}
-    dot = {**both, "y": y, "shape": name("line", scale=shapes)}
+    scale = _heights(rows["low"].min(), rows["high"].max())
+    y = number("mean", ACCURACY, scale=scale)
+    bar = {**both, "y": number("low", ACCURACY, scale=scale), "y2": {"field": "high"}}
+    dot = {**both, "y": y, "shape": shape}
     hover = {"type": "point", "fields": ["line"], "on": "pointerover", "clear": "pointerout"}
+    ends = rows.sort_values("shots").drop_duplicates("line", keep="last")
+    height = rows["high"].max() - rows["low"].min()
     layers: list[Spec] = [
-        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {**both, "y": y}},
+        {
+            "mark": {"type": "line", "strokeWidth": 2},
+            "encoding": {**both, "strokeDash": dash, "y": y},
+        },
         {"mark": "rule", "encoding": bar},
         {
-            "mark": {"type": "point", "filled": True, "size": 60},
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
             "encoding": {**dot, "tooltip": tips("line", "shots", interval="accuracy", n="seeds")},
             "params": [{"name": "hover", "select": hover}],
         },
-        *_names(rows, len(shots) - 1, colour),
+        *names(ends, ("x", "mean"), edge, max(height, LEAST), looks, rows["high"].max()),
     ]
     return layered(data(rows), layers)
 
 
-def _names(rows: pandas.DataFrame, last: int, colour: Spec) -> list[Spec]:
-    """Each line's name right of its end, no two on top of each other."""
-    ends = rows.sort_values("shots").drop_duplicates("line", keep="last")
-    gap = LABEL * max(rows["high"].max() - rows["low"].min(), 1e-3) / (HEIGHT * 0.9)
-    own = data(ends.assign(y=apart(ends["mean"].to_list(), gap), edge=last + 0.4))
-    leader = {"x": number("x"), "x2": {"field": "edge"}, "y": number("mean"), "y2": {"field": "y"}}
-    text = {"x": number("edge"), "y": number("y"), "text": {"field": "line"}, "color": colour}
+def _heights(low: float, high: float) -> Spec:
+    """The scale of accuracies, no less than a point high."""
+    if high - low >= LEAST:
+        return {}
+    return {"domain": [(low + high - LEAST) / 2, (low + high + LEAST) / 2]}
+
+
+def names(
+    ends: pandas.DataFrame, at: tuple[str, str], edge: float, height: float, looks: Looks,
+    top: float = math.inf,
+) -> list[Spec]:  # fmt: skip
+    """Each line's name right of its end, behind its marker, no two on top of each other.
+
+    `ends` has `line` and the fields `at`; names stand at `edge`, below `top`. `height` is that of
+    the figure in units of its axis.
+    """
+    x, y = at
+    gap = LABEL * height / (HEIGHT * 0.9)
+    places = np.array(apart(ends[y].to_list(), gap))
+    own = data(ends.assign(y=places - max(places.max() - top, 0), edge=edge))
+    colour, shape, _ = looks.channels(dict.fromkeys(ends["line"]))
+    # On the scales of the figure, of which these layers say nothing.
+    way = {name: {"field": name, "type": "quantitative"} for name in (x, y, "edge", "y")}
+    leader = {"x": way[x], "x2": {"field": "edge"}, "y": way[y], "y2": {"field": "y"}}
     dashes = {"type": "rule", "strokeDash": [2, 2], "opacity": 0.6}
+    dot = {"type": "point", "filled": True, "size": 40, "opacity": 1, "xOffset": 8}
+    both = {"x": way["edge"], "y": way["y"]}
     return [
         {"data": own, "mark": dashes, "encoding": {**leader, "color": colour}},
-        {"data": own, "mark": {**TEXT, "dx": 6}, "encoding": text},
+        {"data": own, "mark": dot, "encoding": {**both, "color": colour, "shape": shape}},
+        {"data": own, "mark": {**TEXT, "dx": 16}, "encoding": {**both, "text": {"field": "line"}}},
     ]
 
 
@@ -84,28 +115,42 @@ def apart(values: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in found]
 
 
-def against_seconds(points: pandas.DataFrame, looks: Looks) -> Spec:
-    """Accuracy over seconds of `line, mean, half, seconds`; the Pareto front filled and joined."""
+def against_seconds(
+    points: pandas.DataFrame, looks: Looks, kind: str = "seconds", shown: Collection[str] = ()
+) -> Spec:
+    """Accuracy over seconds of `line, mean, half, seconds`; the Pareto front filled and joined.
+
+    `kind` is what the seconds are called. A column `mark` stands behind the names. Lines that are
+    not `shown` (all that have a colour) are grey, and named where they are of the front.
+    """
+    coloured = set(shown or looks.colour)
     rows = points.assign(
         front=pareto(points["seconds"].to_list(), points["mean"].to_list()),
         interval=[interval(m, h) for m, h in zip(points["mean"], points["half"], strict=True)],
         # A fit that was too short for the clock still has its place on the axis.
         seconds=points["seconds"].clip(lower=1e-4),
-        shown=[line if line in looks.colour else "others" for line in points["line"]],
+        label=points["line"] + points.get("mark", ""),
+        shown=[line if line in coloured else "others" for line in points["line"]],
     )
-    rows["y"] = _beside(rows)
-    colours, shapes = looks.scales(dict.fromkeys(rows["shown"]))
-    colour = name("shown", scale=colours)
+    named = rows["front"] | (rows["shown"] != "others")
+    rows["y"] = rows["mean"]
+    x = np.log10(rows["seconds"])
+    rows["side"] = np.where(2 * x > x.min() + x.max(), "right", "left")
+    rows.loc[named, "y"] = _free(rows, named)
+    colour, shape, _ = looks.channels(dict.fromkeys(rows["shown"]), "shown")
+    low, high = rows["seconds"].min(), rows["seconds"].max()
+    near = {"domain": [low / 2, high * 2]} if high < 3 * low else {}
     seconds = number(
         "seconds",
-        "seconds of a fit with its choice of settings",
-        scale={"type": "log", "nice": False, "padding": 20},
-        axis={"tickCount": 5, "format": "~g"},  # 1, 2, 3 … of each decade are a crowd
+        f"{kind} of a fit with its choice of settings",
+        scale={"type": "log", "nice": False, "padding": 20, **near},
+        axis={"values": _decades(low, high), "format": "~g"},
     )
-    both = {"x": seconds, "y": number("mean", "accuracy, %", scale={"padding": 14})}
+    heights = {"padding": 14, **_heights(rows["mean"].min(), rows["mean"].max())}
+    both = {"x": seconds, "y": number("mean", ACCURACY, scale=heights)}
     filled = {"condition": {"test": "datum.front", "value": 1}, "value": 0}
-    dot = {"color": colour, "fill": colour, "shape": name("shown", scale=shapes)}
-    tip = tips("line", "seconds", interval="accuracy")
+    dot = {"color": colour, "fill": colour, "shape": shape}
+    tip = tips("line", seconds=kind, interval="accuracy")
     stair = {"type": "line", "interpolate": "step-after", "color": GREY, "strokeDash": [4, 3]}
     layers: list[Spec] = [
         {
@@ -114,29 +159,68 @@ def against_seconds(points: pandas.DataFrame, looks: Looks) -> Spec:
             "encoding": both,
         },
         {
+            "mark": {"type": "rule", "opacity": 0.6},
+            "encoding": {**both, "y2": {"field": "y"}, "color": colour},
+        },
+        {
             "mark": {"type": "point", "size": 80, "opacity": 1},
             "encoding": {**both, **dot, "fillOpacity": filled, "tooltip": tip},
         },
-        {
-            "transform": [{"filter": "datum.front || datum.shown != 'others'"}],
-            "mark": {**TEXT, "dx": 8},
-            "encoding": {**both, "y": number("y"), "text": {"field": "line"}, "color": colour},
-        },
+        *(_beside(both, str(side)) for side in sorted(set(rows.loc[named, "side"]))),
     ]
     return layered(data(rows), layers)
 
 
-def _beside(rows: pandas.DataFrame) -> list[float]:
-    """Heights of the names; those of points close in seconds do not lie on top of each other."""
-    height = max(rows["mean"].max() - rows["mean"].min(), 1e-3)
+def _free(rows: pandas.DataFrame, named: pandas.Series[bool]) -> list[float]:
+    """Heights of the names of some points, near these: not on a point nor on another name."""
+    unit = max(rows["mean"].max() - rows["mean"].min(), LEAST) / HEIGHT  # of a pixel
     x = np.log10(rows["seconds"].to_numpy())
-    order = np.argsort(x, kind="stable")
-    near = 0.25 * max(float(np.ptp(x)), 1e-3)
-    groups = np.split(order, np.flatnonzero(np.diff(x[order]) > near) + 1)
-    found = np.empty(len(x))
-    for group in groups:
-        found[group] = apart(rows["mean"].to_numpy()[group].tolist(), LABEL * height / HEIGHT)
-    return found.tolist()
+    x = (x - x.min()) / max(float(np.ptp(x)), 1e-9) * (WIDTH - 40)
+    y = rows["mean"].to_numpy() / unit
+    taken = [
+        (place - 7, place + 7, height - 7, height + 7) for place, height in zip(x, y, strict=True)
+    ]
+    found = []
+    for i in np.flatnonzero(named):
+        width = min(6 * len(rows["label"].iloc[i]), LONGEST)
+        left = x[i] + 8 if rows["side"].iloc[i] == "left" else x[i] - 8 - width
+        # At the point, a line above, a line below, two above …, within the figure.
+        steps = [0.0, *(sign * k * LABEL for k in range(1, 21) for sign in (1, -1))]
+        boxes = [(left, left + width, y[i] + s + 1, y[i] + s + LABEL) for s in steps]
+        free = (
+            s
+            for s, box in zip(steps, boxes, strict=True)
+            if y.min() <= y[i] + s <= y.max() and not any(_meet(box, each) for each in taken)
+        )
+        step = next(free, 0.0)
+        taken.append(boxes[steps.index(step)])
+        found.append(float((y[i] + step) * unit))
+    return found
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes (left, right, low, high) overlap."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten from `low` to `high`; where these are few, what lies between as well."""
+    powers = range(math.floor(math.log10(low / 2)), math.ceil(math.log10(high * 2)) + 1)
+    steps = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
+    return [float(f"{step}e{power}") for power in powers for step in steps]
+
+
+def _beside(both: Spec, side: str) -> Spec:
+    """The names of points in one half, towards the other, so that none is cut off."""
+    shown = f"datum.side == '{side}' && (datum.front || datum.shown != 'others')"
+    # Above the point, for the front goes on beside it; no longer than the half that it lies in.
+    text = {**TEXT, "align": side, "dx": 8 if side == "left" else -8, "dy": -8}
+    text["limit"] = {"expr": f"min({LONGEST}, width / 2)"}
+    return {
+        "transform": [{"filter": shown}],
+        "mark": text,
+        "encoding": {**both, "y": number("y"), "text": {"field": "label"}},
+    }
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:

@@ -22,7 +22,18 @@ from adapters.episode import Labelled, widened
 from adapters.evaluate import accuracy
 from adapters.method import Axes, Method
 from adapters.report.parts import Figure, Part, Spec, several
-from adapters.report.vega import COLOURS, GREY, HEIGHT, SCHEMA, data, layered, name, number, tips
+from adapters.report.vega import (
+    COLOURS,
+    GREY,
+    HEIGHT,
+    SCHEMA,
+    STAR,
+    data,
+    layered,
+    name,
+    number,
+    tips,
+)
 from adapters.report.write import html, write_figure
 from featcache import files, threads
 from featcache.errors import MethodError
@@ -218,9 +229,3 @@ def _steps(scores: list[float], chosen: int) -> Spec:
         {"transform": own, "mark": text, "encoding": {**both, "text": {"field": "text"}}},
     ]
     return layered(data(rows), layers, width=240, height=HEIGHT + 40)
-
-
-STAR = (
-    "M0,-1L0.225,-0.309L0.951,-0.309L0.363,0.118L0.588,0.809L0,0.382L-0.588,0.809L-0.363,0.118"
-    "L-0.951,-0.309L-0.225,-0.309Z"
-)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from adapters.report.timing import timed
 
 if TYPE_CHECKING:
     import pandas
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
+DASHES = ("-", "--", ":", "-.")
 
 
 def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, int], Spread]:
@@ -56,8 +58,8 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
     shots = sorted({k for _, k in table})
     place = {k: i + 1 for i, k in enumerate(shots)}
     methods = list(dict.fromkeys(method for method, _ in table))
-    looks = zip(methods, _cycle(COLOURS), _cycle(MARKERS), strict=False)
-    for number, (method, colour, marker) in enumerate(looks):
+    for number, method in enumerate(methods):
+        colour, marker, dash = _look(number)
         # Side by side, so that the bars of one method do not hide another's.
         aside = 0.05 * (number - (len(methods) - 1) / 2)
         points = [(place[k], table[method, k]) for k in shots if (method, k) in table]
@@ -66,7 +68,8 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
             continue
         x, mean = [p + aside for p, _ in points], [s.mean for _, s in points]
         deviation = [s.std if s.n > 1 else 0.0 for _, s in points]
-        axes.errorbar(x, mean, deviation, color=colour, marker=marker, capsize=3, label=method)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dash}
+        axes.errorbar(x, mean, deviation, **look, capsize=3, label=method)
     axes.set_xticks([0, *place.values()], ["0", *map(str, shots)])
     axes.set_xlabel("shots (training pictures a class)")
     axes.set_ylabel("accuracy on the test split, %")
@@ -82,14 +85,13 @@ def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
 def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of method × shots: mean ± standard deviation, then seconds of a fit.
 
-    The seconds are the median of the processor's, so that what else ran on the machine does not
-    count; of rows of versions that did not keep them, of the clock's.
+    The seconds are medians, all of one kind: the processor's, so that what else ran on the machine
+    does not count; the clock's where a row is of a GPU or of a version that kept no others.
     """
     table = cells(frame)
-    busy = "fit_processor_seconds"
-    measured = busy in frame and frame[busy].notna().all()
-    column, head = (busy, "processor s a fit") if measured else ("fit_seconds", "s a fit")
-    seconds = frame.groupby("method")[column].median()
+    own = timed(frame, ["task"])
+    head = "clock s a fit" if own["clock"].any() else "processor s a fit"
+    seconds = own.groupby("method")["seconds"].median()
     shots = sorted({k for _, k in table})
     methods = list(dict.fromkeys(method for method, _ in table))
     rows = [
@@ -103,5 +105,7 @@ def _star(axes: Axes, score: Spread, width: int, colour: str) -> None:
     axes.plot([0, width], [score.mean] * 2, ":", color=colour, linewidth=1)
 
 
-def _cycle(values: Sequence[str]) -> list[str]:
-    return list(values) * 8
+def _look(number: int) -> tuple[str, str, str]:
+    """Colour, marker and dash of a line; no two of 49 have both colour and marker alike."""
+    turn, place = divmod(number, len(COLOURS))
+    return COLOURS[place], MARKERS[(place + turn) % len(MARKERS)], DASHES[number % len(DASHES)]

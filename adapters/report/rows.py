@@ -22,6 +22,7 @@ from adapters.compose import get
 from adapters.registry import LEFT_OUT
 from adapters.report.labels import SPLIT, apart, labelled
 from adapters.report.parts import EVERY, slug
+from adapters.report.timing import timed
 from adapters.results import read as rows_of
 from featcache.draws import ALL, BALANCED, NATURAL
 from featcache.errors import CacheError
@@ -101,12 +102,32 @@ class Runs:
         return int(self.done["run"].nunique())
 
     def sections(self) -> Iterator[Section]:
-        """The rows by what may stand side by side; transductive methods last."""
+        """The rows by what may stand side by side.
+
+        Few-shot comes before other tasks, what targets add up to after these, and what is
+        transductive last.
+        """
         order = ["transductive", "backbone", "task", "source", "measure", "draw", "policy"]
+        found = []
         for key, rows in self.done.groupby(order, sort=True):
             transductive, backbone, task, source, measure, draw, policy = map(str, key)
             apart = transductive == str(True)
-            yield Section(backbone, task, policy, apart, rows, measure, draw, source)
+            found.append(Section(backbone, task, policy, apart, rows, measure, draw, source))
+        yield from sorted(found, key=_place)
+
+
+def _place(section: Section) -> tuple[object, ...]:
+    """Where a section stands among others, which come by name."""
+    summed = section.measure.replace(" ", "_") in SUMMARIES
+    few_shot = section.task == "few-shot"
+    return (
+        section.transductive,
+        section.backbone,
+        not few_shot,
+        section.task,
+        section.source,
+        summed,
+    )
 
 
 def read(path: Path | str, where: Sequence[str] = ()) -> Runs:
@@ -141,7 +162,8 @@ def runs(frame: pandas.DataFrame) -> Runs:
         shown = done["text"].fillna("").astype(str)
         done = done.assign(task=done["task"] + shown.where(shown == "", ", " + shown))
     done = _measured(done)
-    done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
+    done = timed(done.assign(line=_lines(done)), [*APART, "line"])
+    done = done.sort_values("time", kind="stable")
     newest = done.drop_duplicates([*APART, *RUN], keep="last")
     older = done["run"].nunique() - newest["run"].nunique()
     return Runs(newest, frame[~scored], int(older))

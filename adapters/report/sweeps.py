@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas
 
 ACCURACY = "accuracy, %"
+# Neither the darkest, which black paper hides, nor the lightest, which white paper does.
+SCHEME = {"name": "viridis", "extent": [0.15, 0.9]}
 FEW = 12  # so many values of a setting stand at equal distances, each with its name
 
 
@@ -59,10 +61,10 @@ def parallel(rows: pandas.DataFrame, axes: pandas.DataFrame) -> Spec:
         "x": name("axis", sort=names, title=None, axis=x, scale={"type": "point", "padding": 0.4}),
         "y": number("height", axis=None, scale={"domain": [-0.05, 1.05]}),
     }
-    colour = {"field": "accuracy", "type": "quantitative", "scale": {"scheme": "viridis"}}
+    colour = {"field": "accuracy", "type": "quantitative", "scale": {"scheme": SCHEME}}
     line = {"detail": {"field": "run"}, "color": {**colour, "legend": None}}
     ticks = data(pandas.concat([_ticks(part) for part in parts]))
-    text = {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "color": GREY}
+    text = {"type": "text", "align": "left", "dx": 5, "dy": -7, "fontSize": 11}
     layers = [
         {
             "mark": {"type": "line", "opacity": 0.6, "strokeWidth": 1.2},

@@ -15,34 +15,64 @@ if TYPE_CHECKING:
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # Okabe and Ito's colours that stand out on white and on black, told apart by colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
-GREY = "#7a7a7a"
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
+DASHES = ([1, 0], [8, 3], [2, 2], [8, 2, 2, 2])  # none of seven, so that no colour keeps its dash
+GREY = "#808080"
+STAR = (
+    "M0,-1L0.225,-0.309L0.951,-0.309L0.363,0.118L0.588,0.809L0,0.382L-0.588,0.809L-0.363,0.118"
+    "L-0.951,-0.309L-0.225,-0.309Z"
+)
 WIDTH, HEIGHT = 460, 320  # of a figure in a file, in pixels; the page has its own widths
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Colour and marker of each line, the same in every figure of a report."""
+    """Colour, marker and dash of each line, the same in every figure of a report."""
 
     colour: dict[str, str] = field(default_factory=dict)
     shape: dict[str, str] = field(default_factory=dict)
+    dash: dict[str, Sequence[int]] = field(default_factory=dict)
 
-    def scales(self, lines: Iterable[str]) -> tuple[Spec, Spec]:
-        """Vega-Lite scales of colour and shape for these lines."""
+    def channels(self, lines: Iterable[str], field: str = "line") -> tuple[Spec, Spec, Spec]:
+        """Vega-Lite channels of colour, shape and dash for these lines, names in `field`."""
         domain = list(lines)
-        colours = [self.colour.get(n, GREY) for n in domain]
-        shapes = [self.shape.get(n, "circle") for n in domain]
-        return {"domain": domain, "range": colours}, {"domain": domain, "range": shapes}
+        ranges: tuple[list[Any], ...] = (
+            [self.colour.get(n, GREY) for n in domain],
+            [self.shape.get(n, "circle") for n in domain],
+            [self.dash.get(n, DASHES[0]) for n in domain],
+        )
+        scales = ({"domain": domain, "range": each} for each in ranges)
+        colour, shape, dash = (name(field, scale=scale) for scale in scales)
+        return colour, shape, dash
 
 
-def looks(lines: Iterable[str]) -> Looks:
-    """Seven colours, then the same with the next marker; zero-shot is grey."""
-    found = Looks({"zero-shot": GREY}, {"zero-shot": "diamond"})
+def looks(lines: Iterable[str], figures: Sequence[Sequence[str]] = ()) -> Looks:
+    """Seven colours and markers, then the same otherwise paired; zero-shot is a grey star.
+
+    Lines of one of the `figures` (all, where none are given) differ in marker and dash where they
+    share a colour, so that print without colours and eyes that see few of them tell them apart; as
+    few as can be share one. 49 have a pair of colour and marker of their own.
+    """
+    found = Looks({"zero-shot": GREY}, {"zero-shot": STAR}, {"zero-shot": DASHES[0]})
     others = [line for line in dict.fromkeys(lines) if line != "zero-shot"]
-    for i, line in enumerate(others):
-        found.colour[line] = COLOURS[i % len(COLOURS)]
-        found.shape[line] = SHAPES[i // len(COLOURS) % len(SHAPES)]
+    every = [(i % 7, (i + i // 7) % 7, i % 4) for i in range(49)]  # of each colour all markers
+    taken: dict[str, tuple[int, int, int]] = {}
+    for line in others:
+        beside = {other for each in figures or [others] if line in each for other in each}
+        near = [taken[other] for other in others if other in taken and other in beside]
+        look = min(every, key=lambda look: (_alike(look, near), _alike(look, [*taken.values()])))
+        taken[line] = look
+        colour, shape, dash = look
+        found.colour[line], found.shape[line] = COLOURS[colour], SHAPES[shape]
+        found.dash[line] = DASHES[dash]
     return found
+
+
+def _alike(look: tuple[int, int, int], others: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    """How many others are alike in colour and marker, colour and dash, colour, marker, dash."""
+    same = [tuple(a == b for a, b in zip(look, other, strict=True)) for other in others]
+    both = [(c and s, c and d, c, s, d) for c, s, d in same]
+    return tuple(sum(column) for column in zip(*both, strict=True)) or (0,) * 5
 
 
 def data(frame: pandas.DataFrame) -> Spec:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.reading import kept_tower
-from adapters.reproducing.tables import OWN_TEXT, Reproduction
+from adapters.reproducing import text
+from adapters.reproducing.tables import Reproduction
+from adapters.reproducing.text import OWN_TEXT
 from featcache.errors import UnknownNameError
-from featcache.resources import data_path
 
 if TYPE_CHECKING:
     from featcache.store.cache import FeatureCache
@@ -39,7 +39,7 @@ class Need:
     @property
     def command(self) -> str:
         """The command line that adds what is lacking."""
-        return " ".join(("featcache encode", *self.words))
+        return f"featcache encode {shlex.join(self.words)}"
 
 
 def needs(table: Reproduction, cache: FeatureCache) -> list[Need]:
@@ -53,7 +53,7 @@ def _need(table: Reproduction, cache: FeatureCache, name: str) -> Need:
     bank, views = table.bank(name), table.views if source else 0
     extras = table.extras if source else []
     words = ["--dataset", name, "--backbone", table.backbone]
-    words += ["--prompts", bank if bank in _shipped() else f"{bank}.json"] * (bank != OWN_TEXT)
+    words += ["--prompts", text.words(bank)] * (bank != OWN_TEXT)
     words += ["--views", str(views)]
     words += ["--view-scale", str(table.view_scale)] if views and table.view_scale != 0.08 else []
     words += ["--extra", ",".join(extras)] if extras else []
@@ -66,13 +66,6 @@ def _need(table: Reproduction, cache: FeatureCache, name: str) -> Need:
     if "text-tower" in extras and kept_tower.kept(entry) is None:
         lacks.append("text-tower")
     return Need(name, source, entry, tuple(lacks), tuple(words))
-
-
-@functools.cache
-def _shipped() -> frozenset[str]:
-    """The banks that need no file."""
-    held = json.loads(data_path("templates.json").read_text(encoding="utf-8"))
-    return frozenset({OWN_TEXT, "ensemble", *held})
 
 
 def _entry(cache: FeatureCache, name: str, backbone: str) -> Entry | None:

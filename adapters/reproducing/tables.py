@@ -15,10 +15,10 @@ from typing import Any
 from adapters import registry, unavailable
 from adapters.expression import leaves
 from adapters.report.published import OPENAI, Published, published, read
+from adapters.reproducing.text import OWN_TEXT
 from featcache.errors import UnknownNameError
 from featcache.resources import data_path
 
-OWN_TEXT = "dataset"  # the bank of a set's own templates
 TEST, UNKNOWN, HONEST = "oracle-test", "unknown", "full-val"
 
 

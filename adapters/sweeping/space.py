@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.compose import get
-from adapters.configure import configure, literal
+from adapters.configure import configure
 from adapters.expression import leaves
 from featcache.errors import ConfigError
+from featcache.typed import literal
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(:log)?")

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.configure import literal
 from featcache.draws import ALL, Shots
 from featcache.errors import ConfigError, UnknownNameError
+from featcache.typed import literal, split
 
 WORDS = (
     "method", "dataset", "backbone", "shots", "draw", "seed", "policy", "task", "on", "prompts",
@@ -77,13 +77,10 @@ def axes(pairs: Sequence[str]) -> dict[str, list[Any]]:
 
     Raises `ConfigError` for a pair without `=`, or a key that stands twice.
     """
-    split = [pair.partition("=") for pair in pairs]
-    for pair, (key, equals, _) in zip(pairs, split, strict=True):
-        if not equals or not key:
-            raise ConfigError(f"--set takes key=value or key=value,value, got {pair!r}.")
-    found = {key.strip(): typed(values) for key, _, values in split}
-    if len(found) < len(split):
-        keys = [key.strip() for key, _, _ in split]
+    given = split("--set", pairs, "key=value or key=value,value")
+    found = {key: typed(values) for key, values in given}
+    if len(found) < len(given):
+        keys = [key for key, _ in given]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ConfigError(f"--set {twice} is given twice; write {twice}=value,value.")
     return found

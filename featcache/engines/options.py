@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featcache import catalogue
+from featcache import catalogue, typed
 from featcache.errors import ConfigError, UnknownNameError
 
 LOCAL = "local"
@@ -67,13 +66,5 @@ def slurm_words(pairs: Sequence[str]) -> dict[str, Any]:
 
     Raises `ConfigError` for a pair without `=`.
     """
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--slurm takes key=value such as time=60, got {pair!r}.")
-        try:
-            found[key.strip()] = json.loads(value)
-        except ValueError:
-            found[key.strip()] = value
-    return found
+    split = typed.split("--slurm", pairs, "key=value such as time=60")
+    return {key: typed.literal(value) for key, value in split}

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from adapters import configure as room
 from adapters.compose import get
-from adapters.configure import Setting, configure, literal, parse, settings
+from adapters.configure import Setting, configure, parse, settings
 from adapters.registry import names, summary
 from featcache.errors import ConfigError, UnknownNameError
 from tests import frozen
@@ -38,11 +38,6 @@ def test_settings_are_read_as_typed() -> None:
 @given(VALUES)
 def test_what_is_json_comes_back(value: Any) -> None:
     assert parse([f"key={json.dumps(value)}"]) == {"key": value}
-
-
-@pytest.mark.parametrize("text", ["rk4", "1..3", "[1,", "None", "1e", ""])
-def test_the_rest_is_text(text: str) -> None:
-    assert literal(text) == text
 
 
 @pytest.mark.parametrize("name", names())

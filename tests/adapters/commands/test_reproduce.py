@@ -72,6 +72,21 @@ def test_other_text_may_be_taken(type_in: Type, tmp_path: Path) -> None:
     file = type_in("adapters reproduce small --prompts some/CuPL.json")
     assert file.status == 1
     assert file.err.endswith("and take --prompts cupl.\n")
+    (tmp_path / "My CuPL.txt").write_text("a {}.")
+    joined = type_in("adapters reproduce small --dry-run --prompts seven+single-my-cupl --json")
+    assert joined.json["needs"][0]["lacks"] == ["prompts seven-single-my-cupl"]
+    assert "--prompts 'seven+single+My CuPL.txt' " in joined.json["needs"][0]["command"]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("bank", ["negative", "negative-mine", "negative+negative-mine.txt"])
+def test_text_of_what_is_not_there_is_refused(type_in: Type, tmp_path: Path, bank: str) -> None:
+    """It was said to be lacking, also once it had been encoded."""
+    make_entry(tmp_path, name="animals")
+    answer = type_in(f"adapters reproduce small --dry-run --prompts {bank}")
+    assert (answer.status, answer.out) == (1, "")
+    assert "such as --prompts seven" in answer.err
+    assert "Traceback" not in answer.err
 
 
 def test_an_unknown_table_is_one_sentence(type_in: Type) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -179,15 +180,15 @@ def test_the_head_counts_runs_and_not_rows(parts_of: Parts) -> None:
         "1 older run of the same draws and settings left out. featcache 0.1.0."
     )
     assert [part.title for part in parts] == [
-        "RN50:openai, base-to-new (base), policy none",
-        "RN50:openai, base-to-new (harmonic mean), policy none",
-        "RN50:openai, base-to-new (new), policy none",
         "RN50:openai, policy none",
+        "RN50:openai, base-to-new (base), policy none",
+        "RN50:openai, base-to-new (new), policy none",
+        "RN50:openai, base-to-new (harmonic mean), policy none",
         "Class by class",
         "Failed runs",
     ]
     numbers = [next(tables([part])).rows[0][1].split(" ")[0] for part in parts[:4]]
-    assert numbers == ["85.0", "62.5", "50.0", "80.0"]
+    assert numbers == ["80.0", "85.0", "50.0", "62.5"]
     assert len({figure.name for figure in figures(parts)}) == len(list(figures(parts)))
     assert len({table.name for table in tables(parts)}) == len(list(tables(parts)))
     (table,) = parts[-1].tables
@@ -230,13 +231,37 @@ def test_figures_show_the_best_the_baseline_and_zero_shot(parts_of: Parts) -> No
     seen = {point["line"] for point in part.figures[0].spec["data"]["values"]}
     assert seen == {"proker", "gda", "zero-shot"}
     assert (
-        "Figures show the 3 best on average over everything, the baseline and zero-shot; "
+        "Figures show the best on average over everything, with gda and zero-shot; "
         "2 others stand in the tables."
     ) in part.text
     assert len(next(tables([part])).rows) == 5
     # Against seconds all are there, those without a colour as others.
     points = part.figures[-1].spec["data"]["values"]
     assert sorted(p["line"] for p in points if p["shown"] == "others") == ["ncm", "tip-adapter"]
+
+
+def test_what_figures_show_is_counted(parts_of: Parts) -> None:
+    """The best are said to be as many as they are, and nothing is named that is not there."""
+    methods = ("zero-shot", "gda", "ncm", "tip-adapter", "proker")  # each better than the last
+    (part, *_) = parts_of(frame(methods), top=2)[1]
+    assert "Figures show the 2 best on average over everything, with zero-shot; 2" in part.text
+    (part, *_) = parts_of(frame(methods[1:]), top=3)[1]
+    assert "Figures show the 3 best on average over everything, with gda;" not in part.text
+    assert "zero-shot" not in part.text
+    (part, *_) = parts_of(frame(methods[:2]), top=1)[1]
+    assert "Figures" not in part.text  # all are there
+
+
+def test_the_table_of_some_shots_has_their_best_first(parts_of: Parts) -> None:
+    """And not those of all shots, among which the worst at one shot was the best at four."""
+    made = frame(("gda", "ncm"), shots=(1, 4), seeds=(1, 2))
+    late = (made["method"] == "gda") & (made["shots"] == 4)
+    made.loc[late, "accuracy"] += 8.0
+    found = {table.name: table for table in tables(parts_of(made)[1])}
+    order = {
+        k: [line[0] for line in found[f"accuracy-rn50-openai-none-{k}-shot"].rows] for k in (1, 4)
+    }
+    assert order == {1: ["ncm", "gda"], 4: ["gda", "ncm"]}
 
 
 def test_a_method_keeps_its_colour_when_others_do_better(parts_of: Parts) -> None:
@@ -303,7 +328,7 @@ def test_a_sweep_stands_with_its_best_and_has_its_own_part(parts_of: Parts) -> N
 def test_seconds_are_those_of_the_most_shots_and_all_data_sets(parts_of: Parts) -> None:
     figure = parts_of(frame())[1][0].figures[-1]
     assert figure.title == "Accuracy against seconds, average"
-    assert figure.note.startswith("At 4 shots, medians of the seconds")
+    assert figure.note.startswith("At 4 shots, medians of the clock seconds")
     points = {point["line"]: point for point in figure.spec["data"]["values"]}
     assert points["tip-adapter"]["seconds"] == pytest.approx(0.3)
     own = frame()[lambda f: (f["method"] == "tip-adapter") & (f["shots"] == 4)]
@@ -312,6 +337,23 @@ def test_seconds_are_those_of_the_most_shots_and_all_data_sets(parts_of: Parts) 
     made = frame()[lambda f: (f["shots"] == 1) | (f["dataset"] == "plants")]
     points = parts_of(made)[1][0].figures[-1].spec["data"]["values"]
     assert {point["line"] for point in points} == {"zero-shot", "gda", "tip-adapter"}
+
+
+def test_accuracy_stands_against_the_processors_seconds(parts_of: Parts) -> None:
+    """Those of the clock lie where something else ran; what has no others says so."""
+    made = frame().assign(fit_processor_seconds=0.01)
+    figure = parts_of(made)[1][0].figures[-1]
+    values = figure.spec["data"]["values"]
+    assert {(v["seconds"], v["label"]) for v in values} == {
+        (0.01, "zero-shot"), (0.01, "gda"), (0.01, "tip-adapter"),
+    }  # fmt: skip
+    assert "processor seconds" in figure.note
+    assert "processor seconds" in json.dumps(figure.spec)
+    made.loc[made["method"] == "gda", "fit_processor_seconds"] = None
+    figure = parts_of(made)[1][0].figures[-1]
+    found = {v["label"]: v["seconds"] for v in figure.spec["data"]["values"]}
+    assert found == pytest.approx({"zero-shot": 0.01, "gda (clock)": 0.2, "tip-adapter": 0.01})
+    assert "(clock): those of the clock" in figure.note
 
 
 def test_a_section_of_other_sets_shows_the_source_and_the_mean(parts_of: Parts) -> None:

@@ -85,6 +85,8 @@ def test_without_a_name_the_most_accurate_quick_run_is_shown() -> None:
         {"accuracy": 99.0, "policy": "oracle-test"},
     )
     assert "seed 1," in said(done)
+    busy = made({"accuracy": 90.0, "fit_seconds": 61.0, "fit_processor_seconds": 5.0})
+    assert "it took" not in said(busy)
     assert "seed 2," in said(done, done.iloc[2]["run"])
 
 

@@ -143,13 +143,38 @@ def test_the_table_over_shots_by_hand() -> None:
     held = section_of(pandas.DataFrame(made))
     table = comparison.by_shots(held, "animals", ["gda", "ncm", "absent"])
     assert table.name == "shots-rn50-openai-none-animals"
-    assert list(table.heads) == ["method", "1 shot", "16 shots", "seconds a fit"]
+    assert list(table.heads) == ["method", "1 shot", "16 shots", "clock seconds a fit"]
     assert table.rows == [
         # Medians of 0.1, 0.2, 1.6, 3.2 and of 0.1, 0.2.
         ["gda", said([52, 53]), said([67, 68]), "0.9"],
         ["ncm", said([52, 53]), "–", "0.15"],
     ]
     assert table.bold == {(0, 1), (1, 1), (0, 2)}
+
+
+def test_seconds_are_the_processors_and_what_is_of_the_clock_says_so() -> None:
+    """A line of before, a line that has a row of before, and one on a GPU stand by the clock."""
+    busy = {"fit_seconds": 8.0, "fit_processor_seconds": 2.0, "device": "cpu"}
+    before = {"fit_seconds": 8.0}
+    card = {**busy, "device": "NVIDIA H100"}
+    made = [row(method="gda", seed=1, **busy), row(method="gda", seed=2, **busy)]
+    table = comparison.by_shots(section_of(pandas.DataFrame(made)), "animals", ["gda"])
+    assert (table.heads[-1], table.rows[0][-1]) == ("processor seconds a fit", "2")
+    assert "clock" not in table.note
+    made += [row(method="ape", **before), row(method="ncm", **card)]
+    made += [row(method="clap", seed=1, **busy), row(method="clap", seed=2, **before)]
+    lines = ["gda", "ape", "ncm", "clap"]
+    table = comparison.by_shots(section_of(pandas.DataFrame(made)), "animals", lines)
+    assert table.heads[-1] == "seconds a fit"
+    assert [r[-1] for r in table.rows] == ["2", "8 (clock)", "8 (clock)", "8 (clock)"]
+    assert "(clock): those of the clock" in table.note
+
+
+def test_what_is_below_the_baseline_has_a_minus_and_nought_none() -> None:
+    """A hyphen is a hyphen in LaTeX, and −0.0 is nought."""
+    assert comparison._text(-7.84, 18.6) == "−7.8 ± 18.6"
+    assert comparison._text(-0.04, float("nan")) == "0.0"
+    assert comparison._text(12.34, float("nan")) == "12.3"
 
 
 def test_gains_by_hand() -> None:
@@ -250,8 +275,10 @@ def test_what_was_published_under_other_policies_has_tables_of_its_own() -> None
     }  # fmt: skip
     assert len({table.name for table in tables}) == len(tables)
     none, test = titles["Published, policy none"], titles["Published, policy oracle-test"]
-    assert none.heads == ["method", "eurosat", "plants", "mean"]
-    assert ["zero-shot, published [1]", "37.52", "–", "–"] in none.rows
+    assert none.heads == ["method", "eurosat", "plants"]  # nobody told a mean of these two
+    assert ["zero-shot, published [1]", "37.52", "–"] in none.rows
+    told = none.note.split("\n")
+    assert [line.split("]")[0] for line in told[1:]] == [f"[{i + 1}" for i in range(len(none.rows))]
     assert not {row[0].split(",")[0] for row in none.rows} & {"tip-adapter", "tip-adapter-f"}
     assert "chosen on test" not in none.note
     assert "chosen on test" in test.note

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pandas
 import pytest
 
 from adapters.confidence.measures import BINS, COVERAGES, Confidence
-from adapters.report.confidence import part, reliability, risk
+from adapters.report.confidence import LEAST, part, reliability, risk
 from adapters.report.vega import looks
 from adapters.report.write import write_figure
 from tests.adapters.confidence.test_measures import made, measured
@@ -41,12 +42,43 @@ def test_bins_of_several_rows_are_pooled() -> None:
     assert whole is not None
     told = pandas.DataFrame([row(line="gda", **each.row) for each in parts if each])
     values = reliability(told, looks(["gda"]))["data"]["values"]
-    filled = [each for each in whole.bins if each[0]]
+    filled = [each for each in whole.bins if each[0] >= LEAST]
+    assert len(filled) < sum(each[0] > 0 for each in whole.bins)
     assert [each["pictures"] for each in values] == [n for n, _, _ in filled]
     for each, (_, sure, right) in zip(values, filled, strict=True):
         assert each["confidence"] == pytest.approx(100 * sure, abs=1e-3)
         assert each["accuracy"] == pytest.approx(100 * right, abs=1e-3)
     assert len(whole.bins) == BINS
+
+
+def test_few_pictures_are_drawn_where_a_line_has_no_fuller_bins() -> None:
+    told = pandas.DataFrame([row(line="gda", **confidence(1, n=8).row)])
+    values = reliability(told, looks(["gda"]))["data"]["values"]
+    assert 0 < max(each["pictures"] for each in values) < LEAST
+
+
+def test_lines_of_one_colour_differ_and_are_named_at_their_ends() -> None:
+    """Nine lines have seven colours; a legend of these told nobody which is which."""
+    lines = [f"line {i}" for i in range(9)]
+    told = pandas.DataFrame([row(line=n, **confidence(i).row) for i, n in enumerate(lines)])
+    for figure in (reliability, risk):
+        layers = figure(told, looks(lines))["layer"]
+        line, dot, _, mark, text = layers[-5:]
+        seen = zip(
+            line["encoding"]["color"]["scale"]["range"],
+            [str(each) for each in line["encoding"]["strokeDash"]["scale"]["range"]],
+            dot["encoding"]["shape"]["scale"]["range"],
+            strict=True,
+        )
+        colours, dashes, shapes = zip(*seen, strict=True)
+        assert len(set(colours)) == 7
+        assert len({*zip(colours, dashes, strict=True)}) == 9
+        assert len({*zip(colours, shapes, strict=True)}) == 9
+        assert sorted(each["line"] for each in text["data"]["values"]) == lines
+        assert mark["data"] == text["data"]
+        heights = sorted(each["y"] for each in text["data"]["values"])
+        assert min(b - a for a, b in pairwise(heights)) > 0
+        assert heights[-1] <= 100
 
 
 def test_the_curve_is_the_mean_error_of_the_rows() -> None:

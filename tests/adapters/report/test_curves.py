@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +96,12 @@ def test_lines_over_shots_stand_at_equal_distances_and_side_by_side() -> None:
 def test_a_line_is_named_once_at_its_end() -> None:
     points = shots_points()
     points = points[(points["line"] != "gda") | (points["shots"] < 16)]
-    (dashes, text) = curves.over_shots(points, looks(["gda"]))["layer"][-2:]
+    (dashes, dot, text) = curves.over_shots(points, looks(["gda"]))["layer"][-3:]
     named = pandas.DataFrame(text["data"]["values"]).set_index("line")
     assert named["shots"].to_dict() == {"gda": 4, "zero-shot": 16}
     assert set(named["edge"]) == {2.4}
     assert named["y"].to_dict() == named["mean"].to_dict()  # 64 and 77: there is room
-    assert dashes["data"] == text["data"]
+    assert dashes["data"] == dot["data"] == text["data"]
 
 
 def test_names_at_ends_that_are_close_are_moved_apart_by_the_height_of_a_name() -> None:
@@ -141,7 +143,7 @@ def test_points_against_seconds_tell_the_front_and_those_without_a_colour() -> N
     assert points["interval"]["fast"] == "70.00"
     assert points["y"].to_dict() == pytest.approx(points["mean"].to_dict())  # all far apart
     assert spec["layer"][1]["encoding"]["x"]["scale"]["type"] == "log"
-    filled = spec["layer"][1]["encoding"]["fillOpacity"]
+    filled = spec["layer"][2]["encoding"]["fillOpacity"]
     assert filled == {"condition": {"test": "datum.front", "value": 1}, "value": 0}
 
 
@@ -151,6 +153,79 @@ def test_names_of_points_in_one_place_do_not_hide_each_other() -> None:
     gap = 30 * curves.LABEL / curves.HEIGHT
     assert points[1]["y"] - points[0]["y"] == pytest.approx(gap, abs=1e-4)
     assert [points[2]["y"], points[3]["y"]] == [60, 90]
+
+
+def test_names_stand_towards_the_middle_so_that_none_is_cut_off() -> None:
+    """A narrow page has no room right of the slowest."""
+    spec = curves.against_seconds(seconds_points(), looks(["gda", "slow", "worse"]))
+    sides = {point["line"]: point["side"] for point in spec["data"]["values"]}
+    assert sides == {"fast": "left", "worse": "right", "gda": "right", "slow": "right"}
+    assert [layer["mark"]["align"] for layer in spec["layer"][-2:]] == ["left", "right"]
+    for layer, side in zip(spec["layer"][-2:], ("left", "right"), strict=True):
+        assert f"datum.side == '{side}'" in layer["transform"][0]["filter"]
+        assert layer["mark"]["limit"] == {"expr": "min(150, width / 2)"}
+
+
+def test_an_axis_says_what_a_point_is_also_where_all_are_equal(tmp_path: Path) -> None:
+    """A lone 93.54 stood at a tick that was called 94."""
+    one = seconds_points(mean=[93.54] * 4, half=[0.0] * 4, seconds=[2e-4] * 4)
+    y = curves.against_seconds(one, looks([]))["layer"][2]["encoding"]
+    assert y["y"]["scale"]["domain"] == pytest.approx([93.04, 94.04])
+    assert y["x"]["scale"]["domain"] == pytest.approx([1e-4, 4e-4])
+    points = shots_points().assign(mean=93.54, half=0.0)
+    spec = curves.over_shots(points, looks([]))
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == pytest.approx([93.04, 94.04])
+    write_figure(spec, tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text()
+    ticks = [float(tick) for tick in re.findall(r">(9\d\.\d+)</text>", drawn)]
+    assert min(ticks) <= 93.54 <= max(ticks)
+
+
+def test_a_crowd_of_names_stays_within_the_figure() -> None:
+    """Twenty of them made an axis of accuracy that went to 110."""
+    n = 20
+    crowd = pandas.DataFrame(
+        {
+            "line": [f"a long name {i}" for i in range(n)], "half": 0.0,
+            "mean": [90 + (7 * i % 5) for i in range(n - 1)] + [70.0],
+            "seconds": [0.1 + 0.01 * (i % 7) for i in range(n - 1)] + [0.01],
+        }
+    )  # fmt: skip
+    shown = list(crowd["line"][:6])
+    spec = curves.against_seconds(crowd, looks(crowd["line"]), shown=shown)
+    values = spec["data"]["values"]
+    assert {each["line"] for each in values if each["shown"] != "others"} == {*shown}
+    named = [each for each in values if each["shown"] != "others"]
+    assert all(70 <= each["y"] <= 94 for each in values)
+    # Here all of one side overlap in breadth.
+    heights = sorted(each["y"] for each in named if each["side"] == "right")
+    gap = 24 * curves.LABEL / curves.HEIGHT
+    assert all(b - a > 0.9 * gap for a, b in pairwise(heights))
+
+
+@pytest.mark.parametrize("half", [0.0, 2.0])
+def test_names_that_are_moved_apart_lengthen_no_axis_beyond_the_bars(half: float) -> None:
+    """Two at 99.9 have an axis to 100, not to 105."""
+    points = shots_points().assign(mean=99.9, half=half)
+    named = curves.over_shots(points, looks([]))["layer"][-1]["data"]["values"]
+    assert max(each["y"] for each in named) <= min(99.9 + half, 100)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0.02, 40, {0.01, 0.1, 1, 10, 100}), (2e-4, 3e-4, {1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3})],
+)
+def test_seconds_have_ticks_at_powers_of_ten(low: float, high: float, ticks: set[float]) -> None:
+    points = seconds_points(seconds=[low, high, low, high])
+    axis = curves.against_seconds(points, looks([]))["layer"][2]["encoding"]["x"]["axis"]
+    assert {*axis["values"]} >= {tick for tick in ticks if low <= tick <= high}
+    assert len(axis["values"]) <= 9
+
+
+def test_no_bar_goes_beyond_a_hundred_per_cent() -> None:
+    values = curves.over_shots(shots_points().assign(half=80.0), looks([]))["data"]["values"]
+    assert {(each["low"], each["high"]) for each in values} == {(0, 100)}
+    assert values[0]["interval"].endswith("± 80.00")
 
 
 def test_one_point_alone_can_be_drawn(tmp_path: Path) -> None:

@@ -99,10 +99,24 @@ def test_methods_stand_beside_each_other_and_zero_shot_at_nought(
     assert lines[0].get_ydata().tolist() == [72, 75]
 
 
+def test_nine_methods_are_told_apart(
+    frame: pandas.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The eighth had the look of the first."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: drawn.append(self))
+    names = [f"m{i}" for i in range(9)]
+    over_shots(pandas.concat([frame.assign(method=n) for n in names]), tmp_path / "a.svg")
+    lines = [bar[0] for bar in drawn[0].axes[0].containers]
+    assert [bar.get_label() for bar in drawn[0].axes[0].containers] == names
+    assert len({(each.get_color(), each.get_marker()) for each in lines}) == 9
+    assert len({(each.get_color(), each.get_linestyle()) for each in lines}) == 9
+
+
 def test_a_method_without_some_shots_has_a_dash(frame: pandas.DataFrame) -> None:
     rest = frame[(frame["method"] != "fma") | (frame["shots"] > 1)]
     heads, rows = shots_table(rest)
-    assert heads == ["method", "1 shot", "4 shots", "s a fit"]
+    assert heads == ["method", "1 shot", "4 shots", "clock s a fit"]
     assert rows == [
         ["zero-shot", "63.0 ± 1.0", "66.0 ± 1.0", "0.50"],
         ["fma", "–", "75.0 ± 1.0", "0.50"],
@@ -115,7 +129,17 @@ def test_seconds_are_the_processors_where_all_rows_have_them(frame: pandas.DataF
     assert heads[-1] == "processor s a fit"
     assert {row[-1] for row in rows} == {"0.25"}
     busy.loc[0, "fit_processor_seconds"] = None
-    assert shots_table(busy)[0][-1] == "s a fit"
+    assert shots_table(busy)[0][-1] == "clock s a fit"
+
+
+def test_seconds_of_a_table_with_a_gpu_are_all_the_clocks(frame: pandas.DataFrame) -> None:
+    """The processor waits there, and no table mixes both."""
+    made = frame.assign(fit_processor_seconds=0.25, device="cpu")
+    assert shots_table(made)[0][-1] == "processor s a fit"
+    made.loc[0, "device"] = "NVIDIA H100"
+    heads, rows = shots_table(made)
+    assert heads[-1] == "clock s a fit"
+    assert {row[-1] for row in rows} == {"0.50"}
 
 
 def test_the_picture_is_drawn_the_same_each_time(frame: pandas.DataFrame, tmp_path: Path) -> None:

@@ -42,6 +42,18 @@ def test_no_two_that_differ_share_a_section(keys: list[tuple[str, str, str, int]
     assert len({section.name for section in sections}) == len(sections)
 
 
+def test_sections_begin_with_few_shot_and_sums_follow_what_they_are_of() -> None:
+    made = [*halves(80, 60, 68.6), row(), row(method="x", transductive=1)]
+    sections = rows.runs(pandas.DataFrame(made)).sections()
+    assert [(s.task, s.measure, s.transductive) for s in sections] == [
+        ("few-shot", "", False),
+        ("base-to-new", "base", False),
+        ("base-to-new", "new", False),
+        ("base-to-new", "harmonic mean", False),
+        ("few-shot", "", True),
+    ]
+
+
 def test_failed_rows_are_counted_apart() -> None:
     made = frame().assign(status="done", reason=None)
     made.loc[[0, 5], ["status", "reason"]] = ["failed", "out of memory"]
@@ -116,7 +128,7 @@ def test_base_new_and_their_mean_are_sections_apart() -> None:
     assert found.count == 5  # runs, of which four have two rows each
     assert found.superseded == 0
     sections = {section.measure: section for section in found.sections()}
-    assert list(sections) == ["base", "harmonic mean", "new", ""]
+    assert list(sections) == ["", "base", "new", "harmonic mean"]
     means = {
         measure: section.rows.groupby("line")["accuracy"].mean().to_dict()
         for measure, section in sections.items()
@@ -128,16 +140,16 @@ def test_base_new_and_their_mean_are_sections_apart() -> None:
         "": {"gda": 33},
     }
     assert [section.title for section in sections.values()] == [
-        "RN50:openai, base-to-new (base), policy none",
-        "RN50:openai, base-to-new (harmonic mean), policy none",
-        "RN50:openai, base-to-new (new), policy none",
         "RN50:openai, policy none",
+        "RN50:openai, base-to-new (base), policy none",
+        "RN50:openai, base-to-new (new), policy none",
+        "RN50:openai, base-to-new (harmonic mean), policy none",
     ]
     assert [section.name for section in sections.values()] == [
-        "rn50-openai-base-to-new-base-none",
-        "rn50-openai-base-to-new-harmonic-mean-none",
-        "rn50-openai-base-to-new-new-none",
         "rn50-openai-none",
+        "rn50-openai-base-to-new-base-none",
+        "rn50-openai-base-to-new-new-none",
+        "rn50-openai-base-to-new-harmonic-mean-none",
     ]
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from adapters.report.vega import (
     COLOURS,
+    DASHES,
     GREY,
     SHAPES,
+    STAR,
     Looks,
     data,
     layered,
@@ -32,23 +34,53 @@ def test_fifty_lines_have_fifty_looks() -> None:
     found = looks([*lines, "zero-shot", lines[0]])
     seen = {(found.colour[line], found.shape[line]) for line in lines}
     assert len(seen) == 49
-    assert found.colour[lines[7]] == COLOURS[0]
-    assert (found.shape[lines[6]], found.shape[lines[7]]) == (SHAPES[0], SHAPES[1])
-    assert (found.colour["zero-shot"], found.shape["zero-shot"]) == (GREY, "diamond")
+    assert (found.colour["zero-shot"], found.shape["zero-shot"]) == (GREY, STAR)
     # Beyond that they begin again.
     again = looks([*lines, "more"])
-    assert (again.colour["more"], again.shape["more"]) == (COLOURS[0], SHAPES[0])
+    assert again.colour["more"] == COLOURS[0]
+    assert looks(lines[:9]).colour == {"zero-shot": GREY} | {
+        line: COLOURS[i % 7] for i, line in enumerate(lines[:9])
+    }
+
+
+def test_lines_of_one_colour_are_told_apart_by_dash_and_marker() -> None:
+    """In print without colours seven markers are seen, and no line has its neighbour's dash."""
+    lines = [f"line {i}" for i in range(28)]
+    found = looks(lines)
+    for i, line in enumerate(lines):
+        for other in lines[i + 1 :]:
+            if found.colour[line] == found.colour[other]:
+                assert found.shape[line] != found.shape[other]
+                assert found.dash[line] != found.dash[other]
+    assert len({found.shape[line] for line in lines[:7]}) == 7
+    dashes = [str(found.dash[line]) for line in lines]
+    assert all(dashes.count(dash) == 7 for dash in dashes)
+
+
+def test_lines_of_one_figure_share_a_colour_only_where_there_are_more_than_seven() -> None:
+    """Whatever lines other figures of the report have; there were four greens of nine."""
+    lines = [f"line {i:02}" for i in range(30)]
+    figures = [lines[::4], lines[1::4], lines[:9], lines[20:]]
+    found = looks(lines, figures)
+    for figure in figures:
+        seen = [(found.colour[n], found.shape[n], str(found.dash[n])) for n in figure]
+        colours = [colour for colour, _, _ in seen]
+        assert max(map(colours.count, colours)) <= 2
+        assert len({(colour, shape) for colour, shape, _ in seen}) == len(figure)
+        assert len({(colour, dash) for colour, _, dash in seen}) == len(figure)
 
 
 def test_zero_shot_takes_no_colour_from_the_others() -> None:
     assert looks(["a", "zero-shot", "b"]).colour["b"] == looks(["a", "b"]).colour["b"]
 
 
-def test_scales_are_those_of_the_lines_and_grey_for_others() -> None:
-    colours, shapes = looks(["a", "b"]).scales(["b", "others"])
-    assert colours == {"domain": ["b", "others"], "range": [COLOURS[1], GREY]}
-    assert shapes == {"domain": ["b", "others"], "range": [SHAPES[0], "circle"]}
-    assert Looks().scales([]) == ({"domain": [], "range": []}, {"domain": [], "range": []})
+def test_channels_are_those_of_the_lines_and_grey_for_others() -> None:
+    channels = looks(["a", "b"]).channels(["b", "others"], "shown")
+    ranges = [[COLOURS[1], GREY], [SHAPES[1], "circle"], [DASHES[1], DASHES[0]]]
+    assert [*channels] == [
+        name("shown", scale={"domain": ["b", "others"], "range": each}) for each in ranges
+    ]
+    assert [each["scale"]["domain"] for each in Looks().channels([])] == [[], [], []]
 
 
 def test_rows_become_values_that_json_can_say() -> None:

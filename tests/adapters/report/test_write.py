@@ -101,7 +101,7 @@ def test_a_table_is_written_with_its_title_and_note(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_the_page_holds_titles_tables_and_specifications() -> None:
     page = html("Title", "some text", nested())
-    assert page.count("<h2>") == 2
+    assert page.count("<h2 ") == 2
     assert re.findall(r'data-chart="(\w)"', page) == ["a", "b"]
     (specs,) = re.findall(r"const specs = (.*);\n", page)
     assert json.loads(specs) == {"a": SPEC, "b": SPEC}
@@ -111,6 +111,19 @@ def test_the_page_holds_titles_tables_and_specifications() -> None:
     assert "open><summary>" not in page  # the inner part is folded
     assert html("", "", [Part("x", parts=[Part("y")])]).count(" open><summary>y</summary>") == 1
     assert page.count("library();") == 1
+
+
+@pytest.mark.usefixtures("small")
+def test_many_chapters_are_listed_and_arrows_stand_beside_the_numbers() -> None:
+    """A mark within the cell moved its number out of the column."""
+    cells = ["m", "1.0 ± 0.5 ↑", "1.0 ± 0.5"]
+    table = Table("t", "", ["method", "a", "b"], [cells], bold={(0, 1)})
+    page = html("", "", [Part(f"{EVIL}{i}", tables=[table]) for i in range(4)])
+    assert page.count('<a href="#chapter-') == 4
+    assert page.count('<h2 id="chapter-3">') == 1
+    assert '<td><b>1.0 ± 0.5</b><span class="mark">↑</span></td><td>1.0 ± 0.5</td>' in page
+    assert EVIL not in page
+    assert "<nav" not in html("", "", [Part("x")] * 3)
 
 
 @pytest.mark.usefixtures("small")

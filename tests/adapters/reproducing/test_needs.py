@@ -13,7 +13,6 @@ import pytest
 from adapters.reproducing import needs as room
 from adapters.reproducing.needs import encode, needs
 from adapters.reproducing.tables import Line, Reproduction, named
-from featcache.prompts import SHIPPED
 from featcache.store.cache import FeatureCache
 from tests.entries import NARROW, make_entry
 
@@ -45,10 +44,6 @@ def test_what_an_entry_lacks_is_named(tmp_path: Path, small: Reproduction) -> No
     assert there.lacks == ("prompts dataset", "5 views of at least 0.5", "text-tower")
     exact = replace(small, prompts={"animals": there.entry.banks[-1]}) if there.entry else small
     assert needs(exact, cache)[0].lacks == ()
-
-
-def test_banks_that_need_no_file_are_those_that_ship() -> None:
-    assert room._shipped() == {*SHIPPED}
 
 
 def test_views_are_those_that_are_meant_where_they_are_as_many_and_of_that_scale(

@@ -1,0 +1,36 @@
+"""Pairs and values as people type them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featcache.errors import ConfigError
+from featcache.typed import literal, split
+
+keys = st.text(min_size=1).filter(lambda key: "=" not in key and key.strip() == key)
+
+
+@given(st.lists(st.tuples(keys, st.text())))
+def test_pairs_come_apart_as_they_were_put_together(pairs: list[tuple[str, str]]) -> None:
+    assert split("--set", [f"{key}={value}" for key, value in pairs]) == pairs
+    assert split("--set", [f" {key} ={value}" for key, value in pairs]) == pairs
+
+
+@pytest.mark.parametrize("wrong", ["", "blocks", "=3", " =3"])
+def test_what_is_no_pair_is_refused_by_the_form_of_its_option(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--x takes a=b, got '{wrong}'"):
+        split("--x", ["a=1", wrong], "a=b")
+
+
+@given(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.lists(st.text()))
+def test_what_is_json_is_read(value: object) -> None:
+    assert literal(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("text", ["rk4", "1..3", "[1,", "None", "1e", ""])
+def test_the_rest_is_text(text: str) -> None:
+    assert literal(text) == text
