@@ -23,7 +23,7 @@ from featcache.datasets.checks import nfc, safe_id
 from featcache.datasets.dataset import Dataset, Item
 from featcache.errors import DatasetError, PictureError
 
-READERS = 16  # requests at once: each waits for the network, and takes little of a core
+LISTERS = 16  # folders asked for at once
 PAUSES = (0.5, 2.0, 8.0)  # seconds before what failed is tried again
 LISTS, LARGEST_LIST = (".txt", ".csv", ".tsv", ".json"), 2**28
 WITHIN = (".parquet", ".pq", ".arrow", ".tar", ".tgz", ".tar.gz")  # which hold pictures themselves
@@ -235,7 +235,7 @@ def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
             found[url] = _named(url, where), Remote(folder, _opened(url)[1])
         else:
             by_folder.setdefault(folder, []).append(url)
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(LISTERS) as pool:
         held = dict(zip(by_folder, pool.map(_in_folder, by_folder), strict=True))
     for folder, inside in by_folder.items():
         for url in inside:

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from featcache.datasets.dataset import Dataset
-from featcache.datasets.remote import Remote
 from featcache.encoding import processes
 from featcache.encoding.batches import UnitBatches, UnitEncoder
 from featcache.encoding.crops import (
@@ -21,7 +20,6 @@ from featcache.encoding.crops import (
     Digests,
     Given,
     Maker,
-    cores,
     crops_ahead,
     wanted_of,
 )
@@ -29,7 +27,6 @@ from featcache.encoding.plan import Unit
 from featcache.encoding.report import Progress, Report
 from featcache.encoding.writing import UnitWriter
 
-WAITING = 4  # threads a core where pictures come from a store
 UNWRITTEN = 1  # units that may wait to be written, for each backbone
 
 Key = tuple[str, int, int]
@@ -73,7 +70,7 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
     ahead = processes.crops_from_processes if apart else crops_ahead
     with (
         ThreadPoolExecutor(1) as disk,
-        ahead(_asked(jobs, keys, dataset), makers, _workers(decoding, dataset, apart)) as given,
+        ahead(_asked(jobs, keys, dataset), makers, decoding.workers) as given,
     ):
         for units in keys.values():
             begun = [
@@ -97,12 +94,6 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
             written.result()
     for job in jobs:
         job.report.notes += job.encoder.staging.notes
-
-
-def _workers(decoding: Decoding, dataset: Dataset, apart: bool) -> int:
-    """As many as are asked for; threads that wait for a store are more than there are cores."""
-    far = any(isinstance(rows[0].source, Remote) for rows in dataset.splits.values() if rows)
-    return WAITING * cores() if far and not (decoding.workers or apart) else decoding.workers
 
 
 def _places(jobs: Sequence[Job], dataset: Dataset) -> dict[Key, list[Unit | None]]:
