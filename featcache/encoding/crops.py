@@ -137,15 +137,15 @@ def crops_ahead(
     chunk = max(1, min(max(TOGETHER, workers), CHUNK // size))
     ahead = max(AHEAD * workers, min(MOST_AHEAD, WAITING // size))
     depth = max(AHEAD // 2 * workers, ahead // chunk)
-    with fetching(workers) as fetch:
-        pool = ThreadPoolExecutor(workers)
-        try:
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with fetching(workers) as fetch:
             coming = announced(pictures, makers, fetch)
             jobs = iter(lambda: tuple(islice(coming, chunk)), ())
             yield _in_order(pool, partial(crops_for_all, makers=makers), jobs, depth)
-        finally:
-            # After Ctrl-C nobody wants to wait for pictures that were to be decoded ahead.
-            pool.shutdown(wait=True, cancel_futures=True)
+    finally:
+        # After Ctrl-C nobody wants to wait for pictures that were to be decoded ahead.
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def announced(

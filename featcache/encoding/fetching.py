@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 
 from featcache.datasets.dataset import Item
 from featcache.datasets.remote import Remote
@@ -50,21 +50,26 @@ def _refuse(reason: str) -> bytes:
 
 @contextmanager
 def fetching(decoders: int) -> Iterator[Fetching]:
-    """What asks for pictures ahead; it has no more to do once those that decode have ended."""
-    pool = ThreadPoolExecutor(min(MOST, max(READERS, EACH * decoders)))
+    """What asks for pictures ahead; who still waits for one when it ends has an error instead."""
+    fetch = Fetching(min(MOST, max(READERS, EACH * decoders)))
     try:
-        yield Fetching(pool)
+        yield fetch
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        fetch.close()
 
 
 class Fetching:
-    """Reads what is announced, first come first served, as far as there is room for its bytes."""
+    """Reads what is announced, first come first served, as far as there is room for its bytes.
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool, self._lock = pool, Lock()
+    Its threads are daemons, one a picture: nobody who presses Ctrl-C wants to wait for a server
+    that does not answer.
+    """
+
+    def __init__(self, readers: int) -> None:
+        self._readers, self._lock = readers, Lock()
         self._announced = deque[tuple[Remote, Future[bytes]]]()
         self._sizes = dict[Future[bytes], int]()  # of what is under way or waits
+        self._reading = 0
 
     def coming(self, item: Item) -> Item:
         """The picture, asked for ahead where it lies in a store."""
@@ -72,10 +77,18 @@ class Fetching:
         if not isinstance(source, Remote):
             return item
         future = Future[bytes]()
-        self._announced.append((source, future))
-        self._go_on()
+        with self._lock:
+            self._announced.append((source, future))
+            self._go_on()
         of = (source.store, source.path, source.size, source.mark, source.listed)
         return replace(item, source=Coming(*of, lambda: self._taken(future)))
+
+    def close(self) -> None:
+        """Ask for no more."""
+        with self._lock:
+            for future in (*self._sizes, *(future for _, future in self._announced)):
+                future.cancel()
+            self._announced.clear()
 
     def _taken(self, future: Future[bytes]) -> bytes:
         try:
@@ -83,26 +96,32 @@ class Fetching:
         finally:
             with self._lock:
                 self._sizes.pop(future, None)
-            self._go_on()
+                self._go_on()
 
     def _go_on(self) -> None:
         """Ask for what comes next while there is room."""
-        with self._lock:
-            while self._announced:
-                source, future = self._announced[0]
-                size = source.size if source.size >= 0 else UNLISTED
-                if self._sizes and sum(self._sizes.values()) + size > ROOM:
-                    return
-                self._announced.popleft()
-                self._sizes[future] = size
-                self._pool.submit(self._read, source, future)
+        while self._announced and self._reading < self._readers:
+            source, future = self._announced[0]
+            size = source.size if source.size >= 0 else UNLISTED
+            if self._sizes and sum(self._sizes.values()) + size > ROOM:
+                return
+            self._announced.popleft()
+            self._sizes[future] = size
+            self._reading += 1
+            Thread(target=self._read, args=(source, future), daemon=True).start()
 
     def _read(self, source: Remote, future: Future[bytes]) -> None:
+        error: BaseException | None = None
         try:
             content = source.read()
-        except BaseException as error:
-            future.set_exception(error)
-            return
+        except BaseException as raised:
+            error = raised
         with self._lock:
-            self._sizes[future] = len(content)
-        future.set_result(content)
+            self._reading -= 1
+            if not future.cancelled():
+                if error is None:
+                    self._sizes[future] = len(content)
+                    future.set_result(content)
+                else:
+                    future.set_exception(error)
+            self._go_on()

@@ -94,14 +94,15 @@ def crops_from_processes(
     workers = workers or min(MOST, cores() + cores() // 4)
     depth = AHEAD * workers
     chunk = max(1, SLOT // size_of_crops(makers))
-    with _shared((depth + 1) * SLOT) as file, fetching(workers) as fetch:
+    with _shared((depth + 1) * SLOT) as file:
         memory = mmap.mmap(file.fileno(), (depth + 1) * SLOT)
         team = _Team(makers, file.fileno(), memory, workers)
         pool = ThreadPoolExecutor(workers)
         try:
-            if chunk < TOGETHER:  # of more each process asks for many at once itself
-                pictures = announced(pictures, makers, fetch)
-            yield _in_order(pool, team, pictures, chunk, depth)
+            with fetching(workers) as fetch:
+                if chunk < TOGETHER:  # of more each process asks for many at once itself
+                    pictures = announced(pictures, makers, fetch)
+                yield _in_order(pool, team, pictures, chunk, depth)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             team.dismiss()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import threading
 import time
 from collections import Counter
@@ -16,11 +17,12 @@ import pytest
 from featcache import FeatureCache, ViewRecipe, encode_dataset, load_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.datasets import remote
-from featcache.datasets.dataset import Item
+from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.remote import Remote
 from featcache.encoding import fetching as room
 from featcache.encoding.crops import Maker, Wanted, crops_ahead
 from featcache.encoding.fetching import Coming, fetching
+from featcache.encoding.looking import Look
 from featcache.encoding.processes import crops_from_processes
 from featcache.errors import DatasetError, PictureError
 from featcache.pictures.digest import read, state_of
@@ -138,14 +140,38 @@ def test_an_outage_ends_the_run_soon_and_leaves_no_thread(
         raise OSError("the line is down")
 
     monkeypatch.setattr(type(store), "cat_file", failing)
-    before = threading.active_count()
     asked = ((Wanted(item, True, False),) for item in items())
     with (
         pytest.raises(DatasetError, match="the line is down"),
         ahead(asked, [ONE_BY_ONE], 2) as given,
     ):
         list(given)
-    assert threading.active_count() <= before
+    assert {t.name for t in threading.enumerate() if not t.daemon} == {"MainThread"}
+
+
+@pytest.mark.parametrize("ahead", [crops_ahead, crops_from_processes])
+def test_who_leaves_does_not_wait_for_a_server_that_does_not_answer(
+    store: Any, monkeypatch: pytest.MonkeyPatch, ahead: Any
+) -> None:
+    answers, cat_file = threading.Event(), type(store).cat_file
+
+    def silent(fs: Any, path: str, **options: Any) -> Any:
+        if "00" not in path:
+            answers.wait(60)
+        return cat_file(fs, path, **options)
+
+    monkeypatch.setattr(type(store), "cat_file", silent)
+    began = time.monotonic()
+    asked = ((Wanted(item, True, False),) for item in items())
+    with ahead(asked, [ONE_BY_ONE], 2) as given:
+        next(given)  # and leave, as after Ctrl-C
+    look = Look(Dataset("far", ("a",), {"test": tuple(items())}))
+    main = threading.main_thread().ident
+    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        look.digests(range(COUNT))
+    assert time.monotonic() - began < 30
+    answers.set()
 
 
 def test_the_entry_is_that_of_the_folder_byte_for_byte(
