@@ -96,10 +96,10 @@ class Remote:
     def _server(self) -> str:
         return "/".join(self.store.split("/")[:3])
 
-    def _content(self, path: str, **part: int) -> bytes:
+    def _content(self, path: str) -> bytes:
         """Raises as `_tried` does."""
         return _tried(
-            lambda: bytes(_opened(self.store)[0].cat_file(path, **part)), f"{path} of {self.store}"
+            lambda: bytes(_opened(self.store)[0].cat_file(path)), f"{path} of {self.store}"
         )
 
     def _is_closed(self, error: PermissionError) -> bool:
@@ -108,7 +108,7 @@ class Remote:
         if before is None or before == self.path:
             return bool(LOGIN.search(f"{error} {error.__cause__}".replace(self.path, "")))
         try:
-            self._content(before, start=0, end=1)
+            self._content(before)
         except PermissionError:
             return True
         except FileNotFoundError:
