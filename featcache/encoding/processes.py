@@ -313,7 +313,10 @@ def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
 def _fork_when_asked(caller: socket.socket) -> None:
     """A process for each three files that come. This one has imported all and has no thread."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    caller.sendall(b"!")  # which is seen and never read
+    try:
+        caller.sendall(b"!")  # which is seen and never read
+    except ConnectionError:  # the caller had so little to do that it has ended
+        return
     while True:
         try:
             asked, files, _, _ = socket.recv_fds(caller, 1, 3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import signal
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -247,3 +249,13 @@ def test_it_is_warmed_up_where_a_device_will_want_many_pictures(
         for device in ("cpu", "auto"):
             processes.warm_up(device)
         assert started == [os.getpid()] * here
+
+
+def test_what_is_up_once_the_caller_has_ended_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        processes._fork_when_asked(theirs)
