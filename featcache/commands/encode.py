@@ -174,15 +174,19 @@ def encode(
     found = read(order)
     for note in (note for each in found for x in each for note in x.notes):
         people(True).print(f"note: {note}", markup=False)
-    documents, failed = list[dict[str, Any]](), list[Exception]()
+    documents, failed, bad = list[dict[str, Any]](), list[Exception](), set[tuple[str, str]]()
     for (data, bank), reports in zip(found, _done(order, found, working), strict=False):
         notes = [*data.notes, *bank.notes]
         documents += [_told(each, notes, as_json) for each in reports if isinstance(each, Report)]
-        failed += [each for each in reports if isinstance(each, Exception)]
+        for each in reports:
+            if isinstance(each, Exception):
+                failed.append(each)
+            else:  # a picture is one, however many backbones cannot have it
+                bad |= {(data.name, picture) for picture, _ in each.bad}
         if failed:
             break
     _shown(as_json, documents, "domains" if len(found) > 1 else "backbones", len(order.backbones))
-    _refuse(failed, sum(len(each["bad"]) for each in documents), allow_bad)
+    _refuse(failed, len(bad), allow_bad)
 
 
 def _working(options: EngineOptions, shard: str) -> Engine | None:

@@ -23,7 +23,7 @@ from featcache.datasets.checks import nfc, safe_id
 from featcache.datasets.dataset import Dataset, Item
 from featcache.errors import DatasetError, PictureError
 
-READERS = 16  # requests at once: each waits for the network, and takes little of a core
+LISTERS = 16  # folders asked for at once
 PAUSES = (0.5, 2.0, 8.0)  # seconds before what failed is tried again
 LISTS, LARGEST_LIST = (".txt", ".csv", ".tsv", ".json"), 2**28
 WITHIN = (".parquet", ".pq", ".arrow", ".tar", ".tgz", ".tar.gz")  # which hold pictures themselves
@@ -32,9 +32,15 @@ MARKS = ("ETag", "etag", "md5Hash", "blob_id", "xet_hash", "generation", "conten
 TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
 NOT_FROM_LISTS = ("file", "local")  # a list that somebody else made names no file of this machine
 SERVERS = ("http", "https")  # many list nothing, or refuse to, and few tell sizes
+GONE, LATER = (404, 410), (408, 425, 429)  # statuses: not there, worth another try
 # What a refusal speaks of that is the reader's own, and no matter of one picture.
 LOGIN = re.compile("expired|token|credential|signature|skewed|request time|access key", re.I)
+LOG_IN = (
+    "log in as the store asks (for s3:// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+    "FSSPEC_S3='{\"anon\": true}' where it is public; for hf:// HF_TOKEN)"
+)
 _URL = re.compile(r"([a-z][a-z0-9+.\-]+)://[^/]")
+_read_of: dict[str, str] = {}  # a picture of each bucket or server that could be read
 Found = TypeVar("Found")
 
 
@@ -66,25 +72,67 @@ class Remote:
         """All its bytes, tried some times.
 
         Raises `PictureError` where it is not there, not to be read or another by now, and
-        `DatasetError` where the store cannot be reached or the login holds no longer.
+        `DatasetError` where the store cannot be reached or lets nothing be read any longer.
         """
         try:
-            content: bytes = _tried(
-                lambda: _opened(self.store)[0].cat_file(self.path), f"{self.path} of {self.store}"
-            )
+            content = self._content(self.path)
         except FileNotFoundError:
             raise PictureError("is not there.") from None
         except PermissionError as error:
-            said = f"{error} {error.__cause__}".replace(self.path, "")
-            if LOGIN.search(said):
+            if self._is_closed(error):
                 raise DatasetError(
-                    f"{self.store} no longer lets this login read ({error}); log in anew and run "
-                    "the same again: what was encoded is kept."
+                    f"{self.store} no longer lets this login read ({error}); log in anew, or wait "
+                    "where a server has had enough, and run the same again: what was encoded is "
+                    "kept."
                 ) from error
             raise PictureError(f"may not be read ({error}).") from error
         if self.size >= 0 and len(content) != self.size:
             raise PictureError(f"has {len(content)} bytes, where {self.size} were listed.")
+        if content:
+            _read_of[self._server] = self.path
         return content
+
+    @property
+    def _server(self) -> str:
+        return "/".join(self.store.split("/")[:3])
+
+    def _content(self, path: str) -> bytes:
+        """Raises as `_tried` does."""
+        return _tried(
+            lambda: bytes(_opened(self.store)[0].cat_file(path)), f"{path} of {self.store}"
+        )
+
+    def _is_closed(self, error: PermissionError) -> bool:
+        """Whether not this picture alone is refused: what was read before is now, too."""
+        before = _read_of.get(self._server)
+        if before is None or before == self.path:
+            return bool(LOGIN.search(f"{error} {error.__cause__}".replace(self.path, "")))
+        try:
+            self._content(before)
+        except PermissionError:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
+
+
+def refuse_closed(sources: Sequence[object]) -> None:
+    """Raise `DatasetError` where all these are pictures in stores that let none of them be read."""
+    refusal: PictureError | None = None
+    for source in sources:
+        if not isinstance(source, Remote):
+            return
+        try:
+            source.read()
+            return
+        except PictureError as error:
+            if isinstance(error.__cause__, PermissionError):
+                refusal, store = error, source.store
+    if refusal is not None:
+        raise DatasetError(
+            f"none of {len(sources)} pictures of {store} that were tried can be read, and the last "
+            f"{str(refusal).rstrip('.')}; {LOG_IN} and run the same again."
+        ) from refusal
 
 
 @dataclass(frozen=True)
@@ -187,7 +235,7 @@ def in_lists(urls: Sequence[str], where: str) -> dict[str, tuple[str, Remote]]:
             found[url] = _named(url, where), Remote(folder, _opened(url)[1])
         else:
             by_folder.setdefault(folder, []).append(url)
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(LISTERS) as pool:
         held = dict(zip(by_folder, pool.map(_in_folder, by_folder), strict=True))
     for folder, inside in by_folder.items():
         for url in inside:
@@ -251,11 +299,7 @@ def _listing(ask: Callable[[], Found], url: str) -> Found:
     except FileNotFoundError:
         raise DatasetError(f"there is nothing at {url}; check the bucket and the path.") from None
     except PermissionError as error:
-        raise DatasetError(
-            f"{url} may not be listed ({error}); log in as the store asks (for s3:// "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or FSSPEC_S3='{\"anon\": true}' where it "
-            "is public; for hf:// HF_TOKEN)."
-        ) from None
+        raise DatasetError(f"{url} may not be listed ({error}); {LOG_IN}.") from None
 
 
 def _tried(ask: Callable[[], Found], what: str) -> Found:
@@ -269,7 +313,14 @@ def _tried(ask: Callable[[], Found], what: str) -> Found:
         except (DatasetError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # each store has its own
-            if "credential" in f"{type(error).__name__} {error}".lower():
+            status = _status(error)
+            if status in GONE:
+                raise FileNotFoundError(what) from None
+            if 400 <= status < 500 and status not in LATER:
+                # The whole text has the address, and that may be signed.
+                said = f"{status} {getattr(error, 'message', '')}".strip()
+                raise PermissionError(said) from None
+            if not status and "credential" in f"{type(error).__name__} {error}".lower():
                 raise PermissionError(str(error)) from error
             if pause is None:
                 raise DatasetError(
@@ -278,3 +329,10 @@ def _tried(ask: Callable[[], Found], what: str) -> Found:
                 ) from error
             time.sleep(pause)
     raise AssertionError
+
+
+def _status(error: Exception) -> int:
+    """The status of HTTP that an error tells of; 0 where it tells of none."""
+    held = getattr(error, "status", getattr(error, "response", None))
+    found = getattr(held, "status_code", held)
+    return found if isinstance(found, int) else 0

@@ -143,6 +143,8 @@ class UnitBatches:
         self.place = {row: i for i, row in enumerate(unit.view_rows)}
         self.centres_at, self.views_at = dict[int, Place](), dict[int, Place]()
         self.coded: list[tuple[int, Coded]] = []
+        # Problems share pictures: where the first row of the same bytes is, and which rows follow.
+        self.first, self.again = dict[str, int](), dict[int, int]()
 
     @property
     def done(self) -> int:
@@ -177,7 +179,12 @@ class UnitBatches:
             pixels = sum(each.pixels(side) for _, each in self.coded)
             if len(self.coded) == TOGETHER or pixels >= PIXELS_TOGETHER:
                 self._decode()
-        self._add(i, crops.centre, crops.views)
+        centre = crops.centre
+        if centre is not None and crops.digest:
+            first = self.first.setdefault(crops.digest, i)
+            if first != i:
+                self.again[i], centre = first, None
+        self._add(i, centre, crops.views)
 
     def _add(self, i: int, centre: Crop | None, views: Sequence[Crop]) -> None:
         if centre is not None:
@@ -208,6 +215,9 @@ class UnitBatches:
             stream.collect()
         take(self.features.centre, self.centres_at)
         take(self.features.views, self.views_at)
+        if self.again:
+            for array in self.features.centre.values():
+                array[[*self.again]] = array[[*self.again.values()]]
         return self.features
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featcache.datasets.dataset import Dataset, Item
-from featcache.datasets.remote import READERS, Remote
+from featcache.datasets.remote import Remote
+from featcache.encoding.fetching import ANNOUNCED, READERS, Fetching, fetching
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
 from featcache.errors import PictureError
@@ -138,11 +139,34 @@ def crops_ahead(
     depth = max(AHEAD // 2 * workers, ahead // chunk)
     pool = ThreadPoolExecutor(workers)
     try:
-        jobs = iter(lambda: tuple(islice(pictures, chunk)), ())
-        yield _in_order(pool, partial(crops_for_all, makers=makers), jobs, depth)
+        with fetching(workers) as fetch:
+            coming = announced(pictures, makers, fetch)
+            jobs = iter(lambda: tuple(islice(coming, chunk)), ())
+            yield _in_order(pool, partial(crops_for_all, makers=makers), jobs, depth)
     finally:
         # After Ctrl-C nobody wants to wait for pictures that were to be decoded ahead.
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def announced(
+    pictures: Iterator[Asked], makers: Sequence[Maker], fetch: Fetching
+) -> Iterator[Asked]:
+    """The same pictures; those in a store are asked for well ahead where they are to be read."""
+    queue = deque[Asked]()
+    for asked in pictures:
+        item = item_of(asked)
+        if isinstance(item.source, Remote) and _unknown(asked, makers):
+            item = fetch.coming(item)
+            asked = tuple(each and replace(each, item=item) for each in asked)
+        queue.append(asked)
+        if len(queue) > ANNOUNCED:
+            yield queue.popleft()
+    yield from queue
+
+
+def item_of(asked: Asked) -> Item:
+    """The picture that is asked for."""
+    return next(each.item for each in asked if each is not None)
 
 
 def crops_of(
@@ -165,11 +189,11 @@ def crops_for(asked: Asked, makers: Sequence[Maker]) -> Given:
 
 def crops_for_all(jobs: Sequence[Asked], makers: Sequence[Maker]) -> list[Given]:
     """The same of several pictures; those in a store are asked for at once."""
-    pictures = [_Picture(next(each.item for each in job if each is not None)) for job in jobs]
-    far = [
+    pictures = [_Picture(item_of(job)) for job in jobs]
+    far = [  # and not asked for yet
         picture
         for picture, job in zip(pictures, jobs, strict=True)
-        if isinstance(picture.item.source, Remote) and _unknown(job, makers)
+        if type(picture.item.source) is Remote and _unknown(job, makers)
     ]
     if len(far) > 1:
         with ThreadPoolExecutor(READERS) as pool:

@@ -157,7 +157,7 @@ def _prepared(
 ) -> _Prepared:
     """Find the entry, say in it what is to come, encode its prompts."""
     began = time.perf_counter()
-    asked, part, extras = _asked(dataset, request.splits), request.part, request.extras
+    asked, part, extras = asked_of(dataset, request.splits), request.part, request.extras
     if not 1 <= part[0] <= part[1]:
         raise CacheError(f"part {part[0]}/{part[1]} does not exist; give 1/N to N/N.")
     tower = text_tower.asked(backbone, extras)  # refused before anything is encoded
@@ -237,7 +237,8 @@ def _tried(make: Callable[[], Result]) -> Result | Exception:
         return error
 
 
-def _asked(dataset: Dataset, splits: Sequence[str] | None) -> list[str]:
+def asked_of(dataset: Dataset, splits: Sequence[str] | None) -> list[str]:
+    """Those of these splits (None: of all) in order. Raises `CacheError` for one that is none."""
     if unknown := sorted(set(splits or ()) - set(dataset.splits)):
         have = ", ".join(dataset.splits)
         raise CacheError(f"{dataset.name} has no split {unknown[0]!r}; it has {have}.")

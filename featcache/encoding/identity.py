@@ -19,6 +19,7 @@ import numpy as np
 
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset
+from featcache.datasets.remote import refuse_closed
 from featcache.encoding import plan
 from featcache.encoding.adoption import adopt, is_of_before
 from featcache.encoding.looking import Look, compare
@@ -113,10 +114,13 @@ def _candidates(folder: Path) -> list[Entry]:
 def _key(look: Look, backbone: Backbone) -> str:
     """The key of a new entry: the listing, all sizes, the bytes of some pictures, and the model."""
     rows = np.unique(np.linspace(0, max(0, len(look.items) - 1), SAMPLES, dtype=int))
+    digests = look.digests(rows.tolist() if look.items else [])
+    if not any(digests.values()):
+        refuse_closed([look.items[row].source for row in digests])
     parts = [
         look.dataset.fingerprint,
         [state.size for state in look.states],
-        list(look.digests(rows.tolist() if look.items else []).values()),
+        list(digests.values()),
         backbone.identity,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

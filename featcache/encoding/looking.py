@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from featcache.datasets.dataset import Dataset, Item
+from featcache.encoding.fetching import fetching
 from featcache.errors import PictureError
 from featcache.pictures.digest import UNKNOWN, State, read, state_of
 from featcache.store.entry import Entry
@@ -38,8 +39,8 @@ class Look:
     def digests(self, rows: Sequence[int]) -> dict[int, str]:
         """Digests by row, empty where a picture cannot be read; each picture is read once."""
         missing = [row for row in rows if row not in self._digests]
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(lambda row: _digest(self.items[row]), missing)
+        with ThreadPoolExecutor(THREADS) as pool, fetching(THREADS) as fetch:
+            found = pool.map(_digest, [fetch.coming(self.items[row]) for row in missing])
             self._digests.update(zip(missing, found, strict=True))
         return {row: self._digests[row] for row in rows}
 

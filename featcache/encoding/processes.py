@@ -24,10 +24,21 @@ from threading import local
 from typing import IO
 
 from featcache.datasets.kinds._arrow import Cell
-from featcache.encoding.crops import Asked, Given, Maker, cores, crops_for_all, size_of_crops
+from featcache.encoding.crops import (
+    TOGETHER,
+    Asked,
+    Given,
+    Maker,
+    announced,
+    cores,
+    crops_for_all,
+    item_of,
+    size_of_crops,
+)
+from featcache.encoding.fetching import Coming, fetching
 from featcache.encoding.forking import waiting
 from featcache.encoding.serving import OTHERS, SLOT, send
-from featcache.errors import CacheError, ConfigError, PictureError
+from featcache.errors import CacheError, ConfigError, DatasetError, PictureError
 from featcache.pictures.limit import most_pixels
 
 WHERE = ("auto", "threads", "processes", "card")
@@ -68,13 +79,16 @@ def crops_from_processes(
     """
     workers = workers or usual_workers()
     depth = AHEAD * workers
+    chunk = max(1, SLOT // size_of_crops(makers))
     with _shared((depth + 1) * SLOT) as file:
         memory = mmap.mmap(file.fileno(), (depth + 1) * SLOT)
         team = _Team(makers, file.fileno(), memory, workers)
         pool = ThreadPoolExecutor(workers)
         try:
-            chunk = max(1, SLOT // size_of_crops(makers))
-            yield _in_order(pool, team, pictures, chunk, depth)
+            with fetching(workers) as fetch:
+                if chunk < TOGETHER:  # of more each process asks for many at once itself
+                    pictures = announced(pictures, makers, fetch)
+                yield _in_order(pool, team, pictures, chunk, depth)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             team.dismiss()
@@ -162,6 +176,8 @@ class _Team:
         """The crops of a chunk by this thread's process, in the slot; its own until that is up."""
         try:
             asked = pickle.dumps([_at_hand(job) for job in jobs], protocol=5)
+        except DatasetError:  # a store that cannot be reached
+            raise
         except Exception as error:  # whatever it is that a picture's own class raises
             raise CacheError(OTHERS.format(error)) from error
         try:
@@ -205,9 +221,9 @@ def _is_up(answer: IO[bytes]) -> bool:
 
 
 def _at_hand(asked: Asked) -> Asked:
-    """The picture with its bytes where they lie in a group of rows, which is read here once."""
-    item = next(each.item for each in asked if each is not None)
-    if not isinstance(item.source, Cell):
+    """The picture with its bytes where they are read here: of groups of rows, and far ones."""
+    item = item_of(asked)
+    if not isinstance(item.source, Cell | Coming):
         return asked
     try:
         item = replace(item, source=item.source.held())

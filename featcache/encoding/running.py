@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from featcache.datasets.dataset import Dataset
-from featcache.datasets.remote import Remote
 from featcache.encoding import processes
 from featcache.encoding.batches import UnitBatches, UnitEncoder
 from featcache.encoding.crops import (
@@ -22,7 +21,6 @@ from featcache.encoding.crops import (
     Digests,
     Given,
     Maker,
-    cores,
     crops_ahead,
     wanted_of,
 )
@@ -30,7 +28,6 @@ from featcache.encoding.plan import Unit
 from featcache.encoding.report import Progress, Report
 from featcache.encoding.writing import UnitWriter
 
-WAITING = 4  # threads a core where pictures come from a store
 UNWRITTEN = 1  # units that may wait to be written, for each backbone
 
 Key = tuple[str, int, int]
@@ -75,7 +72,7 @@ def run(jobs: Sequence[Job], dataset: Dataset, decoding: Decoding, progress: Pro
     with (
         _listed(jobs),
         ThreadPoolExecutor(1) as disk,
-        ahead(_asked(jobs, keys, dataset), makers, _workers(decoding, dataset, apart)) as given,
+        ahead(_asked(jobs, keys, dataset), makers, decoding.workers) as given,
     ):
         for units in keys.values():
             begun = [
@@ -112,12 +109,6 @@ def _listed(jobs: Sequence[Job]) -> Iterator[None]:
                 job.writer.listing.finish()
             except Exception as error:
                 job.failed = job.failed or error
-
-
-def _workers(decoding: Decoding, dataset: Dataset, apart: bool) -> int:
-    """As many as are asked for; threads that wait for a store are more than there are cores."""
-    far = any(isinstance(rows[0].source, Remote) for rows in dataset.splits.values() if rows)
-    return WAITING * cores() if far and not (decoding.workers or apart) else decoding.workers
 
 
 def _places(jobs: Sequence[Job], dataset: Dataset) -> dict[Key, list[Unit | None]]:

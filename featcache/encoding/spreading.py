@@ -16,8 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from featcache.backbones.names import parse
 from featcache.datasets.dataset import Dataset
 from featcache.encoding import plan, processes
+from featcache.encoding.encode import asked_of
 from featcache.encoding.finishing import finish
 from featcache.encoding.order import Order, encode, load, read
 from featcache.encoding.report import Progress, Report
@@ -88,10 +90,12 @@ def spread(
     """Have the engine do an order whose data sets these are, and finish what it gave.
 
     Reports add up what the parts did, an error stands in place of a backbone's where one of its
-    parts failed. Raises `CacheError` where the worker of a part was lost twice, and whatever
-    stopped a part before it began.
+    parts failed. Raises `CacheError` where the worker of a part was lost twice, whatever stopped a
+    part before it began, and before any is handed out what names of backbones and splits give.
     """
     began = time.perf_counter()
+    for name in order.backbones:  # parts may wait for hours until one of them says so
+        parse(name, order.pretrained)
     count = max(1, min(engine.workers, max(_units(order, data) for data in datasets)))
     left = [(i, count) for i in range(1, count + 1)]
     done, lost = dict[Part, Reports](), dict[Part, Lost]()
@@ -129,8 +133,8 @@ def spread(
 
 
 def _units(order: Order, data: Dataset) -> int:
-    asked = order.request.splits or data.splits
-    return sum(-(-len(data.splits.get(split, ())) // plan.SHARD_ROWS) for split in asked)
+    asked = asked_of(data, order.request.splits)
+    return sum(-(-len(data.splits[split]) // plan.SHARD_ROWS) for split in asked)
 
 
 def _together(

@@ -110,18 +110,25 @@ def known(
     extras: Sequence[str],
     views: ViewSet,
 ) -> Known:
-    """What can be taken over by an entry that is to hold these extras and views."""
+    """What can be taken over by an entry that is to hold these extras and views.
+
+    Units that the entry lists by now give only views of other sets: a run that goes on, or works
+    beside another, ends with the bytes of one that did it all.
+    """
     found = Known(digests)
     identity = entry.manifest["backbone"].get("identity")
-    for each in [*cache.entries(), entry]:  # what is found last counts: the entry's own
+    others = [each for each in cache.entries() if each.folder != entry.folder]
+    for each in [*others, entry]:  # what is found last counts: the entry's own
         if identity and each.manifest["backbone"].get("identity") == identity:
             for donor, originals, valid in _units(each, (EMBEDDING, *extras)):
+                mine = each is entry and donor.shards[EMBEDDING][0] in entry.manifest["shards"]
                 for row in np.flatnonzero(valid).tolist():
-                    if originals.digest[row]:
+                    if originals.digest[row] and not mine:
                         found.centre[originals.digest[row]] = Place(donor, row)
                 if views.name:
                     wanted = [name for name in (EMBEDDING, *extras) if name in OF_VIEWS]
-                    found.views.update(_views(each, donor, originals, wanted, views))
+                    but = views.name if mine else ""
+                    found.views.update(_views(each, donor, originals, wanted, views, but))
     return found
 
 
@@ -152,11 +159,16 @@ def _units(
 
 
 def _views(
-    entry: Entry, donor: Donor, originals: Originals, features: Sequence[str], views: ViewSet
+    entry: Entry,
+    donor: Donor,
+    originals: Originals,
+    features: Sequence[str],
+    views: ViewSet,
+    but: str,
 ) -> Iterator[tuple[str, Place]]:
-    """The views of a unit's rows, of any set of this recipe that has as many."""
+    """The views of a unit's rows, of any set of this recipe that has as many, but of one set."""
     unit = _unit(donor.shards[EMBEDDING][1])
-    for name in _of_recipe(entry, views):
+    for name in (each for each in _of_recipe(entry, views) if each != but):
         shards = {
             EMBEDDING if record["kind"] == "views" else record["kind"]: (file, record)
             for file, record in _records(entry).items()

@@ -140,6 +140,9 @@ def test_bad_pictures_are_listed_until_they_are_mended_or_accepted(
     accepted = type_in(line, "--views", "0", "--allow-bad", "1", "--json")
     assert accepted.status == 0
     assert [bad["id"] for bad in accepted.json["bad"]] == ["red/0.png"]
+    both = type_in(f"{line} --views 0 --allow-bad 1 --backbone demo --json")
+    assert [len(each["bad"]) for each in both.json["backbones"]] == [1, 1]  # and one picture
+    assert both.status == 0
     spoilt.write_bytes(whole)
     mended = type_in(line, "--views", "0", "--json")
     assert mended.status == 0

@@ -176,7 +176,7 @@ def test_a_login_that_ends_stops_the_run_and_a_forbidden_picture_does_not(
             read(data.splits["val"][0])
     monkeypatch.setattr(type(store), "cat_file", raising(PermissionError("/keys/token.png: no")))
     with pytest.raises(PictureError):
-        Remote(URL, "/keys/token.png").read()
+        Remote("memory://never-read", "/keys/token.png").read()
 
 
 def raising(error: Exception) -> Any:
@@ -304,3 +304,69 @@ def test_addresses_on_a_web_server_need_no_listing(store: Any, tmp_path: Path) -
         assert UNKNOWN not in [state_of(item, 0) for item in items]
         for item, name in zip(items, names, strict=True):
             assert bytes_of(item.source) == (tmp_path / "pets" / name).read_bytes()
+
+
+class Guarded(Silent):
+    """A server that forbids what has such a word in its path, and after so many pictures all."""
+
+    word, left, status = "", 10**6, 403
+
+    def do_GET(self) -> None:
+        Guarded.left -= ".png" in self.path
+        if Guarded.left < 0 or (Guarded.word and Guarded.word in self.path):
+            self.send_error(Guarded.status)
+        else:
+            super().do_GET()
+
+
+def guard(monkeypatch: pytest.MonkeyPatch, word: str, left: int = 10**6, status: int = 403) -> None:
+    for name, value in {"word": word, "left": left, "status": status}.items():
+        monkeypatch.setattr(Guarded, name, value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 410])
+def test_a_picture_that_a_web_server_forbids_is_a_bad_one(
+    store: Any, tiny: Backbone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
+) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    guard(monkeypatch, "train/ant/01", status=status)
+    with served(tmp_path, Guarded) as url:
+        found = encode_dataset(load_dataset(f"{url}/pets"), tiny, cache)
+        reason = "is not there." if status == 410 else f"may not be read ({status} "
+        assert [(name, why[: len(reason)]) for name, why in found.bad] == [
+            ("train/ant/01.png", reason)
+        ]
+        guard(monkeypatch, "")
+        again = encode_dataset(load_dataset(f"{url}/pets"), tiny, cache, retry_bad=True)
+        assert (again.entry.key, again.bad) == (found.entry.key, [])
+
+
+def test_a_web_server_that_forbids_all_stops_the_run_from_the_start_and_midway(
+    store: Any, tiny: Backbone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    with served(tmp_path, Guarded) as url:
+        data = load_dataset(f"{url}/pets")
+        guard(monkeypatch, ".png")
+        with pytest.raises(DatasetError, match=r"^none of 16 .*\(403 Forbidden\); log in as"):
+            encode_dataset(data, tiny, cache)
+        assert cache.entries() == []
+        guard(monkeypatch, "", SAMPLES + 3)
+        with pytest.raises(DatasetError, match=r"no longer lets this login read \(403 Forbidden\)"):
+            encode_dataset(data, tiny, cache)
+        guard(monkeypatch, "")
+        assert encode_dataset(data, tiny, cache).bad == []
+        assert len(cache.entries()) == 1
+
+
+def test_a_signed_address_that_fails_is_tried_again_and_stands_in_no_reason(
+    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    signed = "x.png?X-Amz-Credential=a%2Fb&X-Amz-Signature=secret"
+    with served(tmp_path, Guarded) as url:
+        guard(monkeypatch, "x.png", status=500)
+        with pytest.raises(DatasetError, match="in 3 tries"):
+            Remote(url, f"{url}/{signed}").read()
+        guard(monkeypatch, "x.png")
+        with pytest.raises(PictureError, match=r"^may not be read \(403 Forbidden\)\.$"):
+            Remote(url, f"{url}/{signed}").read()

@@ -93,6 +93,24 @@ def test_a_unit_has_its_rows_and_its_views(tiny: Backbone) -> None:
     assert found.digests == ["", "", ""]
 
 
+def test_a_picture_that_stands_twice_in_a_unit_goes_through_the_model_once(tiny: Backbone) -> None:
+    pictures = squares(4)
+    unit = Unit("test", 0, 5, ("embedding", "pre-projection"), (), ())
+    encoder = UnitEncoder(Staging(tiny, 4), feature_shapes(tiny, ["pre-projection"]), 0)
+    begun = encoder.begin(unit)
+    for which, digest in ((0, "a"), (1, "b"), (0, "a"), (2, ""), (3, "")):
+        begun.add(Crops(pictures[which], [], "", 0.0, 0.0, digest))
+    begun.flush()
+    found = begun.finish()
+    assert begun.done == 4
+    wanted = encode_pictures(tiny, pictures)
+    np.testing.assert_allclose(found.centre["embedding"], wanted[[0, 1, 0, 2, 3]], atol=1e-5)
+    for array in found.centre.values():
+        np.testing.assert_array_equal(array[0], array[2])
+        assert array.any(axis=1).all()
+    assert found.digests == ["a", "b", "a", "", ""]
+
+
 def test_patches_are_half_floats_from_the_start(tiny: Backbone) -> None:
     unit = Unit("train", 0, 1, ("embedding", "patches"), (), ())
     encoder = UnitEncoder(Staging(tiny, 4), feature_shapes(tiny, ["patches"]), 0)

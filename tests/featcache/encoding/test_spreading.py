@@ -12,6 +12,7 @@ import pytest
 from featcache import load_backbone
 from featcache.backbones.backbone import Backbone
 from featcache.encoding import plan, spreading
+from featcache.encoding.encode import Request
 from featcache.encoding.order import Order, read
 from featcache.encoding.report import Report
 from featcache.encoding.spreading import Lost, engine, part_of, spread
@@ -183,3 +184,22 @@ def test_workers_that_write_into_two_entries_are_told(
 def test_an_engine_that_is_not_there_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown engine 'cloud'; known are: local, ray, sl"):
         engine(EngineOptions("cloud"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"backbones": ("ViT-B/16", "nosuch")}, "unknown backbone 'nosuch'"),
+        ({"request": Request(splits=["train", "tset"])}, "has no split 'tset'"),
+    ],
+)
+def test_what_no_part_could_do_is_refused_before_any_is_handed_out(
+    order: Order, change: dict[str, Any], says: str
+) -> None:
+    class Unasked(Here):
+        def run(self, *_: Any) -> Any:
+            raise AssertionError
+
+    order = replace(order, **change)
+    with pytest.raises(FeatcacheError, match=says):
+        spread(order, [data for data, _ in read(order)], Unasked(2))

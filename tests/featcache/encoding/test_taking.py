@@ -10,10 +10,11 @@ import pytest
 
 from featcache import FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
+from featcache.encoding import plan
 from featcache.encoding.plan import NO_VIEWS
 from featcache.encoding.taking import Donor, Known, Place, known, take
 from tests.featcache.encoding.folder import folder, read
-from tests.featcache.encoding.noise import VIEWS
+from tests.featcache.encoding.noise import VIEWS, files
 from tests.featcache.encoding.test_identity import all_equal
 
 
@@ -89,19 +90,36 @@ def test_bad_pictures_are_never_taken(tmp_path: Path, cache: FeatureCache, tiny:
     root = folder(tmp_path / "one")
     (root / "test" / "ant" / "00.png").write_text("no picture")
     entry = encode_dataset(read(root), tiny, cache).entry
-    found = known(entry, {}, cache, (), NO_VIEWS)
+    found = known(replace(entry, folder=tmp_path), {}, cache, (), NO_VIEWS)
     assert len(found.centre) == 25
+
+
+@pytest.mark.parametrize("views_for", ["few-shot", "all"])
+def test_pictures_that_stand_twice_are_the_same_however_a_run_was_cut(
+    tmp_path: Path, tiny: Backbone, monkeypatch: pytest.MonkeyPatch, views_for: str
+) -> None:
+    """What one part of a run has written is no donor of the next: views differ by their ids."""
+    monkeypatch.setattr(plan, "SHARD_ROWS", 4)
+    root = folder(tmp_path / "one")
+    (root / "train/bee/05.png").write_bytes((root / "train/ant/01.png").read_bytes())
+    (root / "test/bee/02.png").write_bytes((root / "train/ant/01.png").read_bytes())
+    whole, parts = FeatureCache(tmp_path / "whole"), FeatureCache(tmp_path / "parts")
+    encode_dataset(read(root), tiny, whole, views=VIEWS, views_for=views_for)
+    for i in (2, 1):
+        encode_dataset(read(root), tiny, parts, views=VIEWS, views_for=views_for, part=(i, 2))
+    assert files(parts) == files(whole)
 
 
 def test_a_donor_is_checked_once(tmp_path: Path, cache: FeatureCache, tiny: Backbone) -> None:
     entry = encode_dataset(read(folder(tmp_path / "one")), tiny, cache).entry
-    found = known(entry, {}, cache, (), NO_VIEWS)
+    other = replace(entry, folder=tmp_path)
+    found = known(other, {}, cache, (), NO_VIEWS)
     digest = next(iter(found.centre))
     assert found.of_centre(digest) == found.centre[digest]
     for path in entry.folder.glob("images-*"):
         path.unlink()
     assert found.of_centre(digest) is not None
-    assert known(entry, {}, cache, (), NO_VIEWS).of_centre(digest) is None
+    assert known(other, {}, cache, (), NO_VIEWS).of_centre(digest) is None
     assert Known().of_centre(digest) is Known().of_views(digest) is None
 
 
