@@ -59,7 +59,43 @@ def zero_shot() -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("lathadapter")
+    settings.check(
+        "lathadapter",
+        {
+            "ratio": (0.1, "[0, 1]"),
+            "training_ratio": (0.1, "[0, 1]"),
+            "sides": ("both", ("both", "image", "text")),
+            "reduction": (4, "[1, inf)"),
+            "last_relu": (False, (False, True)),
+            "weight": (0.1, "[0, inf)"),
+            "every": (3, "[1, inf)"),
+            "keep": (3.0, "[0, inf)"),
+            "attributes": (64, "[2, inf)"),
+            "start": ("k-means", ("k-means", "random")),
+            "attention": (False, (False, True)),
+            "model": ("poincare", ("poincare", "lorentz")),
+            "curvature": (0.1, "(0, inf)"),
+            "learn_curvature": (False, (False, True)),
+            "scale": (2.0, "(0, inf)"),
+            "radius": (2.3, "(0, inf)"),
+            "neighbours": (20, "[1, inf)"),
+            "one_sided": (False, (False, True)),
+            "triplets": (4, "[1, inf)"),
+            "temperature": (0.1, "(0, inf)"),
+            "margin": (0.1, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "batch": (80, "[1, inf)"),
+            "steps": (300, "[0, inf)"),
+            "attribute_prompts": (0, "[0, inf)"),
+        },
+        {
+            "default": {},
+            "plain": {"weight": 0.0},
+            "each-step": {"every": 1},
+            "prompts": {"attribute_prompts": 4},
+        },
+    )
     assert lathadapter.LLOYD == 20  # small supports converge sooner, large ones do not
     assert lathadapter.space(Config()).logits == {"ratio": (0.0, 0.05, 0.1)}
     assert lathadapter.space(Config(training_ratio=0.6)).logits == {"ratio": (0.0, 0.3, 0.6)}

@@ -12,7 +12,14 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("ncm")
+    settings.check(
+        "ncm",
+        {
+            "mix": (1.0, "[0, 1]"),
+            "search": (False, (False, True)),
+        },
+        {"half": {"mix": 0.5}, "mixed": {"search": True}},
+    )
 
 
 def test_equals_the_nearest_centroid_of_unit_means() -> None:

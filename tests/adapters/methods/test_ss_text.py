@@ -14,7 +14,17 @@ COUNTS = (4, 2, 3, 5)
 
 
 def test_settings() -> None:
-    settings.check("ss-text")
+    settings.check(
+        "ss-text",
+        {
+            "variant": ("text", ("text", "text+")),
+            "factor": (1.0, "(0, inf)"),
+            "least": (0.001, "(0, inf)"),
+            "embeddings": ("unit", ("unit", "raw")),
+            "search": (False, (False, True)),
+        },
+        {"plus": {"variant": "text+"}, "searched": {"search": True}},
+    )
 
 
 @pytest.mark.parametrize("variant", ["text", "text+"])
