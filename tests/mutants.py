@@ -69,6 +69,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "featcache/interchange/formats/safetensors.py": (),
     "adapters/episode.py": (),
     "adapters/drawing.py": (),
+    "adapters/reading/parts.py": (),
     "adapters/reading/pictures.py": (),
     "adapters/reading/supports.py": (),
     "adapters/task.py": (),

@@ -30,7 +30,6 @@ from featcache.store.entry import Entry, reload
 from featcache.store.sameness import data_id
 from featcache.store.writing import NewShard, amend, image_arrays, put
 from tests import frozen
-from tests.enriched import enriched
 from tests.entries import make_entry
 
 HALVES = Experiment("zero-shot", shots=2, task="base-to-new")
@@ -39,11 +38,6 @@ HALVES = Experiment("zero-shot", shots=2, task="base-to-new")
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     return make_entry(tmp_path_factory.mktemp("fitting"))
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
-    return enriched(make_entry(tmp_path_factory.mktemp("rich")))
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_an_id_is_the_same_in_another_process(entry: Entry) -> None:
 
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
-    """An entry with three views a training picture, extras and negative prompts."""
+    """`entry` with three views a training picture, extras and negative prompts."""
     return enriched(make_entry(tmp_path_factory.mktemp("rich")))
 
 
