@@ -50,7 +50,7 @@ def fit(episode: Episode = EPISODE, **overrides: Any) -> tuple[State, Config]:
 
 def logits(**overrides: Any) -> Tensor:
     state, config = fit(**overrides)
-    return lathadapter.logits(state, config, TEST.x)
+    return lathadapter.method.logits(state, config, TEST.x)
 
 
 def zero_shot() -> Tensor:
@@ -240,7 +240,7 @@ def test_classes_are_numbered_as_pictures_show_them() -> None:
 def test_every_choice_trains(overrides: dict[str, Any]) -> None:
     state, config = fit(**overrides)
     assert all(p.isfinite().all() for p in state.values())
-    assert lathadapter.logits(state, config, TEST.x).isfinite().all()
+    assert lathadapter.method.logits(state, config, TEST.x).isfinite().all()
 
 
 def test_keeping_moves_less() -> None:
@@ -261,7 +261,7 @@ def test_logits_are_cosines_of_what_the_adapters_make(sides: str, attention: boo
     g = torch.stack([by_hand.moved(state, "image", x, 0.3, config) for x in f])
     t = torch.stack([by_hand.moved(state, "text", x, 0.3, config) for x in EPISODE.text.unit()])
     wanted = 100 * normalize(g, dim=1) @ normalize(t, dim=1).T
-    found = lathadapter.logits(state, config, TEST.x[:7])
+    found = lathadapter.method.logits(state, config, TEST.x[:7])
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-5)
     unit = lathadapter.features(state, config, TEST.x[:7])
     torch.testing.assert_close(unit, normalize(g, dim=1))
@@ -366,8 +366,8 @@ def test_new_classes_go_through_the_text_adapter() -> None:
     one = EPISODE.text
     text = Text(one.prompts[[3, 1]], one.mask[[3, 1]], ("d", "b"))
     renamed = lathadapter.with_text(state, config, text)
-    found = lathadapter.logits(renamed, config, TEST.x)
-    torch.testing.assert_close(found, lathadapter.logits(state, config, TEST.x)[:, [3, 1]])
+    found = lathadapter.method.logits(renamed, config, TEST.x)
+    torch.testing.assert_close(found, lathadapter.method.logits(state, config, TEST.x)[:, [3, 1]])
 
 
 def test_attributes_may_be_prompts_that_the_text_tower_reads() -> None:

@@ -42,7 +42,7 @@ def test_equals_its_closed_form(variant: str) -> None:
     config = ss_text.Config(variant=variant)
     state = ss_text.fit(episode, config, generator())
     wanted = 100 * unit(queries()) @ unit(torch.from_numpy(w)).T
-    torch.testing.assert_close(ss_text.logits(state, config, queries()), wanted)
+    torch.testing.assert_close(ss_text.method.logits(state, config, queries()), wanted)
 
 
 def test_is_the_minimum_of_its_objective() -> None:
