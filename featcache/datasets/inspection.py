@@ -85,9 +85,9 @@ def _of_domains(
     infos = family(name_or_path)
     top = Path(name_or_path).expanduser() if not infos else root_of(infos[0], root)
     result = Checkup(infos[0].family if infos else top.resolve().name, str(top))
-    how = Reading(recursive, follow_links, layout=AUTO if infos else DOMAINS)
+    how = Reading(root, recursive, follow_links, layout=AUTO if infos else DOMAINS)
     try:
-        found = load_all(name_or_path, root, how)
+        found = load_all(name_or_path, how)
     except DatasetError as error:
         if not top.is_dir():
             raise

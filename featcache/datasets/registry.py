@@ -32,6 +32,7 @@ LISTS = ("coop", "aircraft", "cub")  # readers of lists, which may name pictures
 class Reading:
     """How a data set is read where its name or path does not say all; the words of `load`."""
 
+    root: Path | None = None
     recursive: bool = False
     follow_links: bool = False
     name: str | None = None
@@ -79,23 +80,23 @@ def load(
     What people should know of what was read stands in the `notes`. Raises UnknownNameError for a
     name that is none, DatasetError for data that is not as it should be.
     """
-    how = Reading(recursive, follow_links, name, classes, layout)
+    how = Reading(root, recursive, follow_links, name, classes, layout)
     if is_url(name_or_path):
-        return _remote(name_or_path, lambda path: [_load(path, None, how)])[0]
-    return _load(name_or_path, root, how)
+        return _remote(name_or_path, lambda path: [_load(path, how)])[0]
+    return _load(name_or_path, how)
 
 
-def load_all(name_or_path: str, root: Path | None = None, how: Reading = AS_USUAL) -> list[Dataset]:
+def load_all(name_or_path: str, how: Reading = AS_USUAL) -> list[Dataset]:
     """Load a data set as `load` does, or each of a folder of domains or a published set of them.
 
     Domains are what `how.layout` says, and names such as `pacs`. Raises as `load` does.
     """
     if is_url(name_or_path):
-        return _remote(name_or_path, lambda path: load_all(path, None, how))
+        return _remote(name_or_path, lambda path: load_all(path, how))
     domains = family(name_or_path)
     every = [info.name for info in domains] or [name_or_path]
     if domains or how.layout != DOMAINS:
-        return [_load(each, root, how) for each in every]
+        return [_load(each, how) for each in every]
     top = _folder(name_or_path)
     if how.some:
         raise DatasetError(
@@ -112,7 +113,7 @@ def _remote(url: str, read: Callable[[str], list[Dataset]]) -> list[Dataset]:
         return [mirror.moved(each) for each in read(str(mirror.path))]
 
 
-def _load(name_or_path: str, root: Path | None, how: Reading) -> Dataset:
+def _load(name_or_path: str, how: Reading) -> Dataset:
     info = named(name_or_path)
     if info is None:
         return _called(noted(_load_own(name_or_path, how), pictures=True), how.name)
@@ -125,7 +126,7 @@ def _load(name_or_path: str, root: Path | None, how: Reading) -> Dataset:
         world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
         return made
-    folder = _locate(info, root_of(info, root))
+    folder = _locate(info, root_of(info, how.root))
     return noted(_read(info, folder, how.follow_links, how.some))
 
 

@@ -46,7 +46,7 @@ class Order:
 def read(order: Order) -> list[tuple[Dataset, PromptBank]]:
     """The data sets, each with its prompts. Raises what reading them raises."""
     limit_pixels(order.max_pixels)
-    found = load_all(order.dataset, how=Reading(**order.reading))
+    found = load_all(order.dataset, Reading(**order.reading))
     return [(data, prompt_bank(order.prompts, data)) for data in found]
 
 

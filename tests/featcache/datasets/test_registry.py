@@ -239,16 +239,16 @@ def test_all_is_one_but_for_domains(tmp_path: Path) -> None:
     assert load_all(str(tmp_path / "one")) == [load(str(tmp_path / "one"))]
     assert load_all("digits") == [load("digits")]
     top = pacs(tmp_path / "Mine")
-    assert load_all(str(top), how=Reading(layout="domains"))[0].name == "mine-art-painting"
-    named = load_all(str(top), how=Reading(layout="domains", name="own"))
+    assert load_all(str(top), Reading(layout="domains"))[0].name == "mine-art-painting"
+    named = load_all(str(top), Reading(layout="domains", name="own"))
     assert named[-1].name == "own-sketch"
     for wrong, why in (
         ({"name": "../x"}, "cannot be a data set's name"),
         ({"classes": "present"}, "leave out present"),
     ):
         with pytest.raises(DatasetError, match=why):
-            load_all(str(top), how=Reading(layout="domains", **wrong))  # type: ignore[arg-type]
+            load_all(str(top), Reading(layout="domains", **wrong))  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="a data set a domain"):
         load(str(top), layout="domains")
     with pytest.raises(DatasetError, match="has its name already"):
-        load_all("pacs", top, Reading(name="x"))
+        load_all("pacs", Reading(top, name="x"))
