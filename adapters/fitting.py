@@ -24,32 +24,24 @@ from adapters.confidence.measures import auroc, energy
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw, Target
+from adapters.episode import VIEWS, Draw, Target
 from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
 from adapters.expression import leaves
 from adapters.method import Fit
 from adapters.problems.solving import Asked
+from adapters.reading import features
 from adapters.registry import LEFT_OUT
 from adapters.run_identity import code_version, id_of, told
 from adapters.scoring import OF_THE_ADAPTER, Row, score_target
 from adapters.selection import Chosen, select, validation
-from adapters.targets import has
 from adapters.task import Task
 from adapters.watching import waiting
 from featcache import threads
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
-from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
+from featcache.store.entry import Entry
 from featcache.store.sameness import data_id
 
-# The option of `featcache encode` that caches what a method may need.
-ADDED_BY = {
-    VIEWS: "--views 20",
-    PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
-    PATCHES: f"--extra {PATCHES}",
-    NEGATIVE_PROMPTS: "--prompts negative",
-    TEXT_TOWER: "--extra text-tower",
-}
 ORACLE = "oracle"  # rows that were shown the answer
 
 
@@ -158,9 +150,9 @@ def run(
     if task.solve is not None:
         with steady(place):
             return _solve(entry, known, task, place)
-    if drawn is None or _lacks(drawn, known, entry):
+    if drawn is None or features.lacks(drawn, known.method, entry, words.on):
         drawn = draw_for(entry, known.experiment)
-    check_needs(words.method, drawn, (entry, *words.on))
+    features.check_needs(words.method, known.method, drawn, (entry, *words.on))
     drawn = moved(drawn, place)
     method = replace(known.method, fit=fit, fit_over=None) if fit else known.method
     with steady(place):
@@ -362,35 +354,6 @@ def draw_for(entry: Entry, experiment: Experiment) -> Draw:
         extras=get(spelt_out(experiment).method).extras,
         on=experiment.on,
     )
-
-
-def _lacks(drawn: Draw, known: Configured, entry: Entry) -> bool:
-    """Whether the method reads features that all sets have and this draw was made without."""
-    whole = {e for e in entry.extras if all(has(other, e) for other in known.experiment.on)}
-    return bool(known.method.extras & whole - drawn.episode.holds)
-
-
-def check_needs(name: str, drawn: Draw, entries: Sequence[Entry] = ()) -> None:
-    """Raise `MethodError` where the draw holds not all that the method needs.
-
-    `entries` are all that it was drawn from, of which one that lacks it is named.
-    """
-    episode, method = drawn.episode, get(name)
-    if not len(episode.support.labels) and not method.support_free:
-        raise MethodError(
-            f"{name} learns from training pictures and {episode.dataset} has none; score zero-shot "
-            "on it, or make it a target of another set (--on)."
-        )
-    if missing := [need for need in ADDED_BY if need in method.needs - episode.holds]:
-        options = " ".join(ADDED_BY[need] for need in missing)
-        extras = [need for need in missing if need in EXTRAS]
-        lacking = [o.dataset for o in entries if not all(has(o, extra) for extra in extras)]
-        dataset = lacking[0] if lacking else episode.dataset
-        raise MethodError(
-            f"{name} needs {' and '.join(missing)}, which {dataset} has not cached; add "
-            f"what is missing with `featcache encode --dataset {dataset} --backbone "
-            f"{episode.backbone} {options}`."
-        )
 
 
 @cache

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from adapters import registry
 from adapters.drawing import pictures_of
 from adapters.episode import Draw
+from adapters.reading.features import has
 from featcache.draws import Shots
 from featcache.errors import CacheError, ConfigError, UnknownNameError
-from featcache.store.entry import EXTRAS, POOL, Entry
+from featcache.store.entry import EXTRAS, Entry
 from featcache.targets import targets_of
 
 if TYPE_CHECKING:
@@ -99,12 +100,6 @@ def draw(
         known.others(entry, other, pictures_of(other, seed, _held(drawn)), bank) for other in on
     )
     return Draw(drawn.episode, drawn.few_shot_val, drawn.full_val, (*drawn.targets, *beside))
-
-
-def has(entry: Entry, extra: str, split: str = "test") -> bool:
-    """Whether all pictures of a split (of a pool, all there are) have that feature."""
-    part = POOL if POOL in entry.splits else split
-    return part in entry.splits and entry.encoded(part, extra) == entry.splits[part]
 
 
 def _held(drawn: Draw) -> set[str]:

@@ -12,8 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import statistics
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,17 @@ def write(path: Path = PAGE) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     _, mark, rest = before.partition(KEPT)
     path.write_text(f"{HEAD}\n{NEWLINE.join(sections)}{mark}{rest}", encoding="utf-8")
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what it was measured."""
+    return {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch": version("torch"),
+        "python": platform.python_version(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 HEAD = """# At ImageNet's size, and beside a busy neighbour

@@ -124,6 +124,11 @@ def random_rows(rows: int, count: int, generator: Generator) -> Tensor:
     return torch.randint(rows, (count,), generator=generator, device=generator.device)
 
 
+def random_batches(rows: int, count: int, steps: int, generator: Generator) -> list[Tensor]:
+    """Such numbers for each of so many steps, drawn before any of them is taken."""
+    return [random_rows(rows, count, generator) for _ in range(steps)]
+
+
 def labelled(labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
     """Data of a training: `labels [n]` and, where pictures count differently, `weights [n]`."""
     return {"labels": labels} if weights is None else {"labels": labels, "weights": weights}
@@ -234,20 +239,6 @@ def adamw(
     """The parameters after one step of AdamW a batch; those passed stay as they were."""
     trained = _trainable(parameters)
     optimiser = by_adamw(rate, weight_decay, eps)(trained.values())
-    return _descend(trained, loss, batches, optimiser, rate, schedule)
-
-
-def sgd(
-    parameters: Parameters,
-    loss: Loss[Batch],
-    batches: Iterable[Batch],
-    rate: float,
-    schedule: Sequence[float],
-    momentum: float = 0.9,
-) -> dict[str, Tensor]:
-    """The parameters after one step of SGD a batch; those passed stay as they were."""
-    trained = _trainable(parameters)
-    optimiser = by_sgd(rate, momentum)(trained.values())
     return _descend(trained, loss, batches, optimiser, rate, schedule)
 
 

@@ -104,6 +104,16 @@ def plainly(step: Step) -> Tensor:
     return step.cross_entropy
 
 
+def near_text(weight: float) -> Objective:
+    """Cross-entropy, and so much times how far the class vectors are from hand-made ones."""
+
+    def objective(step: Step) -> Tensor:
+        near = (step.classes * step.data["text"]).sum(1).mean()
+        return step.cross_entropy + weight * (1 - near)
+
+    return objective
+
+
 def spoken(those: Sentences, p: Tensors, text: Tensor) -> Tensor:
     """What the tower makes of the sentences with their contexts."""
     return encoded(those, p["contexts"])

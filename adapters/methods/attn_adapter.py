@@ -73,9 +73,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
         local = _start(views.shape[-1], config.local_hidden, generator)
         net |= {f"local.{name}": p for name, p in local.items()}
     net = {name: p.to(views.device) for name, p in net.items()}
-    batches = [
-        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
-    ]
+    batches = training.random_batches(len(labels), config.batch, config.steps, generator)
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
     kept = {name: p for name, p in net.items() if name.startswith("local.")}

@@ -25,7 +25,8 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import residual_adapter, training
-from adapters.method import Method, Scorer, Space, State
+from adapters.method import Method, Space, State
+from adapters.methods import _class_vectors as vectors
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def prepare(episode: Episode, config: Config, generator: Generator) -> training.
         if config.side in (side, "both"):
             maps = residual_adapter.new(d, config.hidden or max(d // 4, 1), generator)
             net |= {f"{side}.{name}": p.to(text.device) for name, p in maps.items()}
-    drawn = [training.random_rows(n, config.batch, generator) for _ in range(config.steps)]
+    drawn = training.random_batches(n, config.batch, config.steps, generator)
     fixed = {"text": text, "logit_scale": tensor(episode.logit_scale)}
     return training.Training(
         start=net,
@@ -101,17 +102,6 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return _adapted(state, config.ratio, "text", state["text"])
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
-
-
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return scorer(state, config)(x)
-
-
 def with_text(state: State, config: Config, text: Text) -> State:
     """The same maps with other classes."""
     return {**state, "text": text.unit()}
@@ -125,8 +115,8 @@ def space(config: Config) -> Space:
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors, features),
+    scorer=vectors.scorer(class_vectors, features),
     prepare=prepare,
     with_text=with_text,
     space=space,

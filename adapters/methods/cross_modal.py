@@ -27,7 +27,8 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import training
-from adapters.method import Method, Scorer, Space, State
+from adapters.method import Method, Space, State
+from adapters.methods import _class_vectors as vectors
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,6 @@ def _schedule(config: Config) -> list[float]:
     return [*warm, *training.cosine(config.horizon)][: config.steps]
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
-
-
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return scorer(state, config)(x)
-
-
 def class_vectors(state: State, config: Config) -> Tensor:
     """The final head `[c, d]`; its rows are near unit norm, not on it."""
     return (1 - config.share) * state["weights"] + config.share * state["text"]
@@ -122,8 +112,8 @@ def space(config: Config) -> Space:
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors),
+    scorer=vectors.scorer(class_vectors),
     space=space,
     class_vectors=class_vectors,
     criterion="cross-entropy",

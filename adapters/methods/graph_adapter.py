@@ -28,7 +28,8 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Text
 from adapters.maths import graphs, training
-from adapters.method import Method, Scorer, Space, State, refuse_new_classes
+from adapters.method import Method, Space, State, refuse_new_classes
+from adapters.methods import _class_vectors as vectors
 from adapters.methods import _prototypes as prototypes
 
 GRAPHS = ("text", "image")
@@ -65,9 +66,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     net = {f"weight.{name}": torch.zeros(d, d).to(views) for name in GRAPHS}
     if config.class_bias:
         net |= {f"bias.{name}": torch.zeros(episode.classes, d).to(views) for name in GRAPHS}
-    batches = [
-        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
-    ]
+    batches = training.random_batches(len(labels), config.batch, config.steps, generator)
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
     return {**fixed, **net}
@@ -111,17 +110,6 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return _classes(state, config, _heard(state, config))
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
-
-
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return scorer(state, config)(x)
-
-
 def with_text(state: State, config: Config, text: Text) -> State:
     """Other classes, which ask the graphs of the classes fitted on."""
     if config.class_bias:
@@ -137,8 +125,8 @@ def space(config: Config) -> Space:
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors),
+    scorer=vectors.scorer(class_vectors),
     with_text=with_text,
     space=space,
     class_vectors=class_vectors,

@@ -80,9 +80,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
     d = views.shape[-1]
     net = {kind: torch.zeros(d, d).to(views) for kind in nodes}
-    batches = [
-        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
-    ]
+    batches = training.random_batches(len(labels), config.batch, config.steps, generator)
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
     positive, negative = _heard(nodes, edges, net, config, config.negative)

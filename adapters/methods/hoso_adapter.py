@@ -93,7 +93,7 @@ def _trained(
 def _batches(support: Support, config: Config, generator: Generator) -> list[Tensor]:
     rows = len(support.labels)
     if config.batch and rows > config.batch:
-        return [training.random_rows(rows, config.batch, generator) for _ in range(config.steps)]
+        return training.random_batches(rows, config.batch, config.steps, generator)
     return [torch.arange(rows)] * config.steps
 
 

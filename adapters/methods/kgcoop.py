@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Generator, Tensor
+from torch import Generator
 
 from adapters.episode import Episode
 from adapters.maths import training
@@ -36,11 +36,7 @@ class Config(prompts.PromptConfig):
 
 def fit(episode: Episode, config: Config, generator: Generator) -> State:
     """The contexts, and the class vectors that they make."""
-
-    def objective(step: prompts.Step) -> Tensor:
-        near = (step.classes * step.data["text"]).sum(1).mean()
-        return step.cross_entropy + config.weight * (1 - near)
-
+    objective = prompts.near_text(config.weight)
     return training.fit(prompts.prepare(episode, config, generator, objective))
 
 

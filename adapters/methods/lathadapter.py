@@ -40,7 +40,8 @@ from torch.nn.functional import normalize, one_hot, relu
 from adapters.episode import Episode, Text
 from adapters.maths import hyperbolic, training
 from adapters.maths import prompts as sentences
-from adapters.method import Method, Scorer, Space, State
+from adapters.method import Method, Space, State
+from adapters.methods import _class_vectors as vectors
 from adapters.methods import _prompts as prompts
 
 Parameters = Mapping[str, Tensor]
@@ -105,7 +106,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
             total = total + weight * _hierarchy(p, f1, t1, y, config, generator)
         return total
 
-    rows = [training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)]
+    rows = training.random_batches(len(labels), config.batch, config.steps, generator)
     start = new_parameters(views.mean(0), config, generator)
     speak = _speaker(episode, config, start, generator)
     trained = training.adamw(
@@ -287,17 +288,6 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(adapt(state, "text", state["class"], config), dim=-1)
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
-
-
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return scorer(state, config)(x)
-
-
 def with_text(state: State, config: Config, text: Text) -> State:
     """The same adapters and attributes for other classes."""
     return {**state, "class": text.unit()}
@@ -311,8 +301,8 @@ def space(config: Config) -> Space:
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors, features),
+    scorer=vectors.scorer(class_vectors, features),
     with_text=with_text,
     space=space,
     features=features,

@@ -22,7 +22,8 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import gaussian
-from adapters.method import Method, Scorer, Space, State
+from adapters.method import Method, Space, State
+from adapters.methods import _class_vectors as vectors
 
 MIXES = tuple(i / 20 for i in range(20, -1, -1))  # ties go to the pictures
 
@@ -56,17 +57,6 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(config.mix * state["means"] + (1 - config.mix) * state["text"], dim=-1)
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
-
-
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return scorer(state, config)(x)
-
-
 def space(config: Config) -> Space:
     """The mix, where it is asked for."""
     return Space(logits={"mix": MIXES} if config.search else {})
@@ -75,8 +65,8 @@ def space(config: Config) -> Space:
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors),
+    scorer=vectors.scorer(class_vectors),
     space=space,
     class_vectors=class_vectors,
     presets=PRESETS,

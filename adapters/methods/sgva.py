@@ -36,7 +36,8 @@ from torch.nn.functional import kl_div, normalize, one_hot
 
 from adapters.episode import Episode, Query, Text
 from adapters.maths import residual_adapter, training
-from adapters.method import Axes, ChoiceLogits, Method, Scorer, Space, State
+from adapters.method import Axes, ChoiceLogits, Method, Space, State
+from adapters.methods import _class_vectors as vectors
 from adapters.methods import _prompts as prompts
 
 
@@ -91,9 +92,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
 
     net = _start(views.shape[-1], config, generator)
     net = {name: p.to(views.device) for name, p in net.items()}
-    batches = [
-        training.random_rows(len(labels), config.batch, generator) for _ in range(config.steps)
-    ]
+    batches = training.random_batches(len(labels), config.batch, config.steps, generator)
     schedule = training.cosine(config.steps)
     net = training.adamw(net, loss, batches, config.learning_rate, schedule, config.weight_decay)
     state = {**spoken, **last, **net}
@@ -150,17 +149,6 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return config.share * state["text"] + (1 - config.share) * state["prototypes"]
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * features(state, config, x) @ classes.T
-
-
-def logits(state: State, config: Config, x: Query) -> Tensor:
-    """Scores `[q, c]`."""
-    return scorer(state, config)(x)
-
-
 def with_text(state: State, config: Config, text: Text) -> State:
     """The same adapter for other classes, whose prototypes are their texts."""
     known = text.unit()
@@ -185,8 +173,8 @@ def logits_over(state: State, config: Config, x: Query, axes: Axes) -> ChoiceLog
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors, features),
+    scorer=vectors.scorer(class_vectors, features),
     with_text=with_text,
     space=space,
     logits_over=logits_over,

@@ -26,7 +26,8 @@ from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.method import Method, Scorer, Space, State
+from adapters.method import Method, Space, State
+from adapters.methods import _class_vectors as vectors
 
 FACTORS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -73,17 +74,6 @@ def class_vectors(state: State, config: Config) -> Tensor:
     return normalize(w, dim=-1)
 
 
-def scorer(state: State, config: Config) -> Scorer:
-    """`logits` by class vectors that are made once."""
-    classes = class_vectors(state, config)
-    return lambda x: state["logit_scale"] * normalize(x, dim=-1) @ classes.T
-
-
-def logits(state: State, config: Config, x: Tensor) -> Tensor:
-    """Scores `[q, c]` of raw embeddings `x [q, d]`."""
-    return scorer(state, config)(x)
-
-
 def space(config: Config) -> Space:
     """The factor on lambda, where it is asked for."""
     return Space(logits={"factor": FACTORS} if config.search else {})
@@ -92,8 +82,8 @@ def space(config: Config) -> Space:
 method = Method(
     config=Config,
     fit=fit,
-    logits=logits,
-    scorer=scorer,
+    logits=vectors.logits(class_vectors),
+    scorer=vectors.scorer(class_vectors),
     space=space,
     class_vectors=class_vectors,
     presets=PRESETS,

@@ -53,11 +53,7 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     block_of(config, tower)  # refuses one that is not there, before the training is made
     inner = max(d // REDUCTION, 1)
     net = prompts.new_layers({"net.0": (inner, d), "net.1": (start.numel(), inner)}, generator)
-
-    def objective(step: prompts.Step) -> Tensor:
-        near = (step.classes * step.data["text"]).sum(1).mean()
-        return step.cross_entropy + config.weight * (1 - near)
-
+    objective = prompts.near_text(config.weight)
     return training.fit(
         prompts.prepare(
             episode, config, generator, objective, speak=speaker(config),

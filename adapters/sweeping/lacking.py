@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from adapters.compose import get
 from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
-from adapters.fitting import ADDED_BY
 from adapters.reading import kept_tower, supports
+from adapters.reading.features import ADDED_BY, has
 from adapters.registry import task as task_of
-from adapters.targets import has
 from featcache.store.entry import POOL, PRE_PROJECTION, PROJECTION_SHARD
 
 if TYPE_CHECKING:

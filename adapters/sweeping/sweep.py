@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters import registry
-from adapters.fitting import check_needs
+from adapters.compose import get
+from adapters.reading.features import check_needs
 from adapters.results import Results
 from adapters.scoring import Row
 from adapters.selection import validation
@@ -144,4 +145,4 @@ def check(runs: Iterable[Run]) -> None:
         for policy in {run.experiment.policy for run in group}:
             validation(drawn, policy)
         for method in {run.experiment.method for run in group}:
-            check_needs(method, drawn, (largest.entry, *largest.experiment.on))
+            check_needs(method, get(method), drawn, (largest.entry, *largest.experiment.on))

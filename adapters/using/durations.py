@@ -16,8 +16,8 @@ from adapters.ability import check_entry, usual
 from adapters.choosing.folds import Folds
 from adapters.episode import Draw, Labelled
 from adapters.experiment import Configured, Experiment, configured
-from adapters.fitting import check_needs
 from adapters.maths import training
+from adapters.reading.features import check_needs
 from adapters.registry import POLICIES
 from adapters.selection import candidates, select, validation
 from featcache.draws import Shots
@@ -68,7 +68,7 @@ def durations(
         try:
             known = configured(Experiment(name, count, policy=by))
             check_entry(entry, known)
-            check_needs(name, drawn)
+            check_needs(name, known.method, drawn)
             held = validation(drawn, by, known.config)
             yield _timed(known, drawn, held, limit)
         except FeatcacheError as error:

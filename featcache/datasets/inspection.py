@@ -13,7 +13,7 @@ from featcache.datasets.checkup_lists import of_lists
 from featcache.datasets.dataset import Dataset, Stored
 from featcache.datasets.kind import AUTO, DOMAINS, check_layout
 from featcache.datasets.layouts import aircraft, coop, cub
-from featcache.datasets.registry import load, load_all, root_of
+from featcache.datasets.registry import Reading, load, load_all, root_of
 from featcache.datasets.searching import files_below
 from featcache.datasets.table import DatasetInfo, bare, family, named, names
 from featcache.draws import drawable
@@ -85,11 +85,9 @@ def _of_domains(
     infos = family(name_or_path)
     top = Path(name_or_path).expanduser() if not infos else root_of(infos[0], root)
     result = Checkup(infos[0].family if infos else top.resolve().name, str(top))
-    layout = AUTO if infos else DOMAINS
+    how = Reading(root, recursive, follow_links, layout=AUTO if infos else DOMAINS)
     try:
-        found = load_all(
-            name_or_path, root, recursive=recursive, follow_links=follow_links, layout=layout
-        )
+        found = load_all(name_or_path, how)
     except DatasetError as error:
         if not top.is_dir():
             raise

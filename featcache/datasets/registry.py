@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,36 @@ from featcache.errors import DatasetError, UnknownNameError
 LINKING = ("coop", "bongard-hoi")  # readers of lists, which may name pictures behind links
 OWN_MARKERS = ("split_", "bongard_hoi_")  # files that no other set has
 LISTS = ("coop", "aircraft", "cub")  # readers of lists, which may name pictures that are not there
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a data set is read where its name or path does not say all; the words of `load`."""
+
+    root: Path | None = None
+    recursive: bool = False
+    follow_links: bool = False
+    name: str | None = None
+    classes: str = ALL
+    layout: str = AUTO
+
+    def __post_init__(self) -> None:
+        if self.classes not in CLASSES:
+            known = " or ".join(CLASSES)
+            raise DatasetError(f"classes are {known}, not {self.classes!r}; give one.")
+        check_layout(self.layout)
+
+    def walk(self) -> Walk:
+        """A walk through class folders of one's own, which notes what it passes over."""
+        return Walk(self.recursive, self.follow_links)
+
+    @property
+    def some(self) -> bool:
+        """Whether classes without pictures are left out."""
+        return self.classes == PRESENT
+
+
+AS_USUAL = Reading()
 
 
 def load(
@@ -50,89 +80,54 @@ def load(
     What people should know of what was read stands in the `notes`. Raises UnknownNameError for a
     name that is none, DatasetError for data that is not as it should be.
     """
-    if classes not in CLASSES:
-        raise DatasetError(f"classes are {' or '.join(CLASSES)}, not {classes!r}; give one.")
-    check_layout(layout)
+    how = Reading(root, recursive, follow_links, name, classes, layout)
     if is_url(name_or_path):
-        (dataset,) = _remote(load, name_or_path, name, recursive, follow_links, classes, layout)
-        return dataset
+        return _remote(name_or_path, lambda path: [_load(path, how)])[0]
+    return _load(name_or_path, how)
+
+
+def load_all(name_or_path: str, how: Reading = AS_USUAL) -> list[Dataset]:
+    """Load a data set as `load` does, or each of a folder of domains or a published set of them.
+
+    Domains are what `how.layout` says, and names such as `pacs`. Raises as `load` does.
+    """
+    if is_url(name_or_path):
+        return _remote(name_or_path, lambda path: load_all(path, how))
+    domains = family(name_or_path)
+    every = [info.name for info in domains] or [name_or_path]
+    if domains or how.layout != DOMAINS:
+        return [_load(each, how) for each in every]
+    top = _folder(name_or_path)
+    if how.some:
+        raise DatasetError(
+            f"the classes of domains are those that are there; leave out {how.classes}."
+        )
+    own = how.name or slug(top.resolve().name)
+    _called(Dataset(own, (), {}), how.name)
+    return [noted(each, pictures=True) for each in read_domains(top, name=own, walk=how.walk())]
+
+
+def _remote(url: str, read: Callable[[str], list[Dataset]]) -> list[Dataset]:
+    """What lies at a url, read as a folder or a list would be."""
+    with mirrored(url) as mirror:
+        return [mirror.moved(each) for each in read(str(mirror.path))]
+
+
+def _load(name_or_path: str, how: Reading) -> Dataset:
     info = named(name_or_path)
-    some = classes == PRESENT
     if info is None:
-        walk = Walk(recursive, follow_links)
-        return _called(noted(_load_own(name_or_path, walk, some, layout), pictures=True), name)
-    if layout != AUTO:
-        raise DatasetError(f"{info.name} has its layout already; leave out --layout {layout}.")
-    if name is not None:
-        raise DatasetError(f"{info.name} has its name already; leave out --name {name}.")
-    _refuse_walking(info, recursive, follow_links)
+        return _called(noted(_load_own(name_or_path, how), pictures=True), how.name)
+    if how.layout != AUTO:
+        raise DatasetError(f"{info.name} has its layout already; leave out --layout {how.layout}.")
+    if how.name is not None:
+        raise DatasetError(f"{info.name} has its name already; leave out --name {how.name}.")
+    _refuse_walking(info, how.recursive, how.follow_links)
     if info.folder is None:
         world = load_module("featcache.datasets.worlds", info.reader)
         made: Dataset = world.make(info)
         return made
-    return noted(_read(info, _locate(info, root_of(info, root)), follow_links, some))
-
-
-def load_all(
-    name_or_path: str,
-    root: Path | None = None,
-    *,
-    recursive: bool = False,
-    follow_links: bool = False,
-    name: str | None = None,
-    classes: str = ALL,
-    layout: str = AUTO,
-) -> list[Dataset]:
-    """Load a data set as `load` does, or each of a folder of domains or a published set of them.
-
-    Domains are what `layout` says, and names such as `pacs`. Raises as `load` does.
-    """
-    if is_url(name_or_path):
-        return _remote(load_all, name_or_path, name, recursive, follow_links, classes, layout)
-    domains = family(name_or_path)
-    every = [info.name for info in domains] or [name_or_path]
-    if domains or layout != DOMAINS:
-        return [
-            load(
-                each,
-                root,
-                recursive=recursive,
-                follow_links=follow_links,
-                name=name,
-                classes=classes,
-                layout=layout,
-            )
-            for each in every
-        ]
-    top = _folder(name_or_path)
-    if classes == PRESENT:
-        raise DatasetError(f"the classes of domains are those that are there; leave out {classes}.")
-    own = name or slug(top.resolve().name)
-    _called(Dataset(own, (), {}), name)
-    found = read_domains(top, name=own, walk=Walk(recursive, follow_links))
-    return [noted(each, pictures=True) for each in found]
-
-
-def _remote(
-    read: Callable[..., Dataset | list[Dataset]],
-    url: str,
-    name: str | None,
-    recursive: bool,
-    follow_links: bool,
-    classes: str,
-    layout: str,
-) -> list[Dataset]:
-    """What lies at a url, read as a folder or a list would be."""
-    with mirrored(url) as mirror:
-        found = read(
-            str(mirror.path),
-            recursive=recursive,
-            follow_links=follow_links,
-            name=name,
-            classes=classes,
-            layout=layout,
-        )
-        return [mirror.moved(each) for each in (found if isinstance(found, list) else [found])]
+    folder = _locate(info, root_of(info, how.root))
+    return noted(_read(info, folder, how.follow_links, how.some))
 
 
 def root_of(info: DatasetInfo, root: Path | None) -> Path:
@@ -208,18 +203,18 @@ def _folder(path: str) -> Path:
     raise UnknownNameError("data set", path, known, "Or give the path of a folder.")
 
 
-def _load_own(path: str, walk: Walk, some: bool, layout: str) -> Dataset:
-    where = Path(path).expanduser()
-    if layout == DOMAINS:
+def _load_own(path: str, how: Reading) -> Dataset:
+    where, walk = Path(path).expanduser(), how.walk()
+    if how.layout == DOMAINS:
         raise DatasetError(f"{where} is to be a data set a domain, and one is asked for; give one.")
-    if layout == AUTO and where.is_dir() and (dataset := _listed(where, walk, some)):
+    if how.layout == AUTO and where.is_dir() and (dataset := _listed(where, walk, how.some)):
         return dataset
-    kind = kind_of(where) if layout == AUTO and path else layout
+    kind = kind_of(where) if how.layout == AUTO and path else how.layout
     if kind in KINDS:
-        if walk.recursive:
+        if how.recursive:
             raise DatasetError(f"{where} is no folder of classes; leave out --recursive.")
         called = where.resolve().name if where.is_dir() else re.sub(r"\{.*\}", "", where.stem)
-        return _there(read_kind(kind, where, name=slug(called), walk=walk), some)
+        return _there(read_kind(kind, where, name=slug(called), walk=walk), how.some)
     folder = _folder(path)
     return folders.read(folder, name=slug(folder.resolve().name), walk=walk)
 

@@ -11,7 +11,7 @@ from featcache.backbones.backbone import Backbone
 from featcache.backbones.backbone import load as load_backbone
 from featcache.backbones.names import DEMO
 from featcache.datasets.dataset import Dataset
-from featcache.datasets.registry import load_all
+from featcache.datasets.registry import Reading, load_all
 from featcache.encoding.encode import Request, encode_together
 from featcache.encoding.report import Progress, Report
 from featcache.encoding.running import Decoding
@@ -25,7 +25,7 @@ from featcache.store.cache import FeatureCache
 class Order:
     """What is to be encoded with which backbones into which cache, and how.
 
-    `reading` are words of `load_all`. The `request` has no bank yet, and its views are mirrored
+    `reading` are words of `Reading`. The `request` has no bank yet, and its views are mirrored
     where the data set's may be. Paths are those seen from `folder`.
     """
 
@@ -46,7 +46,7 @@ class Order:
 def read(order: Order) -> list[tuple[Dataset, PromptBank]]:
     """The data sets, each with its prompts. Raises what reading them raises."""
     limit_pixels(order.max_pixels)
-    found = load_all(order.dataset, **order.reading)
+    found = load_all(order.dataset, Reading(**order.reading))
     return [(data, prompt_bank(order.prompts, data)) for data in found]
 
 

@@ -124,7 +124,7 @@ def test_what_is_missing_is_named_with_its_command(
 ) -> None:
     bare = encode_dataset(noise(), tiny, FeatureCache(tmp_path)).entry
     needing = replace(compose.get("zero-shot"), needs=frozenset(needs))
-    monkeypatch.setattr("adapters.fitting.get", lambda name: needing)
+    monkeypatch.setattr("adapters.experiment.get", lambda name: needing)
     with pytest.raises(MethodError) as refusal:
         run(bare, Experiment("zero-shot", shots=1))
     command = f"`featcache encode --dataset noise --backbone {bare.backbone} {options}`"

@@ -19,9 +19,8 @@ from adapters.drawing import draw
 from adapters.episode import Episode
 from adapters.evaluate import accuracy
 from adapters.experiment import Experiment
-from adapters.fitting import ADDED_BY, draw_for, fit, run
+from adapters.fitting import draw_for, fit, run
 from adapters.reading import pictures
-from adapters.registry import names
 from adapters.results import COLUMNS
 from adapters.run_identity import code_version, run_id, told
 from adapters.scoring import score
@@ -30,7 +29,6 @@ from featcache.store.entry import Entry, reload
 from featcache.store.sameness import data_id
 from featcache.store.writing import NewShard, amend, image_arrays, put
 from tests import frozen
-from tests.enriched import enriched
 from tests.entries import make_entry
 
 HALVES = Experiment("zero-shot", shots=2, task="base-to-new")
@@ -39,11 +37,6 @@ HALVES = Experiment("zero-shot", shots=2, task="base-to-new")
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     return make_entry(tmp_path_factory.mktemp("fitting"))
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
-    return enriched(make_entry(tmp_path_factory.mktemp("rich")))
 
 
 @pytest.mark.parametrize(
@@ -170,16 +163,6 @@ def test_a_draw_that_is_given_is_taken(entry: Entry) -> None:
     assert outcome.adapter.about["support"] == list(other.episode.support.ids)
 
 
-def test_a_draw_without_what_the_method_reads_is_made_anew(rich: Entry) -> None:
-    words = Experiment("prolip", 2, settings={"steps": 2})
-    assert draw_for(rich, words).episode.holds == {"views", "pre-projection", "negative prompts"}
-    lacking = draw(rich, 2, 1, views=0)
-    row = run(rich, words, lacking).row
-    assert (row["extras"], row["views"]) == (["pre-projection"], 3)
-    kept = run(rich, Experiment("ncm", 2), lacking).row
-    assert (kept["extras"], kept["views"]) == ([], 0)
-
-
 def test_a_fit_that_is_given_stands_for_the_methods_own(entry: Entry) -> None:
     asked: list[Any] = []
 
@@ -226,27 +209,6 @@ def test_an_adapter_that_reads_more_is_scored_with_it(rich: Entry, tmp_path: Pat
     outcome = run(rich, Experiment("prolip", 2, settings={"steps": 2}))
     again = adapters.load(outcome.adapter.save(tmp_path / "prolip"))
     assert score(again, rich)[0].accuracy == outcome.row["accuracy"]
-
-
-NEEDING = [name for name in names() if get(name).needs]
-
-
-@pytest.mark.parametrize("name", NEEDING)
-def test_what_a_method_needs_and_is_not_cached_is_named(entry: Entry, name: str) -> None:
-    with pytest.raises(MethodError) as refusal:
-        fit(entry, name, shots=1)
-    missing = [need for need in ADDED_BY if need in get(name).needs]
-    said = str(refusal.value)
-    assert said.startswith(f"{name} needs {' and '.join(missing)}, which animals has not cached")
-    options = " ".join(ADDED_BY[need] for need in missing)
-    assert said.endswith(
-        f"`featcache encode --dataset animals --backbone {entry.backbone} {options}`."
-    )
-
-
-def test_every_need_has_an_option_that_fills_it() -> None:
-    assert {need for name in names() for need in get(name).needs} <= {*ADDED_BY}
-    assert ADDED_BY["patches"] == "--extra patches"
 
 
 def test_outcomes_stay_as_they_were() -> None:
@@ -320,16 +282,6 @@ def test_an_adapter_is_scored_on_data_brought_up_to_date_beside_its_support(
 
 def _about(adapter: adapters.Adapter, **changes: Any) -> adapters.Adapter:
     return replace(adapter, about={**adapter.about, **changes})
-
-
-def test_a_need_that_another_set_lacks_is_asked_of_that_set(rich: Entry, tmp_path: Path) -> None:
-    poor = make_entry(tmp_path, name="pests")
-    words = Experiment("prolip", 2, task="domain-generalization", on=(poor,))
-    with pytest.raises(MethodError, match="pre-projection, which pests has not cached") as told:
-        run(rich, words)
-    assert "--dataset pests" in str(told.value)
-    with pytest.raises(MethodError, match="which animals has not cached"):
-        run(make_entry(tmp_path / "own"), words)
 
 
 def test_other_sets_come_after_the_source_and_one_fit_serves_all(

@@ -15,17 +15,8 @@ import pytest
 
 from adapters.results import COLUMNS, Results, matching, read
 from featcache.errors import CacheError, ConfigError, UnknownNameError
+from tests.adapters.rows import ROW
 
-ROW: dict[str, Any] = {
-    **dict.fromkeys(COLUMNS),
-    "run": "0123",
-    "method": "fma",
-    "shots": 4,
-    "seed": 1,
-    "accuracy": 91.25,
-    "settings": {"blocks": 2},
-    "status": "done",
-}
 OLD = ("dataset", "method", "shots", "accuracy", "settings")  # columns of an earlier version
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapters.drawing import draw as own_draw
-from adapters.targets import check_weights, draw, find, has, same_weights
+from adapters.reading.features import has
+from adapters.targets import check_weights, draw, find, same_weights
 from featcache.draws import pool_indices
 from featcache.errors import CacheError, ConfigError, EpisodeError
 from featcache.store.cache import FeatureCache

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,37 +11,10 @@ from adapters.commands import completion
 from adapters.compose import get
 from adapters.results import COLUMNS
 from adapters.sweeping.engine import engine_names
-from featcache.terminal import Completer
 from tests.entries import make_entry
+from tests.tab import complete, offered
 
-SCRIPT = """
-import sys
-from adapters.commands.app import app
-try: app(prog_name="adapters")
-except SystemExit: pass
-heavy = {"torch", "pandas", "numpy", "h5py", "sklearn"} & set(sys.modules)
-sys.exit(str(heavy) if heavy else 0)
-"""
-ROOT = Path(__file__).parents[3]
 TASKS = ["base-to-new", "bongard-hoi", "cross-dataset", "domain-generalization"]
-
-
-def offered(line: str, cache: Path) -> list[str]:
-    """What the shell is offered at the end of a line."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "HOME": str(cache),
-        "FEATCACHE_HOME": str(cache),
-        "_ADAPTERS_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(line.split(" ")) - 1),
-    }
-    command = [sys.executable, "-c", SCRIPT]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
-    return run.stdout.split()
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +38,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_a_shell_is_offered_names(line: str, names: list[str], cache: Path) -> None:
     assert offered(line, cache) == names
-
-
-class Context:
-    """What the callbacks read of Typer's context."""
-
-    def __init__(self, **params: object) -> None:
-        self.params = params
-
-
-def complete(callback: Completer, begun: str = "", **params: object) -> list[str]:
-    return callback(Context(**params), begun)  # type: ignore[arg-type]
 
 
 def test_names_that_are_always_the_same() -> None:

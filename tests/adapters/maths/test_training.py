@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -181,6 +182,23 @@ START = {"w": torch.ones(4, 1), "b": torch.zeros(1)}
 SCHEDULE = [0.5, 1.0, 0.7, 0.1]
 
 
+def alone(optimiser: training.Optimiser) -> training.Training:
+    """The training of `by_torch`, taken apart."""
+
+    def loss(p: training.Parameters, data: training.Tensors, batch: training.Tensors) -> Tensor:
+        return data["scale"] * squares(p, batch["rows"])
+
+    return training.Training(
+        start=START,
+        loss=partial(loss),
+        data={"scale": training.number(1.0)},
+        batches=[{"rows": rows} for rows in torch.arange(20).split(5)],
+        optimiser=optimiser,
+        schedule=SCHEDULE,
+        finish=dict,
+    )
+
+
 @pytest.mark.parametrize(("decay", "eps"), [(0.01, 1e-8), (0.3, 1e-2)])
 def test_adamw_is_torchs(decay: float, eps: float) -> None:
     batches = torch.arange(20).split(5)
@@ -194,8 +212,7 @@ def test_adamw_is_torchs(decay: float, eps: float) -> None:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_sgd_is_torchs(momentum: float) -> None:
-    batches = torch.arange(20).split(5)
-    found = training.sgd(START, squares, batches, 0.05, SCHEDULE, momentum)
+    found = training.fit(alone(training.by_sgd(0.05, momentum)))
     wanted = by_torch(partial(torch.optim.SGD, lr=1, momentum=momentum), 0.05)
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value)
@@ -212,38 +229,23 @@ def test_defaults_of_the_optimisers() -> None:
         "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "fused": True
     }  # fmt: skip
     batches = torch.arange(20).split(5)
-    for short, full in (
-        (training.adamw, partial(training.adamw, weight_decay=0.01, eps=1e-8)),
-        (training.sgd, partial(training.sgd, momentum=0.9)),
-    ):
-        one, two = (f(START, squares, batches, 0.1, SCHEDULE) for f in (short, full))
-        assert all(torch.equal(one[name], two[name]) for name in one)
+    short, full = (
+        training.adamw(START, squares, batches, 0.1, SCHEDULE, **spelt)
+        for spelt in ({}, {"weight_decay": 0.01, "eps": 1e-8})
+    )
+    assert all(torch.equal(short[name], full[name]) for name in short)
 
 
 def test_a_training_does_alone_what_the_loop_does() -> None:
-    def loss(p: training.Parameters, data: training.Tensors, batch: training.Tensors) -> Tensor:
-        return data["scale"] * squares(p, batch["rows"])
-
-    batches = torch.arange(20).split(5)
-    found = training.fit(
-        training.Training(
-            start=START,
-            loss=partial(loss),
-            data={"scale": training.number(1.0)},
-            batches=[{"rows": rows} for rows in batches],
-            optimiser=training.by_adamw(0.1),
-            schedule=SCHEDULE,
-            finish=lambda p: {"ended": p["w"]},
-        )
-    )
-    wanted = training.adamw(START, squares, batches, 0.1, SCHEDULE)
-    torch.testing.assert_close(found["ended"], wanted["w"])
-    assert found.keys() == {"ended"}
+    found = training.fit(replace(alone(training.by_adamw(0.1)), finish=lambda p: {"end": p["w"]}))
+    wanted = training.adamw(START, squares, torch.arange(20).split(5), 0.1, SCHEDULE)
+    torch.testing.assert_close(found["end"], wanted["w"])
+    assert found.keys() == {"end"}
 
 
 def test_a_schedule_and_batches_of_other_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
-        training.sgd(START, squares, torch.arange(20).split(5), 0.1, [1.0])
+        training.adamw(START, squares, torch.arange(20).split(5), 0.1, [1.0])
 
 
 def test_a_number_acts_as_the_bare_one_does() -> None:

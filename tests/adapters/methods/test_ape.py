@@ -10,7 +10,7 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("ape")
+    settings.check("ape", settings.CHANNELS)
 
 
 def test_on_every_channel_without_divergence_it_is_tip_adapter() -> None:

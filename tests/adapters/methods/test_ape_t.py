@@ -11,7 +11,19 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("ape-t")
+    settings.check(
+        "ape-t",
+        {
+            **settings.CHANNELS,
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.1, "[0, inf)"),
+            "eps": (0.0001, "(0, inf)"),
+            "epochs": (20, "[0, inf)"),
+            "batch": (256, "[1, inf)"),
+            "most_steps": (640, "[0, inf)"),
+        },
+        {"paper": {"most_steps": 0}},
+    )
 
 
 def test_untrained_ape_t_is_ape() -> None:

@@ -26,7 +26,21 @@ def fit(episode: Episode, **settings: Any) -> tuple[Any, State]:
 
 
 def test_settings() -> None:
-    settings.check("attn-adapter")
+    settings.check(
+        "attn-adapter",
+        {
+            "alpha": (2.0, "[0, inf)"),
+            "training_alpha": (2.0, "[0, inf)"),
+            "hidden": (128, "[1, inf)"),
+            "local": (0.5, "[0, inf)"),
+            "training_local": (0.5, "[0, inf)"),
+            "local_hidden": (32, "[1, inf)"),
+            "batch": (128, "[1, inf)"),
+            "steps": (200, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+        },
+    )
 
 
 def test_reading_is_attention_to_the_own_class() -> None:

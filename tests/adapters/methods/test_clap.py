@@ -30,7 +30,19 @@ def zero_shot() -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("clap")
+    settings.check(
+        "clap",
+        {
+            **settings.HEAD,
+            "multipliers": ("class", ("class", "mean", "one")),
+            "distance": ("l2", ("l2", "cosine")),
+            "learning_rate": (0.1, "(0, inf)"),
+            "momentum": (0.9, "[0, 1)"),
+            "epochs": (300, "[0, inf)"),
+            "most_steps": (2500, "[0, inf)"),
+        },
+        {"paper": {"most_steps": 0}},
+    )
 
 
 def test_untrained_it_is_zero_shot() -> None:

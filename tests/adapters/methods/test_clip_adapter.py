@@ -21,7 +21,18 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 
 def test_settings() -> None:
-    settings.check("clip-adapter")
+    settings.check(
+        "clip-adapter",
+        {
+            "ratio": (0.6, "[0, 1]"),
+            "side": ("visual", ("visual", "text", "both")),
+            "hidden": (0, "[0, inf)"),
+            "batch": (72, "[1, inf)"),
+            "steps": (240, "[0, inf)"),
+            "learning_rate": (0.0013, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+        },
+    )
 
 
 @pytest.mark.parametrize("side", ["visual", "text", "both"])

@@ -22,7 +22,18 @@ ONE = {"net.1.weight", "net.1.bias"}
 
 
 def test_settings() -> None:
-    settings.check("cocoop")
+    settings.check(
+        "cocoop",
+        {
+            **settings.PROMPTS,
+            "steps": (200, "[0, inf)"),
+            "learning_rate": (5e-3, "(0, inf)"),
+            "batch": (8, "[0, inf)"),
+            "centre": (False, (True, False)),
+            "silent": (True, (True, False)),
+        },
+        {"paper": {**settings.COOP_CODE, "epochs": 10, "batch": 1, "silent": False}},
+    )
 
 
 def test_where_the_net_says_nothing_it_is_coop() -> None:

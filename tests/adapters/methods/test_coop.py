@@ -30,7 +30,14 @@ def loss(state: dict[str, Tensor]) -> float:
 
 
 def test_settings() -> None:
-    settings.check("coop")
+    settings.check(
+        "coop",
+        {**settings.PROMPTS, "per_class": (False, (True, False))},
+        {
+            "paper": {**settings.COOP_CODE, "words": "", "context": 16},
+            "paper-words": settings.COOP_CODE,
+        },
+    )
 
 
 def test_published_steps_are_sgd_on_the_plain_sentences() -> None:

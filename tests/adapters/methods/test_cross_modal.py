@@ -17,7 +17,19 @@ EPISODE, TEST = synthetic.episode()
 
 
 def test_settings() -> None:
-    settings.check("cross-modal")
+    settings.check(
+        "cross-modal",
+        {
+            "share": (0.0, "[0, 1]"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "steps": (400, "[0, inf)"),
+            "horizon": (12800, "[1, inf)"),
+            "warm_steps": (50, "[0, inf)"),
+            "warm_up": (1e-05, "[0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "batch": (32, "[2, inf)"),
+        },
+    )
 
 
 def test_half_of_a_batch_are_prompts_of_the_classes_they_are_labelled_with() -> None:

@@ -46,7 +46,52 @@ def cosines(state: dict[str, Tensor], x: Tensor) -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("fma")
+    settings.check(
+        "fma",
+        {
+            "readout": ("last", ("last", "ensemble")),
+            "beta": (1.0, "(0, inf)"),
+            "ridge": (0.01, "(0, inf)"),
+            "exact_rows": (2000, "[0, inf)"),
+            "landmarks": (1000, "[1, inf)"),
+            "inference_steps": (7, "[0, 10]"),
+            "solver": ("euler", ("euler", "midpoint", "rk4", "dopri5", "closed-form")),
+            "target": ("interpolant", ("paper", "interpolant", "endpoint")),
+            "gamma": (0.0, "[0, inf)"),
+            "times": ("euler", ("euler", "uniform")),
+            "clamp": (0.001, "(0, 0.5)"),
+            "blocks": (3, "[0, inf)"),
+            "width": (256, "[0, inf)"),
+            "batch": (80, "[1, inf)"),
+            "epochs": (0, "[0, inf)"),
+            "steps": (250, "[0, inf)"),
+            "learning_rate": (0.002, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "warm_up": ("clean", ("clean", "released")),
+        },
+        {
+            "closed-form": {"solver": "closed-form"},
+            "long": {"steps": 500, "learning_rate": 0.001},
+            "code": {
+                "times": "uniform",
+                "width": 0,
+                "batch": 32,
+                "epochs": 200,
+                "learning_rate": 0.0002,
+                "blocks": 12,
+                "warm_up": "released",
+            },
+            "paper": {
+                "times": "uniform",
+                "width": 0,
+                "batch": 32,
+                "epochs": 200,
+                "learning_rate": 0.0002,
+                "blocks": 6,
+                "target": "paper",
+            },
+        },
+    )
     assert FMA.criterion == "cross-entropy"
 
 

@@ -13,7 +13,7 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("gda")
+    settings.check("gda", {"alpha": (1.0, "[0, inf)")})
 
 
 def test_equals_its_closed_form() -> None:

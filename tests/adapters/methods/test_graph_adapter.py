@@ -25,7 +25,19 @@ def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def test_settings() -> None:
-    settings.check("graph-adapter")
+    settings.check(
+        "graph-adapter",
+        {
+            "beta": (0.4, "[0, 1]"),
+            "share": (0.7, "[0, 1]"),
+            "sharpness": (10.0, "[0, inf)"),
+            "class_bias": (False, (False, True)),
+            "batch": (128, "[1, inf)"),
+            "steps": (200, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+        },
+    )
     found = GRAPH.space(GRAPH.config())
     assert (found.fit, found.logits) == ({"beta": (0.2, 0.4, 0.6)}, {})
     assert GRAPH.criterion == "cross-entropy"

@@ -27,7 +27,25 @@ def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def test_settings() -> None:
-    settings.check("hegraph-adapter")
+    settings.check(
+        "hegraph-adapter",
+        {
+            **settings.CACHE,
+            "negatives": ("prompts", ("prompts", "reflected", "others")),
+            "from_text": (0.06, "[0, inf)"),
+            "from_image": (0.24, "[0, inf)"),
+            "training_negative": (0.2, "[0, inf)"),
+            "negative": (0.1, "[0, inf)"),
+            "power": (3.0, "(0, inf)"),
+            "contrast": (0.5, "(0, inf)"),
+            "own_edges": (True, (False, True)),
+            "gamma": (1.0, "[0, inf)"),
+            "batch": (128, "[1, inf)"),
+            "steps": (200, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+        },
+    )
     found = HEGRAPH.space(HEGRAPH.config(steps=9))
     assert found.fit == {"steps": (0, 9)}
     assert HEGRAPH.space(HEGRAPH.config(steps=0)).fit == {"steps": (0,)}

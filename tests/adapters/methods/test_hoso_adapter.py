@@ -15,7 +15,19 @@ QUICK = hoso_adapter.Config(steps=30)
 
 
 def test_settings() -> None:
-    settings.check("hoso-adapter")
+    settings.check(
+        "hoso-adapter",
+        {
+            "start": (0.2, "(0, 1)"),
+            "refit": (True, (True, False)),
+            "hidden": (0, "[0, inf)"),
+            "batch": (2048, "[0, inf)"),
+            "steps": (300, "[0, inf)"),
+            "learning_rate": (1e-3, "(0, inf)"),
+            "ratio_rate": (0.05, "(0, inf)"),
+            "eps": (1e-4, "(0, inf)"),
+        },
+    )
 
 
 def test_one_picture_a_class_leaves_the_ratio_where_it_starts() -> None:

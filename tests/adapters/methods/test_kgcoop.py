@@ -20,7 +20,19 @@ def learned(**overrides: Any) -> dict[str, Tensor]:
 
 
 def test_settings() -> None:
-    settings.check("kgcoop")
+    settings.check(
+        "kgcoop",
+        {
+            **settings.PROMPTS,
+            "steps": (200, "[0, inf)"),
+            "learning_rate": (5e-3, "(0, inf)"),
+            "weight": (8.0, "[0, inf)"),
+        },
+        {
+            "paper": {**settings.COOP_CODE, "epochs": 100, "batch": 128},
+            "paper-few-shot": {**settings.COOP_CODE, "epochs": 100},
+        },
+    )
 
 
 def test_without_its_term_it_is_coop() -> None:

@@ -17,7 +17,21 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("krr-press")
+    settings.check(
+        "krr-press",
+        {
+            "tau": (1.0, "(0, inf)"),
+            "beta": (1.0, "(0, inf)"),
+            "ridge": (0.1, "(0, inf)"),
+            "by": ("press", ("press", "evidence", "policy")),
+            "exact_rows": (4000, "[1, inf)"),
+        },
+        {
+            "strong": {"tau": 10.0},
+            "fixed": {"tau": 10.0, "beta": 1.0, "ridge": 0.1, "by": "policy"},
+            "evidence": {"by": "evidence"},
+        },
+    )
 
 
 def scores(config: krr_press.Config, counts: tuple[int, ...] = (4, 2, 3, 5)) -> Tensor:

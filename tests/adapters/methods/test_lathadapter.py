@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -11,16 +10,17 @@ from hypothesis import given
 from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy, normalize, relu
+from torch.nn.functional import cross_entropy, normalize
 
 from adapters.compose import get
 from adapters.episode import Episode, Text
-from adapters.maths import hyperbolic, text_tower, training
+from adapters.maths import text_tower, training
 from adapters.method import State
 from adapters.methods import _prompts as prompts
 from adapters.methods import lathadapter
 from adapters.methods.lathadapter import Config
 from tests.adapters import synthetic
+from tests.adapters.methods import lathadapter_by_hand as by_hand
 from tests.adapters.methods import settings
 
 EPISODE, TEST = synthetic.episode()
@@ -50,7 +50,7 @@ def fit(episode: Episode = EPISODE, **overrides: Any) -> tuple[State, Config]:
 
 def logits(**overrides: Any) -> Tensor:
     state, config = fit(**overrides)
-    return lathadapter.logits(state, config, TEST.x)
+    return lathadapter.method.logits(state, config, TEST.x)
 
 
 def zero_shot() -> Tensor:
@@ -59,7 +59,43 @@ def zero_shot() -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("lathadapter")
+    settings.check(
+        "lathadapter",
+        {
+            "ratio": (0.1, "[0, 1]"),
+            "training_ratio": (0.1, "[0, 1]"),
+            "sides": ("both", ("both", "image", "text")),
+            "reduction": (4, "[1, inf)"),
+            "last_relu": (False, (False, True)),
+            "weight": (0.1, "[0, inf)"),
+            "every": (3, "[1, inf)"),
+            "keep": (3.0, "[0, inf)"),
+            "attributes": (64, "[2, inf)"),
+            "start": ("k-means", ("k-means", "random")),
+            "attention": (False, (False, True)),
+            "model": ("poincare", ("poincare", "lorentz")),
+            "curvature": (0.1, "(0, inf)"),
+            "learn_curvature": (False, (False, True)),
+            "scale": (2.0, "(0, inf)"),
+            "radius": (2.3, "(0, inf)"),
+            "neighbours": (20, "[1, inf)"),
+            "one_sided": (False, (False, True)),
+            "triplets": (4, "[1, inf)"),
+            "temperature": (0.1, "(0, inf)"),
+            "margin": (0.1, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "batch": (80, "[1, inf)"),
+            "steps": (300, "[0, inf)"),
+            "attribute_prompts": (0, "[0, inf)"),
+        },
+        {
+            "default": {},
+            "plain": {"weight": 0.0},
+            "each-step": {"every": 1},
+            "prompts": {"attribute_prompts": 4},
+        },
+    )
     assert lathadapter.LLOYD == 20  # small supports converge sooner, large ones do not
     assert lathadapter.space(Config()).logits == {"ratio": (0.0, 0.05, 0.1)}
     assert lathadapter.space(Config(training_ratio=0.6)).logits == {"ratio": (0.0, 0.3, 0.6)}
@@ -126,161 +162,6 @@ def test_attention_starts_from_nothing() -> None:
     assert not torch.allclose(logits(attention=True), logits(attention=False))
 
 
-# The whole training, written out.
-
-
-def moved_by_hand(p: Any, side: str, x: Tensor, r: float, config: Config) -> Tensor:
-    """f' or t' of one unit vector `x [d]`."""
-    if config.sides not in ("both", side):
-        return x
-    seen = x
-    if config.attention:
-        attributes = p["attributes"]
-        shares = torch.stack([16**0.5 * (x @ a) for a in attributes]).softmax(0)
-        heard = sum(share * a for share, a in zip(shares, attributes, strict=True))
-        seen = x + p[f"{side}.attention"] @ heard
-    made = p[f"{side}.1"] @ relu(p[f"{side}.0"] @ seen)
-    return (1 - r) * x + r * (relu(made) if config.last_relu else made)
-
-
-def nodes_by_hand(p: Any, x: Tensor, config: Config) -> Tensor:
-    """Points of the ball or of the Lorentz model, one after the other."""
-    c, points = p["curvature"].exp(), []
-    c = c if config.learn_curvature else c.detach()
-    for row in x:
-        v = p["scale"].exp() * row
-        if v.norm() > config.radius:
-            v = config.radius * v / v.norm()
-        r = c.sqrt() * v.norm()
-        points.append(v * (r.tanh() if config.model == "poincare" else r.sinh()) / r)
-    return torch.stack(points)
-
-
-def triplets_by_hand(
-    d: Tensor, labels: Tensor, config: Config, g: Generator
-) -> list[tuple[int, int, int]]:
-    """Near are the mutual neighbours, far those that are neighbours neither way."""
-    n = len(d)
-    k = min(config.neighbours, (n - 1) // 2)
-
-    def closeness(i: int, j: int) -> float:
-        return math.exp(-float(d[i, j])) + float(labels[i] == labels[j])
-
-    top = []
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        top.append(set(sorted(others, key=lambda j, i=i: -closeness(i, j))[:k]))
-    near = [[j for j in range(n) if j in top[i] and i in top[j]] for i in range(n)]
-    far = []
-    for i in range(n):
-        others = [j for j in range(n) if j != i and j not in near[i]]
-        if not config.one_sided:
-            others = [j for j in others if j not in top[i] and i not in top[j]]
-        far.append(others)
-    anchors = [i for i in range(n) if near[i] and far[i]]
-    nears, fars = (torch.rand(len(anchors), config.triplets, generator=g) for _ in range(2))
-    found = []
-    for row, i in enumerate(anchors):
-        for a, b in zip(nears[row].tolist(), fars[row].tolist(), strict=True):
-            found.append((i, near[i][int(a * len(near[i]))], far[i][int(b * len(far[i]))]))
-    return found
-
-
-def level_by_hand(
-    x: Tensor, ancestors: Tensor, labels: Tensor, c: Tensor, config: Config, g: Generator
-) -> Tensor:
-    """The mean over triplets; 0 where the two ancestors are one."""
-    apart = hyperbolic.distances(x, x, c, config.model).detach()
-    to = hyperbolic.distances(x, ancestors, c, config.model)
-    found = triplets_by_hand(apart, labels, config, g)
-    noise = [-(-torch.rand(len(found), len(ancestors), generator=g).log()).log() for _ in range(2)]
-    terms = []
-    for row, (i, j, k) in enumerate(found):
-        choices = []
-        for gumbel, three in zip(noise, (False, True), strict=True):
-            farthest = to[i].maximum(to[j])
-            farthest = farthest.maximum(to[k]) if three else farthest
-            soft = (gumbel[row] - farthest / config.temperature).softmax(0)
-            hard = torch.zeros(len(ancestors))
-            hard[soft.argmax()] = 1
-            choices.append((int(soft.argmax()), hard + soft - soft.detach()))
-        (pair, of_pair), (three, of_all) = choices
-        if pair == three:
-            terms.append(torch.zeros(()))
-            continue
-        terms.append(
-            relu(of_pair @ to[i] - of_all @ to[i] + config.margin)
-            + relu(of_pair @ to[j] - of_all @ to[j] + config.margin)
-            + relu(of_all @ to[k] - of_pair @ to[k] + config.margin)
-        )
-    return torch.stack(terms).mean()
-
-
-def start_by_hand(f: Tensor, config: Config, g: Generator) -> dict[str, Tensor]:
-    """The adapters as linear layers start, the attributes by twenty rounds of k-means."""
-    width = 16 // config.reduction
-    p: dict[str, Tensor] = {}
-    for side in ("image", "text"):
-        for name, rows, columns in ((f"{side}.0", width, 16), (f"{side}.1", 16, width)):
-            p[name] = (2 * torch.rand(rows, columns, generator=g) - 1) / columns**0.5
-    noise = normalize(torch.randn(config.attributes, 16, generator=g), dim=1)
-    p["attributes"] = noise
-    if config.start == "k-means":
-        centres = f[torch.randint(len(f), (config.attributes,), generator=g)] + noise / 10
-        for _ in range(20):
-            own = [int((centres - row).norm(dim=1).argmin()) for row in f]
-            for a in range(config.attributes):
-                if a in own:  # a centre that nobody is near stays
-                    centres[a] = f[[i for i, at in enumerate(own) if at == a]].mean(0)
-        p["attributes"] = normalize(centres, dim=1)
-    p["scale"], p["curvature"] = (torch.tensor(x).log() for x in (config.scale, config.curvature))
-    if config.attention:
-        p |= {f"{side}.attention": torch.zeros(16, 16) for side in ("image", "text")}
-    return p
-
-
-def trained_by_hand(config: Config) -> dict[str, Tensor]:
-    """The loss of a plain loop, picture by picture and triplet by triplet."""
-    g = Generator().manual_seed(0)
-    views = normalize(VIEWS.support.views, dim=-1)
-    text, labels, n = VIEWS.text.unit(), VIEWS.support.labels, len(VIEWS.support.labels)
-    batches = [torch.randint(n, (config.batch,), generator=g) for _ in range(config.steps)]
-    p = {k: v.requires_grad_() for k, v in start_by_hand(views.mean(0), config, g).items()}
-    adam = torch.optim.AdamW(p.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    r = config.training_ratio
-    for step, rows in enumerate(batches):
-        x = views[torch.randint(300, rows.shape, generator=g), rows]
-        f = torch.stack([moved_by_hand(p, "image", row, r, config) for row in x])
-        t = torch.stack([moved_by_hand(p, "text", row, r, config) for row in text])
-        f1, t1 = normalize(f, dim=1), normalize(t, dim=1)
-        loss = cross_entropy(100 * f1 @ t1.T, labels[rows])
-        moves = [(new - old).square().sum(1).mean() for new, old in ((f, x), (t, text))]
-        loss = loss + config.keep * (moves[0] + moves[1])
-        if step % config.every == 0:
-            loss = loss + config.every * config.weight * hierarchy_by_hand(
-                p, f1, t1, labels[rows], config, g
-            )
-        adam.param_groups[0]["lr"] = (
-            config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
-        )
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-    return {name: value.detach() for name, value in p.items()}
-
-
-def hierarchy_by_hand(
-    p: Any, f1: Tensor, t1: Tensor, labels: Tensor, config: Config, g: Generator
-) -> Tensor:
-    c = p["curvature"].exp() if config.learn_curvature else p["curvature"].exp().detach()
-    pictures, attributes, classes = (
-        nodes_by_hand(p, each, config) for each in (f1, p["attributes"], t1)
-    )
-    alone = torch.arange(config.attributes)
-    below = level_by_hand(pictures, attributes, labels, c, config, g)
-    return below + level_by_hand(attributes, classes, alone, c, config, g)
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -296,7 +177,7 @@ def hierarchy_by_hand(
 )
 def test_training_is_the_hierarchy_written_out(overrides: dict[str, Any]) -> None:
     state, config = fit(VIEWS, **(LOUD | overrides))
-    wanted = trained_by_hand(config)
+    wanted = by_hand.trained(VIEWS, config)
     assert state.keys() == {*wanted, "class", "logit_scale"}
     for name, value in wanted.items():
         torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
@@ -359,7 +240,7 @@ def test_classes_are_numbered_as_pictures_show_them() -> None:
 def test_every_choice_trains(overrides: dict[str, Any]) -> None:
     state, config = fit(**overrides)
     assert all(p.isfinite().all() for p in state.values())
-    assert lathadapter.logits(state, config, TEST.x).isfinite().all()
+    assert lathadapter.method.logits(state, config, TEST.x).isfinite().all()
 
 
 def test_keeping_moves_less() -> None:
@@ -377,10 +258,10 @@ def test_keeping_moves_less() -> None:
 def test_logits_are_cosines_of_what_the_adapters_make(sides: str, attention: bool) -> None:
     state, config = fit(sides=sides, attention=attention, ratio=0.3, reduction=3)
     f = normalize(TEST.x[:7], dim=-1)
-    g = torch.stack([moved_by_hand(state, "image", x, 0.3, config) for x in f])
-    t = torch.stack([moved_by_hand(state, "text", x, 0.3, config) for x in EPISODE.text.unit()])
+    g = torch.stack([by_hand.moved(state, "image", x, 0.3, config) for x in f])
+    t = torch.stack([by_hand.moved(state, "text", x, 0.3, config) for x in EPISODE.text.unit()])
     wanted = 100 * normalize(g, dim=1) @ normalize(t, dim=1).T
-    found = lathadapter.logits(state, config, TEST.x[:7])
+    found = lathadapter.method.logits(state, config, TEST.x[:7])
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-5)
     unit = lathadapter.features(state, config, TEST.x[:7])
     torch.testing.assert_close(unit, normalize(g, dim=1))
@@ -417,7 +298,7 @@ def test_triplets_are_near_and_far_and_never_the_anchor(
     assert not (j == far).any()
     # A near point of the anchor's class never gives way to a far one of another class.
     assert not ((labels[i] == labels[far]) & (labels[i] != labels[j])).any()
-    wanted = triplets_by_hand(d, labels, config, generator.manual_seed(seed))
+    wanted = by_hand.triplets(d, labels, config, generator.manual_seed(seed))
     assert [*zip(i.tolist(), j.tolist(), far.tolist(), strict=True)] == wanted
 
 
@@ -485,8 +366,8 @@ def test_new_classes_go_through_the_text_adapter() -> None:
     one = EPISODE.text
     text = Text(one.prompts[[3, 1]], one.mask[[3, 1]], ("d", "b"))
     renamed = lathadapter.with_text(state, config, text)
-    found = lathadapter.logits(renamed, config, TEST.x)
-    torch.testing.assert_close(found, lathadapter.logits(state, config, TEST.x)[:, [3, 1]])
+    found = lathadapter.method.logits(renamed, config, TEST.x)
+    torch.testing.assert_close(found, lathadapter.method.logits(state, config, TEST.x)[:, [3, 1]])
 
 
 def test_attributes_may_be_prompts_that_the_text_tower_reads() -> None:

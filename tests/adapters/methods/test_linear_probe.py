@@ -25,7 +25,13 @@ def two_classes(e: Episode) -> Episode:
 
 
 def test_settings() -> None:
-    settings.check("linear-probe")
+    settings.check(
+        "linear-probe",
+        {
+            "C": (0.316, "(0, inf)"),
+            "iterations": (1000, "[1, inf)"),
+        },
+    )
 
 
 def test_probabilities_are_scikit_learns() -> None:

@@ -39,7 +39,18 @@ def reference(steps: int, clear: bool) -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("lp++")
+    settings.check(
+        "lp++",
+        {
+            "variant": ("paper", ("paper", "code")),
+            "steps": (300, "[0, inf)"),
+            "alpha_every": (10, "[1, inf)"),
+            "alpha_scale": (250.0, "[0, inf)"),
+            "momentum": (0.9, "[0, 1)"),
+            "batch": (2048, "[0, inf)"),
+        },
+        {"paper": {"batch": 0}},
+    )
 
 
 def test_both_variants_are_what_autograd_gives() -> None:

@@ -11,7 +11,15 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("mix")
+    settings.check(
+        "mix",
+        {
+            "kappa": (4.0, "[0, inf)"),
+            "align": (False, (False, True)),
+            "lda": (0.0, "[0, inf)"),
+        },
+        {"align": {"align": True}, "lda": {"lda": 1.0}},
+    )
 
 
 @pytest.mark.parametrize("kappa", [0.0, 4.0, 1e6])

@@ -40,7 +40,38 @@ def prepared(episode: Episode = EPISODE, **settings: Any) -> training.Training:
 
 
 def test_settings() -> None:
-    settings.check("node-adapter")
+    settings.check(
+        "node-adapter",
+        {
+            "horizon": (1.0, "[0, 1]"),
+            "mix": ("feature", ("feature", "class", "fixed")),
+            "mix_value": (0.15, "[0, 1]"),
+            "odds": (1.0, "[0, inf)"),
+            "field": ("attention", ("attention", "local", "mlp")),
+            "heads": (8, "[1, inf)"),
+            "head_width": (8, "[1, inf)"),
+            "rivals": (4, "[0, inf)"),
+            "estimates": (4, "[1, inf)"),
+            "fusion": ("variance", ("variance", "mean")),
+            "talk": (True, (False, True)),
+            "pull": (True, (False, True)),
+            "solver": ("rk4", ("euler", "midpoint", "rk4", "dopri5")),
+            "steps": (2, "[1, inf)"),
+            "tolerance": (0.001, "(0, inf)"),
+            "adjoint": (False, (False, True)),
+            "renormalise": (True, (False, True)),
+            "queries": (0.75, "(0, 1)"),
+            "least_shots": (3, "[2, inf)"),
+            "iterations": (60, "[0, inf)"),
+            "episodes": (4, "[1, inf)"),
+            "most_queries": (2048, "[1, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "text_weight": (0.0, "[0, inf)"),
+            "move_new": (False, (False, True)),
+        },
+        {"local": {"field": "local"}},
+    )
     assert NODE.criterion == "cross-entropy"
 
 

@@ -25,7 +25,18 @@ def learned(**overrides: Any) -> dict[str, Tensor]:
 
 
 def test_settings() -> None:
-    settings.check("proda")
+    settings.check(
+        "proda",
+        {
+            **settings.PROMPTS,
+            "contexts": (8, "[1, inf)"),
+            "chosen": (0, "[0, inf)"),
+            "spread": (0.01, "[0, inf)"),
+            "orthogonality": (0.1, "[0, inf)"),
+            "mixed": (True, (True, False)),
+        },
+        {"paper": {**settings.COOP_CODE, "words": "", "contexts": 32, "chosen": 4}},
+    )
 
 
 def test_one_context_is_coop() -> None:

@@ -24,7 +24,18 @@ def learned(**overrides: Any) -> dict[str, Tensor]:
 
 
 def test_settings() -> None:
-    settings.check("prograd")
+    settings.check(
+        "prograd",
+        {
+            **settings.PROMPTS,
+            "steps": (200, "[0, inf)"),
+            "learning_rate": (5e-3, "(0, inf)"),
+            "weight": (1.0, "[0, inf)"),
+            "temperature": (1.0, "(0, inf)"),
+            "padded": (False, (True, False)),
+        },
+        {"paper": {**settings.COOP_CODE, "padded": True}},
+    )
 
 
 def test_without_mending_it_is_coop() -> None:

@@ -12,7 +12,88 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("proker")
+    settings.check(
+        "proker",
+        {
+            "beta": (1.0, "(0, inf)"),
+            "lambda_": (0.1, "(0, inf)"),
+            "views": (1, "[1, inf)"),
+            "exact_rows": (3200, "[1, inf)"),
+            "landmarks": (1000, "[1, inf)"),
+            "beta_from": (0.01, "(0, inf)"),
+            "beta_to": (10.0, "(0, inf)"),
+            "betas": (10, "[1, inf)"),
+            "lambda_from": (0.001, "(0, inf)"),
+            "lambda_to": (100.0, "(0, inf)"),
+            "lambdas": (16, "[1, inf)"),
+            "spacing": ("log", ("even", "log")),
+        },
+        {
+            "eurosat": {
+                "beta_from": 0.5,
+                "beta_to": 3,
+                "betas": 20,
+                "lambda_from": 0.001,
+                "lambda_to": 1,
+                "lambdas": 100,
+                "spacing": "even",
+            },
+            "imagenet": {
+                "beta_from": 1.5,
+                "beta_to": 3,
+                "betas": 10,
+                "lambda_from": 0.05,
+                "lambda_to": 0.25,
+                "lambdas": 10,
+                "spacing": "even",
+            },
+            "caltech": {
+                "beta_from": 0.5,
+                "beta_to": 3,
+                "betas": 20,
+                "lambda_from": 0.001,
+                "lambda_to": 1,
+                "lambdas": 10,
+                "spacing": "even",
+            },
+            "dtd": {
+                "beta_from": 0.1,
+                "beta_to": 10,
+                "betas": 20,
+                "lambda_from": 0.001,
+                "lambda_to": 10,
+                "lambdas": 100,
+                "spacing": "even",
+            },
+            "pets": {
+                "beta_from": 0.01,
+                "beta_to": 5,
+                "betas": 40,
+                "lambda_from": 0.01,
+                "lambda_to": 0.3,
+                "lambdas": 20,
+                "spacing": "even",
+            },
+            "cars": {
+                "beta_from": 0.1,
+                "beta_to": 10,
+                "betas": 5,
+                "lambda_from": 0.01,
+                "lambda_to": 1,
+                "lambdas": 5,
+                "spacing": "even",
+            },
+            "sun": {
+                "beta_from": 0.1,
+                "beta_to": 10,
+                "betas": 20,
+                "lambda_from": 0.01,
+                "lambda_to": 10,
+                "lambdas": 10,
+                "spacing": "even",
+            },
+        },
+    )
 
 
 @pytest.mark.parametrize("views", [1, 3])

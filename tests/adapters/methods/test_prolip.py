@@ -38,7 +38,18 @@ def moved(state: State) -> float:
 
 
 def test_settings() -> None:
-    settings.check("prolip")
+    settings.check(
+        "prolip",
+        {
+            "power": (1.0, "[0, inf)"),
+            "weight": (1.0, "[0, inf)"),
+            "steps": (300, "[0, inf)"),
+            "learning_rate": (0.0001, "(0, inf)"),
+            "eps": (0.0001, "(0, inf)"),
+            "batch": (1024, "[0, inf)"),
+        },
+        {"paper": {"batch": 0}},
+    )
 
 
 def test_untrained_it_is_zero_shot() -> None:

@@ -16,7 +16,13 @@ PROTO = compose.get("proto-clip")
 
 
 def test_settings() -> None:
-    settings.check("proto-clip")
+    settings.check(
+        "proto-clip",
+        {
+            "share": (0.5, "[0, 1]"),
+            "sharpness": (20.0, "(0, inf)"),
+        },
+    )
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -17,7 +17,24 @@ PROTO, F = compose.get("proto-clip"), compose.get("proto-clip-f")
 
 
 def test_settings() -> None:
-    settings.check("proto-clip-f")
+    settings.check(
+        "proto-clip-f",
+        {
+            "share": (0.5, "[0, 1]"),
+            "sharpness": (20.0, "(0, inf)"),
+            "training_share": (0.5, "[0, 1]"),
+            "training_sharpness": (20.0, "(0, inf)"),
+            "adapter": ("fc", ("fc", "none")),
+            "ratio": (0.2, "[0, 1]"),
+            "alignment": (1.0, "[0, inf)"),
+            "temperature": (0.05, "(0, inf)"),
+            "classes": (0.4, "(0, 1]"),
+            "steps": (300, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.05, "[0, inf)"),
+            "eps": (0.0001, "(0, inf)"),
+        },
+    )
 
 
 def test_f_without_training_is_proto_clip() -> None:

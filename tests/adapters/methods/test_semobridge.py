@@ -18,7 +18,19 @@ EPISODE, TEST = synthetic.extended(*synthetic.episode())
 
 
 def test_settings() -> None:
-    settings.check("semobridge")
+    settings.check(
+        "semobridge",
+        {
+            "bridge": (1.0, "[0, inf)"),
+            "query": (1.0, "[0, inf)"),
+            "least": (0.3, "[0, inf)"),
+            "trained": (False, (False, True)),
+            "steps": (1000, "[0, inf)"),
+            "learning_rate": (1.5e-4, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+        },
+        {"trained": {"trained": True}},
+    )
 
 
 def test_carried_pictures_lie_in_the_span_of_the_projection() -> None:

@@ -15,7 +15,23 @@ SGVA, ZERO = compose.get("sgva"), compose.get("zero-shot")
 
 
 def test_settings() -> None:
-    settings.check("sgva")
+    settings.check(
+        "sgva",
+        {
+            "share": (0.5, "[0, 1]"),
+            "residual": (0.5, "[0, 1]"),
+            "prototypical": (1.0, "[0, inf)"),
+            "distillation": (1.0, "[0, inf)"),
+            "temperature": (5.0, "(0, inf)"),
+            "hidden": (0, "[0, inf)"),
+            "batch": (48, "[1, inf)"),
+            "steps": (100, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "prompt_steps": (0, "[0, inf)"),
+        },
+        {"prompts": {"prompt_steps": 100}},
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])

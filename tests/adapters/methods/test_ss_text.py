@@ -14,7 +14,17 @@ COUNTS = (4, 2, 3, 5)
 
 
 def test_settings() -> None:
-    settings.check("ss-text")
+    settings.check(
+        "ss-text",
+        {
+            "variant": ("text", ("text", "text+")),
+            "factor": (1.0, "(0, inf)"),
+            "least": (0.001, "(0, inf)"),
+            "embeddings": ("unit", ("unit", "raw")),
+            "search": (False, (False, True)),
+        },
+        {"plus": {"variant": "text+"}, "searched": {"search": True}},
+    )
 
 
 @pytest.mark.parametrize("variant", ["text", "text+"])
@@ -32,7 +42,7 @@ def test_equals_its_closed_form(variant: str) -> None:
     config = ss_text.Config(variant=variant)
     state = ss_text.fit(episode, config, generator())
     wanted = 100 * unit(queries()) @ unit(torch.from_numpy(w)).T
-    torch.testing.assert_close(ss_text.logits(state, config, queries()), wanted)
+    torch.testing.assert_close(ss_text.method.logits(state, config, queries()), wanted)
 
 
 def test_is_the_minimum_of_its_objective() -> None:

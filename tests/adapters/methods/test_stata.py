@@ -10,7 +10,14 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("stata")
+    settings.check(
+        "stata",
+        {
+            "neighbours": (3, "[0, inf)"),
+            "rounds": (10, "[1, inf)"),
+            "steps": (5, "[1, inf)"),
+        },
+    )
 
 
 def test_equals_its_equations() -> None:

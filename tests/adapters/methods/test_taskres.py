@@ -29,7 +29,17 @@ def zero_shot() -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("taskres")
+    settings.check(
+        "taskres",
+        {
+            **settings.HEAD,
+            "alpha": (0.5, "[0, inf)"),
+            "learning_rate": (0.002, "(0, inf)"),
+            "epochs": (0, "[0, inf)"),
+            "most_steps": (2500, "[0, inf)"),
+        },
+        {"paper": {"most_steps": 0}},
+    )
 
 
 def test_without_its_residual_it_is_zero_shot() -> None:

@@ -26,7 +26,23 @@ def learned(**overrides: Any) -> dict[str, Tensor]:
 
 
 def test_settings() -> None:
-    settings.check("tcp")
+    settings.check(
+        "tcp",
+        {
+            **settings.PROMPTS,
+            "position": ("end", ("end",)),
+            "weight": (8.0, "[0, inf)"),
+            "block": (0, "[0, inf)"),
+        },
+        {
+            "paper": {
+                **{**settings.COOP_CODE, "optimiser": "adamw"},
+                "words": "",
+                "context": 4,
+                "epochs": 50,
+            }
+        },
+    )
 
 
 def test_classes_with_the_same_text_and_name_are_the_same_and_others_move_alone() -> None:

@@ -26,7 +26,26 @@ def learned(**overrides: Any) -> dict[str, Tensor]:
 
 
 def test_settings() -> None:
-    settings.check("text-lora")
+    settings.check(
+        "text-lora",
+        {
+            **settings.PROMPTS,
+            "rank": (2, "[1, inf)"),
+            "alpha": (1.0, "(0, inf)"),
+            "dropout": (0.0, "[0, 1)"),
+            "steps_a_shot": (0, "[0, inf)"),
+        },
+        {
+            "paper": {
+                "steps_a_shot": 500,
+                "batch": 32,
+                "learning_rate": 2e-4,
+                "weight_decay": 0.01,
+                "dropout": 0.25,
+                "centre": False,
+            }
+        },
+    )
 
 
 @pytest.mark.parametrize("words", ["a photo of a", ""])

@@ -36,7 +36,16 @@ def by_hand(episode: Episode, config: timo.Config, f: Tensor) -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("timo")
+    settings.check(
+        "timo",
+        {
+            "alpha": (100.0, "[0, inf)"),
+            "gamma": (50.0, "[0, inf)"),
+            "share": (1.0, "[0, 2]"),
+            "search": (False, (False, True)),
+        },
+        {"s": {"search": True}},
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0, 1.5, 2.0])

@@ -15,7 +15,7 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("tip-adapter")
+    settings.check("tip-adapter", settings.CACHE)
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -15,7 +15,21 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("tip-adapter-f")
+    settings.check(
+        "tip-adapter-f",
+        {
+            **settings.CACHE,
+            "training_alpha": (2.0, "[0, inf)"),
+            "training_beta": (1.0, "[0, inf)"),
+            "learning_rate": (0.001, "(0, inf)"),
+            "weight_decay": (0.01, "[0, inf)"),
+            "eps": (0.0001, "(0, inf)"),
+            "epochs": (20, "[0, inf)"),
+            "batch": (256, "[1, inf)"),
+            "most_steps": (320, "[0, inf)"),
+        },
+        {"paper": {"most_steps": 0}},
+    )
 
 
 @pytest.mark.parametrize("views", [1, 3])

@@ -24,7 +24,14 @@ def learned(**overrides: Any) -> dict[str, Tensor]:
 
 
 def test_settings() -> None:
-    settings.check("tmm")
+    settings.check(
+        "tmm",
+        {
+            **settings.PROMPTS,
+            "sharpness": (10.0, "[0, inf)"),
+            "reduction": (16, "[1, inf)"),
+        },
+    )
 
 
 def test_what_is_seen_is_attention_over_pictures_of_the_class() -> None:

@@ -10,7 +10,17 @@ from tests.adapters.methods import settings
 
 
 def test_settings() -> None:
-    settings.check("transclip")
+    settings.check(
+        "transclip",
+        {
+            "support_weight": (0.02, "[0, inf)"),
+            "text_weight": (0.5, "[0, inf)"),
+            "neighbours": (3, "[0, inf)"),
+            "rounds": (10, "[1, inf)"),
+            "steps": (5, "[1, inf)"),
+            "confident": (8, "[1, inf)"),
+        },
+    )
 
 
 def test_one_round_equals_the_sums() -> None:

@@ -28,7 +28,17 @@ def zero_shot() -> Tensor:
 
 
 def test_settings() -> None:
-    settings.check("zs-lp")
+    settings.check(
+        "zs-lp",
+        {
+            **settings.HEAD,
+            "learning_rate": (0.1, "(0, inf)"),
+            "momentum": (0.9, "[0, 1)"),
+            "epochs": (300, "[0, inf)"),
+            "most_steps": (5000, "[0, inf)"),
+        },
+        {"paper": {"most_steps": 0}},
+    )
 
 
 def test_untrained_it_is_zero_shot() -> None:

@@ -5,27 +5,15 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pandas
 import pytest
 
 from adapters.report.listing import ALWAYS, FORMATS, SUFFIXES, brief, cell, text, write
-from adapters.results import COLUMNS, Results
+from adapters.results import Results
 from featcache.errors import ConfigError, UnknownNameError
+from tests.adapters.rows import ROW, halves, row
 from tests.adapters.rows import frame as made_frame
-from tests.adapters.rows import halves, row
-
-ROW: dict[str, Any] = {
-    **dict.fromkeys(COLUMNS),
-    "run": "0123",
-    "method": "fma",
-    "shots": 4,
-    "seed": 1,
-    "accuracy": 91.25,
-    "settings": {"blocks": 2},
-    "status": "done",
-}
 
 
 def frame_of(tmp_path: Path) -> pandas.DataFrame:

@@ -11,7 +11,7 @@ import pytest
 from adapters import compose
 from adapters.drawing import draw
 from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
-from adapters.fitting import ADDED_BY
+from adapters.reading.features import ADDED_BY
 from adapters.registry import names, plain
 from adapters.sweeping import lacking as room
 from adapters.sweeping.grid import grid

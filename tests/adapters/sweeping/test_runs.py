@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from adapters.experiment import Experiment
 from adapters.run_identity import run_id
 from adapters.sweeping import runs as room
@@ -16,18 +14,12 @@ from adapters.sweeping.runs import Chunk, Run
 from featcache.store.cache import FeatureCache
 from featcache.store.entry import Entry
 from tests import frozen
-from tests.enriched import enriched
 from tests.entries import make_entry
 
 
 def run_of(entry: Entry, **words: Any) -> Run:
     experiment = Experiment(**{"method": "gda", "shots": 2, **words})
     return Run(run_id(entry, experiment), entry, experiment)
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Entry:
-    return enriched(make_entry(tmp_path_factory.mktemp("rich")))
 
 
 SHARED: list[dict[str, Any]] = [

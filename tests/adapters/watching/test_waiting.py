@@ -33,7 +33,7 @@ def test_every_training_meanwhile_tells_its_steps() -> None:
     start = {"x": torch.ones(1)}
 
     def train() -> None:
-        training.sgd(start, lambda p, _: p["x"].sum(), range(2), 0.1, [1.0, 1.0])
+        training.adamw(start, lambda p, _: p["x"].sum(), range(2), 0.1, [1.0, 1.0])
 
     with waiting():
         train()
@@ -54,6 +54,6 @@ def test_a_bar_is_there_where_it_is_asked_for_or_in_a_notebook(
     monkeypatch.setattr("featcache.notebook.here", lambda: notebook)
     monkeypatch.setattr(Waiting, "__call__", lambda watch, done, total: heard.append(watch))
     with shown(progress):
-        training.sgd({"x": torch.ones(1)}, lambda p, _: p["x"].sum(), range(1), 0.1, [1.0])
+        training.adamw({"x": torch.ones(1)}, lambda p, _: p["x"].sum(), range(1), 0.1, [1.0])
     assert bool(heard) == told
     assert {watch.long for watch in heard} <= {1.0 if progress else 10.0}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,34 +11,7 @@ from featcache.backbones.backbone import DTYPES
 from featcache.commands import completion
 from tests.entries import make_entry
 from tests.featcache.store.made import made
-
-SCRIPT = """
-import sys
-from featcache.commands.app import app
-try: app(prog_name="featcache")
-except SystemExit: pass
-heavy = {"torch", "open_clip", "pandas", "numpy", "h5py", "PIL", "sklearn"} & set(sys.modules)
-sys.exit(str(heavy) if heavy else 0)
-"""
-HERE = Path(__file__).parents[3]
-
-
-def offered(line: str, cache: Path) -> list[str]:
-    """What the shell is offered at the end of a line."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(HERE),
-        "HOME": str(cache),
-        "FEATCACHE_HOME": str(cache),
-        "_FEATCACHE_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(line.split(" ")) - 1),
-    }
-    command = [sys.executable, "-c", SCRIPT]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
-    return run.stdout.split()
+from tests.tab import complete, offered
 
 
 @pytest.mark.parametrize(
@@ -63,17 +33,6 @@ def test_a_shell_is_offered_names(line: str, names: list[str], tmp_path: Path) -
 def test_a_damaged_cache_offers_nothing_and_says_nothing(tmp_path: Path) -> None:
     (made(tmp_path).folder / "manifest.json").write_text("{")
     assert offered("featcache info numb", tmp_path) == []
-
-
-class Context:
-    """What the callbacks read of Typer's context."""
-
-    def __init__(self, **params: object) -> None:
-        self.params = params
-
-
-def complete(callback: completion.Completer, begun: str, **params: object) -> list[str]:
-    return callback(Context(**params), begun)  # type: ignore[arg-type]
 
 
 def test_names_that_are_always_the_same() -> None:
@@ -124,8 +83,8 @@ def test_what_is_cached_comes_from_the_cache_that_is_given(tmp_path: Path) -> No
 def test_a_name_of_two_data_sets_is_offered_as_keys(tmp_path: Path) -> None:
     keys = [make_entry(tmp_path, {"train": n, "test": 9}).key for n in (24, 30)]
     make_entry(tmp_path, name="cars")
-    offered = complete(completion.cached_datasets, "", cache=tmp_path / "cache")
-    assert offered == sorted([*keys, "cars"])
+    found = complete(completion.cached_datasets, "", cache=tmp_path / "cache")
+    assert found == sorted([*keys, "cars"])
 
 
 def test_whatever_goes_wrong_gives_no_names() -> None:

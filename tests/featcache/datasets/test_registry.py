@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from featcache.datasets.dataset import Dataset
-from featcache.datasets.registry import load, load_all
+from featcache.datasets.registry import Reading, load, load_all
 from featcache.datasets.table import names
 from featcache.errors import DatasetError, UnknownNameError
 from tests.featcache.datasets.kinds.test_domains import pacs
@@ -239,16 +239,16 @@ def test_all_is_one_but_for_domains(tmp_path: Path) -> None:
     assert load_all(str(tmp_path / "one")) == [load(str(tmp_path / "one"))]
     assert load_all("digits") == [load("digits")]
     top = pacs(tmp_path / "Mine")
-    assert load_all(str(top), layout="domains")[0].name == "mine-art-painting"
-    named = load_all(str(top), layout="domains", name="own")
+    assert load_all(str(top), Reading(layout="domains"))[0].name == "mine-art-painting"
+    named = load_all(str(top), Reading(layout="domains", name="own"))
     assert named[-1].name == "own-sketch"
     for wrong, why in (
         ({"name": "../x"}, "cannot be a data set's name"),
         ({"classes": "present"}, "leave out present"),
     ):
         with pytest.raises(DatasetError, match=why):
-            load_all(str(top), layout="domains", **wrong)  # type: ignore[arg-type]
+            load_all(str(top), Reading(layout="domains", **wrong))  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="a data set a domain"):
         load(str(top), layout="domains")
     with pytest.raises(DatasetError, match="has its name already"):
-        load_all("pacs", top, name="x")
+        load_all("pacs", Reading(top, name="x"))

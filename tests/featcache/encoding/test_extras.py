@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from featcache import FeatureCache, embed_with, encode_dataset, prompt_bank
 from featcache.backbones.backbone import Backbone
 from featcache.errors import BackboneError, CacheError, UnknownNameError
 from featcache.store.entry import Entry
+from tests.featcache.encoding import killing
 from tests.featcache.encoding.noise import VIEWS, Noise, files, noise, spoil
 
 BOTH = ["pre-projection", "patches"]
@@ -190,32 +187,8 @@ def test_negative_prompts_are_a_bank_that_nobody_gets_unasked(
     assert entry.text().bank == "dataset"
 
 
-SCRIPT = """
-import sys
-from featcache import FeatureCache, encode_dataset, load_backbone
-from featcache.encoding import plan
-from tests.featcache.encoding.noise import VIEWS, noise
-plan.SHARD_ROWS = 32
-backbone = load_backbone("local-dir:" + sys.argv[1], device="cpu", precision="fp32")
-print("ready", flush=True)
-extras = ["pre-projection", "patches"]
-encode_dataset(noise(300), backbone, FeatureCache(sys.argv[2]), views=VIEWS, extras=extras)
-"""
-
-
 @pytest.mark.slow
 def test_killed_at_any_moment_ends_with_the_same_bytes(tmp_path: Path, tiny_folder: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tiny_folder)]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, stdout=subprocess.DEVNULL)
-    rng = random.Random(2)
-    for _ in range(4):
-        run = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE)
-        assert run.stdout is not None
-        run.stdout.readline()
-        time.sleep(rng.uniform(0.05, 1.5))
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-    subprocess.run([*command, str(tmp_path / "killed")], check=True, stdout=subprocess.DEVNULL)
-    whole, killed = (files(FeatureCache(tmp_path / name)) for name in ("whole", "killed"))
-    left = {name for name in killed if ".tmp" in name}
-    assert {name: killed[name] for name in killed if name not in left} == whole
+    killing.check(
+        tmp_path, tiny_folder, "extras=['pre-projection', 'patches']", times=4, longest=1.5, seed=2
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featcache.datasets.registry import load, load_all
+from featcache.datasets.registry import Reading, load, load_all
 from featcache.datasets.table import family, names
 from featcache.errors import UnknownNameError
 from featcache.targets import targets_of
@@ -19,8 +19,8 @@ FAMILIES = {"pacs": (pacs, "PACS"), "office-home": (office, "OfficeHomeDataset_1
 def test_a_family_is_its_domains(tmp_path: Path, name: str) -> None:
     make, folder = FAMILIES[name]
     make(tmp_path / folder)
-    by_name = load_all(name, tmp_path)
-    by_folder = load_all(str(tmp_path / folder), name=name, layout="domains")
+    by_name = load_all(name, Reading(tmp_path))
+    by_folder = load_all(str(tmp_path / folder), Reading(name=name, layout="domains"))
     assert by_name == by_folder
     assert [each.name for each in by_name] == [info.name for info in family(name)]
     one = by_name[2]

@@ -1,0 +1,1 @@
+"""What `benchmarks/fits.py` is made of."""
