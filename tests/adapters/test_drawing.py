@@ -25,7 +25,13 @@ from adapters.drawing import (
 from adapters.episode import Draw, Episode
 from featcache.drawn import Drawn
 from featcache.draws import ALL, BALANCED, NATURAL, pool_indices
-from featcache.errors import CacheError, DamagedShardError, EpisodeError, UnknownNameError
+from featcache.errors import (
+    CacheError,
+    ConfigError,
+    DamagedShardError,
+    EpisodeError,
+    UnknownNameError,
+)
 from featcache.store import index as indexing
 from featcache.store.entry import Entry, reload
 from featcache.store.reducing import reduce
@@ -69,16 +75,14 @@ def test_pictures_that_could_not_be_read_are_never_drawn(tmp_path: Path) -> None
     assert "test/000002" not in drawn.test.ids
 
 
-@pytest.mark.parametrize(
-    ("shots", "words"),
-    [
-        (0, "shots must be at least 1, or all, got 0"),
-        (11, "the largest class of animals has 10 training pictures, fewer than the 11 shots"),
-    ],
-)
-def test_impossible_shots_are_refused(tmp_path: Path, shots: int, words: str) -> None:
-    with pytest.raises(EpisodeError, match=words):
-        draw(make_entry(tmp_path), shots=shots, seed=1)
+def test_impossible_shots_and_seeds_are_refused(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    short = "the largest class of animals has 10 training pictures, fewer than the 11 shots"
+    with pytest.raises(EpisodeError, match=short):
+        draw(entry, shots=11, seed=1)
+    for shots, seed, word in ((0, 1, "shots"), (4, -1, "seed")):
+        with pytest.raises(ConfigError, match=f"{word} must be whole numbers of at least"):
+            draw(entry, shots, seed)
 
 
 def test_a_class_that_is_short_gives_all_it_has_and_is_counted(tmp_path: Path) -> None:
