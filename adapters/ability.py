@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from adapters import registry
 from adapters.compose import get
+from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
 from adapters.experiment import Configured, Experiment, spelt_out
 from adapters.method import refuse_new_classes
 from adapters.problems.reading import CONCEPT
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, FeatcacheError, MethodError
+from featcache.store.entry import PATCHES, PRE_PROJECTION
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry
 
 SHOTS, POLICY = 16, "few-shot-val"  # where neither words nor task say so
+# The option of `featcache encode` that caches what a method may need.
+ADDED_BY = {
+    VIEWS: "--views 20",
+    PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
+    PATCHES: f"--extra {PATCHES}",
+    NEGATIVE_PROMPTS: "--prompts negative",
+    TEXT_TOWER: "--extra text-tower",
+}
 
 
 def usual(task: str, shots: Shots | None, policy: str | None) -> tuple[Shots, str]:
@@ -76,6 +87,19 @@ def check_entry(entry: Entry, known: Configured) -> None:
             f"{entry.key} were normalised before they were imported; leave embeddings at unit, or "
             "encode the pictures."
         )
+
+
+def adding(entry: Entry, missing: Sequence[str], where: str = "…") -> str:
+    """The command that adds what an entry lacks, which features from elsewhere are no pictures for.
+
+    `where` are its words for the entry.
+    """
+    options = " ".join(ADDED_BY[need] for need in missing)
+    if entry.manifest.get("source") != "imported":
+        return f"`featcache encode {where} {options}`"
+    if [*missing] == [TEXT_TOWER]:
+        return "`featcache import … --text-tower`"
+    return f"`featcache encode --dataset PICTURES {options}`, as {entry.key} was imported without"
 
 
 def refuse_textless(method: str, why: str, way: str) -> MethodError:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from adapters import registry, targets
-from adapters.ability import check, check_entry, usual
+from adapters.ability import ADDED_BY, adding, check, check_entry, usual
 from adapters.adapter import Adapter
 from adapters.choosing.folds import Folds
 from adapters.compose import get
@@ -24,7 +24,7 @@ from adapters.confidence.measures import auroc, energy
 from adapters.devices.crossover import chosen
 from adapters.devices.device import device_of, moved, name_of, steady, wait
 from adapters.drawing import short_classes
-from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS, Draw, Target
+from adapters.episode import VIEWS, Draw, Target
 from adapters.experiment import Configured, Experiment, configured, pictures, spelt_out
 from adapters.expression import leaves
 from adapters.method import Fit
@@ -39,17 +39,9 @@ from adapters.watching import waiting
 from featcache import threads
 from featcache.draws import BALANCED, Shots
 from featcache.errors import ConfigError, EpisodeError, MethodError
-from featcache.store.entry import EXTRAS, PATCHES, PRE_PROJECTION, Entry
+from featcache.store.entry import EXTRAS, Entry
 from featcache.store.sameness import data_id
 
-# The option of `featcache encode` that caches what a method may need.
-ADDED_BY = {
-    VIEWS: "--views 20",
-    PRE_PROJECTION: f"--extra {PRE_PROJECTION}",
-    PATCHES: f"--extra {PATCHES}",
-    NEGATIVE_PROMPTS: "--prompts negative",
-    TEXT_TOWER: "--extra text-tower",
-}
 ORACLE = "oracle"  # rows that were shown the answer
 
 
@@ -370,7 +362,7 @@ def _lacks(drawn: Draw, known: Configured, entry: Entry) -> bool:
     return bool(known.method.extras & whole - drawn.episode.holds)
 
 
-def check_needs(name: str, drawn: Draw, entries: Sequence[Entry] = ()) -> None:
+def check_needs(name: str, drawn: Draw, entries: Sequence[Entry]) -> None:
     """Raise `MethodError` where the draw holds not all that the method needs.
 
     `entries` are all that it was drawn from, of which one that lacks it is named.
@@ -382,14 +374,13 @@ def check_needs(name: str, drawn: Draw, entries: Sequence[Entry] = ()) -> None:
             "on it, or make it a target of another set (--on)."
         )
     if missing := [need for need in ADDED_BY if need in method.needs - episode.holds]:
-        options = " ".join(ADDED_BY[need] for need in missing)
         extras = [need for need in missing if need in EXTRAS]
-        lacking = [o.dataset for o in entries if not all(has(o, extra) for extra in extras)]
-        dataset = lacking[0] if lacking else episode.dataset
+        lacking = [o for o in entries if not all(has(o, extra) for extra in extras)]
+        poor = [*lacking, *entries][0]
+        where = f"--dataset {poor.dataset} --backbone {episode.backbone}"
         raise MethodError(
-            f"{name} needs {' and '.join(missing)}, which {dataset} has not cached; add "
-            f"what is missing with `featcache encode --dataset {dataset} --backbone "
-            f"{episode.backbone} {options}`."
+            f"{name} needs {' and '.join(missing)}, which {poor.dataset} has not cached; add "
+            f"what is missing with {adding(poor, missing, where)}."
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from adapters.ability import ADDED_BY, adding
 from adapters.compose import get
 from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
-from adapters.fitting import ADDED_BY
 from adapters.reading import kept_tower, supports
 from adapters.registry import task as task_of
 from adapters.targets import has
@@ -40,8 +40,7 @@ def lacking(
     ]
     if not missing:
         return ""
-    options = " ".join(ADDED_BY[need] for need in missing)
-    return f"no {' or '.join(missing)} cached; `featcache encode … {options}` adds them"
+    return f"no {' or '.join(missing)} cached, which {adding(entry, missing)} adds"
 
 
 def _holds(entry: Entry, need: str, views: int | None) -> bool:
