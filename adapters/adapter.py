@@ -114,7 +114,9 @@ class Adapter:
 
         Raises what `logits` raises.
         """
-        query = query_of(x if isinstance(x, Query) else _given(x))
+        query = query_of(
+            torch.from_numpy(np.array(x, np.float32)) if isinstance(x, np.ndarray) else x
+        )
         given = {PRE_PROJECTION: query.pre, PATCHES: query.patches}
         if missing := [name for name in self.extras if given[name] is None]:
             raise CacheError(
@@ -271,18 +273,3 @@ def _try(adapter: Adapter) -> None:
         raise ValueError(f"its state does not fit {adapter.method}: {why}") from None
     if found != (1, len(adapter.classnames)):
         raise ValueError(f"it scores {found[-1]} classes and names {len(adapter.classnames)}")
-
-
-def _given(x: Tensor | Array) -> Tensor:
-    """Embeddings `[n, d]` as somebody has them; those in the cache are known to be finite."""
-    with np.errstate(over="ignore"):
-        found = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
-    if found.ndim != 2:
-        raise CacheError(f"embeddings have to be [n, d], one row a picture, not {[*found.shape]}.")
-    if not bool(found.isfinite().all()):
-        row = int((~found.isfinite()).any(1).long().argmax())
-        raise CacheError(
-            f"row {row} of the embeddings is not finite in single precision, and any class would "
-            "do; leave it out."
-        )
-    return found

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -244,16 +243,3 @@ def test_a_disk_that_does_not_give_it_is_no_damage(
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(CacheError, match=r"cannot be read \(Input/output error\); see to the disk"):
         adapters.load(tmp_path)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
-def test_what_is_not_finite_has_no_class(tmp_path: Path, value: float) -> None:
-    """It was of the first, without a word."""
-    fitted = adapters.fit(make_entry(tmp_path), "ncm", shots=2, views=0, policy="none").adapter
-    x = np.ones((3, fitted.about["width"]))
-    x[1, 2] = value
-    for ask in (fitted.logits, fitted.probabilities, fitted.predict):
-        with pytest.raises(CacheError, match="row 1 of the embeddings is not finite"):
-            ask(x)
-        with pytest.raises(CacheError, match=r"have to be \[n, d\]"):
-            ask(x[0])
