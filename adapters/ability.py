@@ -21,7 +21,8 @@ SHOTS, POLICY = 16, "few-shot-val"  # where neither words nor task say so
 def usual(task: str, shots: Shots | None, policy: str | None) -> tuple[Shots, str]:
     """Shots and policy of a task where they were left open."""
     known = registry.task(task)
-    return shots or known.shots or SHOTS, policy or (*known.policies, POLICY)[0]
+    asked = known.shots or SHOTS if shots is None else shots
+    return asked, policy or (*known.policies, POLICY)[0]
 
 
 def refusal(method: str, task: str, text: str | None = None) -> MethodError | None:

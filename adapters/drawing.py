@@ -47,10 +47,10 @@ def draw(
     episode's shots are those asked for; of `all`, the pictures of the largest class. `kind` may be
     a file that lists pictures, or what it lists, all of which are drawn. Raises `EpisodeError`
     where there are too few pictures, or not those listed, `CacheError` where support sets that were
-    imported have no such draw, `UnknownNameError` for a kind of draw that is none.
+    imported have no such draw, `UnknownNameError` for a kind of draw that is none, `ConfigError`
+    for shots or a seed that are no such numbers.
     """
-    if shots != ALL and (not isinstance(shots, int) or shots < 1):
-        raise EpisodeError(f"shots must be at least 1, or {ALL}, got {shots}.")
+    shots, seed = draws.some(shots), draws.whole("seed", seed)
     if kind not in draws.KINDS:
         listed = kind if isinstance(kind, Drawn) else drawn.read(Path(drawn.way(kind)))
         shots, how = ALL, parts.How(ALL, seed, "", views, len(entry.classnames), listed)

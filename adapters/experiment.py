@@ -12,7 +12,7 @@ from adapters.configure import configure
 from adapters.expression import field_of, with_base
 from adapters.method import Method
 from featcache import drawn
-from featcache.draws import ALL, BALANCED, KINDS, POOL_TRAIN, Shots
+from featcache.draws import ALL, BALANCED, KINDS, POOL_TRAIN, Shots, some, whole
 
 if TYPE_CHECKING:
     from featcache.store.entry import Entry
@@ -75,7 +75,7 @@ class Configured:
 
 def configured(experiment: Experiment) -> Configured:
     """Read the experiment's words. Raises `UnknownNameError`, `ConfigError` or `MethodError`."""
-    experiment = spelt_out(experiment)
+    experiment = _counted(spelt_out(experiment))
     method = get(experiment.method)
     config, fixed = configure(experiment.method, method, experiment.settings)
     return Configured(experiment, method, config, fixed)
@@ -104,6 +104,12 @@ def spelt_out(experiment: Experiment) -> Experiment:
         owner = key.removesuffix("base").removesuffix(".") or name
         name = with_base(name, owner, str(settings.pop(key)))
     return replace(experiment, method=name, settings=settings)
+
+
+def _counted(words: Experiment) -> Experiment:
+    """The words with plain numbers where NumPy's stood, which a results file would not take."""
+    views = None if words.views is None else whole("views", words.views)
+    return replace(words, shots=some(words.shots), seed=whole("seed", words.seed), views=views)
 
 
 def _searched(method: Method, config: Any) -> Iterator[str]:

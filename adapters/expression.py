@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import re
 
+from featcache.errors import MethodError
+
 
 def parts(name: str) -> list[str]:
     """The parts of an expression in the order in which it names them; a plain name is its own.
 
-    `sum:a+b` has a and b, `top@base` has top and base.
+    `sum:a+b` has a and b, `top@base` has top and base. Raises `MethodError` where a part has no
+    name, or more stands between parts than a plus.
     """
-    if name.startswith("sum:"):
+    joint = "+" if name.startswith("sum:") else "@"
+    if joint == "+":
         # A doubled plus belongs to a name (`lp++`).
-        return re.findall(r"(?:[\w@-]|\+\+)+", name.removeprefix("sum:"))
-    return name.split("@", 1)
+        found = re.findall(r"(?:[\w@-]|\+\+)+", name.removeprefix("sum:"))
+    else:
+        found = name.split("@", 1)
+    if not all(found or [""]) or joint.join(found) != name.removeprefix("sum:"):
+        raise MethodError(
+            f"{name!r} names no methods; write one of `adapters methods`, or several as "
+            "fma@taskres or sum:gda+fma."
+        )
+    return found
 
 
 def leaves(name: str) -> list[str]:

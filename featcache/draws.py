@@ -8,13 +8,14 @@ class, so that a class may have none; `all` is every picture there is.
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from featcache.errors import EpisodeError
+from featcache.errors import ConfigError, EpisodeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,29 @@ ALL: Final = "all"  # as a number of shots: every picture there is
 BALANCED, NATURAL = "balanced", "natural"
 KINDS = (BALANCED, NATURAL)
 Shots = int | Literal["all"]
+MOST = 2**63 - 1  # what a results file and a generator of torch hold
+
+
+def whole(word: str, value: Any, least: int = 0) -> int:
+    """The value of a word that counts, as an `int`, NumPy's too.
+
+    Python's generator takes a seed and its negative for the same, so that two rows would be one.
+    Raises `ConfigError` for a value that is no whole number from `least` to `MOST`.
+    """
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ConfigError(f"{word} must be whole numbers of at least {least}, got {value!r}.")
+    if number > MOST:
+        raise ConfigError(f"{word} must be whole numbers of at most {MOST}, got {value!r}.")
+    return number
+
+
+def some(shots: Any) -> Shots:
+    """A number of shots, or `all`. Raises `ConfigError` for what is neither."""
+    return ALL if isinstance(shots, str) and shots == ALL else whole("shots", shots, 1)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 UNWRAPPED = 100_000  # columns; a table takes no more than it needs
+UNBROKEN = 12  # letters of a word with digits that no table breaks
+NUMBER = re.compile(r"\d").search
 
 # How a Typer app of this project is made.
 APP: dict[str, Any] = {
@@ -70,11 +73,16 @@ def table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]])
     told = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in rows)]
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i in told:
-        # What people copy, the name in the first column, stays in one piece.
-        drawn.add_column(heads[i], overflow="fold", no_wrap=i == 0)
+        # What people copy, the name in the first column, stays in one piece, and so do numbers.
+        longest = max(
+            (len(word) for row in rows for word in row[i].split() if NUMBER(word)), default=0
+        )
+        drawn.add_column(
+            heads[i], overflow="fold", no_wrap=i == 0, min_width=min(longest, UNBROKEN)
+        )
     for row in rows:
         drawn.add_row(*(row[i].replace("[", "\\[") for i in told))
-    console.print(drawn, soft_wrap=False)
+    console.print(drawn, soft_wrap=False, crop=False)
 
 
 @contextmanager

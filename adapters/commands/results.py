@@ -35,6 +35,8 @@ def results(
         terminal.document(as_json, {"rows": len(found), "file": str(out)})
     elif as_json or form != "table":
         print(text(found, "json" if as_json else form), end="")
+    elif found.empty:
+        people.print("no row fits" if where else "no row yet", markup=False)
     else:
         seen = brief(found)
         heads = [str(name) for name in seen.columns]

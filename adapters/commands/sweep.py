@@ -11,7 +11,7 @@ import typer
 from adapters.commands import completion
 from adapters.commands.options import RESULTS, Device, On, Text, Transfer
 from featcache import terminal
-from featcache.errors import SweepError
+from featcache.errors import ConfigError, SweepError
 from featcache.terminal import Cache, Json
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def sweep(
     search: Annotated[
         str, typer.Option(help="grid, random, or a sampler of Optuna: tpe, gp.")
     ] = "grid",
-    trials: Annotated[int, typer.Option(min=1, help="Settings a method that a search tries.")] = 20,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Settings a method that a search tries (20).")
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="local, ray or slurm.", autocompletion=completion.engines)
     ] = "local",
@@ -107,6 +109,8 @@ def sweep(
 
     terminal.one_of("--search", search, SEARCHES)
     terminal.one_of("--stack", stack, STACKS)
+    if trials is not None and search == "grid":
+        raise ConfigError("--trials counts settings of a search; add --search random or tpe.")
     given = {
         "method": method, "dataset": dataset, "backbone": backbone, "shots": shots, "seed": seed,
         "policy": policy, "draw": kind, "task": task, "on": on, "prompts": prompts, "text": text,
@@ -119,7 +123,7 @@ def sweep(
         words,
         Results(results),
         grid_file=grid_file,
-        search=Search(search, trials),
+        search=Search(search, trials or Search.trials),
         part=part,
         calibrate=calibrate,
     )

@@ -31,7 +31,20 @@ def lacks(drawn: Draw, method: Method, entry: Entry, others: Sequence[Entry]) ->
     return bool(method.extras & whole - drawn.episode.holds)
 
 
-def check_needs(name: str, method: Method, drawn: Draw, entries: Sequence[Entry] = ()) -> None:
+def adding(entry: Entry, missing: Sequence[str], where: str = "…") -> str:
+    """The command that adds what an entry lacks, which features from elsewhere are no pictures for.
+
+    `where` are its words for the entry.
+    """
+    options = " ".join(ADDED_BY[need] for need in missing)
+    if entry.manifest.get("source") != "imported":
+        return f"`featcache encode {where} {options}`"
+    if [*missing] == [TEXT_TOWER]:
+        return "`featcache import … --text-tower`"
+    return f"`featcache encode --dataset PICTURES {options}`, as {entry.key} was imported without"
+
+
+def check_needs(name: str, method: Method, drawn: Draw, entries: Sequence[Entry]) -> None:
     """Raise `MethodError` where the draw holds not all that the method of that name needs.
 
     `entries` are all that it was drawn from, of which one that lacks it is named.
@@ -43,12 +56,11 @@ def check_needs(name: str, method: Method, drawn: Draw, entries: Sequence[Entry]
             "on it, or make it a target of another set (--on)."
         )
     if missing := [need for need in ADDED_BY if need in method.needs - episode.holds]:
-        options = " ".join(ADDED_BY[need] for need in missing)
         extras = [need for need in missing if need in EXTRAS]
-        lacking = [o.dataset for o in entries if not all(has(o, extra) for extra in extras)]
-        dataset = lacking[0] if lacking else episode.dataset
+        lacking = [o for o in entries if not all(has(o, extra) for extra in extras)]
+        poor = [*lacking, *entries][0]
+        where = f"--dataset {poor.dataset} --backbone {episode.backbone}"
         raise MethodError(
-            f"{name} needs {' and '.join(missing)}, which {dataset} has not cached; add "
-            f"what is missing with `featcache encode --dataset {dataset} --backbone "
-            f"{episode.backbone} {options}`."
+            f"{name} needs {' and '.join(missing)}, which {poor.dataset} has not cached; add "
+            f"what is missing with {adding(poor, missing, where)}."
         )

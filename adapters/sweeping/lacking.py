@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapters.compose import get
 from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
 from adapters.reading import kept_tower, supports
-from adapters.reading.features import ADDED_BY, has
+from adapters.reading.features import ADDED_BY, adding, has
 from adapters.registry import task as task_of
 from featcache.store.entry import POOL, PRE_PROJECTION, PROJECTION_SHARD
 
@@ -39,8 +39,7 @@ def lacking(
     ]
     if not missing:
         return ""
-    options = " ".join(ADDED_BY[need] for need in missing)
-    return f"no {' or '.join(missing)} cached; `featcache encode … {options}` adds them"
+    return f"no {' or '.join(missing)} cached, which {adding(entry, missing)} adds"
 
 
 def _holds(entry: Entry, need: str, views: int | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from featcache.draws import ALL, Shots
+from featcache.draws import Shots, some, whole
 from featcache.errors import ConfigError, UnknownNameError
 from featcache.typed import literal, split
 
@@ -136,7 +136,7 @@ def names(word: str, values: Values) -> list[str | None]:
 
 def some_shots(values: Values) -> list[Shots]:
     """Numbers of shots; `all` is every picture there is. Raises what `numbers` raises."""
-    return [value if value == ALL else numbers("shots", value, 1)[0] for value in listed(values)]
+    return [some(value) for value in listed(values)]
 
 
 def numbers(word: str, values: Values, least: int, usual: bool = False) -> list[Any]:
@@ -144,9 +144,6 @@ def numbers(word: str, values: Values, least: int, usual: bool = False) -> list[
 
     Raises `ConfigError` for a value that is no whole number of at least that.
     """
-    found = listed(values)
-    for value in found:
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not whole and not (usual and value is None):
-            raise ConfigError(f"{word} must be whole numbers of at least {least}, got {value!r}.")
-    return found
+    return [
+        None if usual and value is None else whole(word, value, least) for value in listed(values)
+    ]

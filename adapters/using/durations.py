@@ -68,7 +68,7 @@ def durations(
         try:
             known = configured(Experiment(name, count, policy=by))
             check_entry(entry, known)
-            check_needs(name, known.method, drawn)
+            check_needs(name, known.method, drawn, (entry,))
             held = validation(drawn, by, known.config)
             yield _timed(known, drawn, held, limit)
         except FeatcacheError as error:

@@ -27,6 +27,8 @@ from adapters.watching import waiting
 from featcache import threads
 from featcache.errors import EpisodeError, MethodError
 
+LEAST = 1e-12  # below it `torch.nn.functional.normalize` gives no unit length
+
 Array = NDArray[Any]
 Texts = Tensor | Array | Mapping[Any, Tensor | Array]
 
@@ -62,7 +64,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels, or a mapping from each label to its `[d]` or `[p, d]`. `progress` is that of
         `adapters.fit`. Raises `MethodError` where the method needs text or features that were not
         given, `EpisodeError` where texts are not of these classes, what reading the settings
-        raises, and `ValueError` for arrays that are no embeddings.
+        raises, and `ValueError` for arrays that are no embeddings, among them rows whose length
+        single precision cannot hold.
         """
         method = get(self.method)
         if missing := sorted(method.needs - {VIEWS}):
@@ -77,7 +80,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         names = tuple(map(str, self.classes_.tolist()))
-        views = torch.from_numpy(np.array(x, np.float32))[None]
+        views = torch.from_numpy(_single(x, "X"))[None]
         support = Support(views, torch.from_numpy(labels).long(), tuple(map(str, range(len(x)))))
         shots = int(np.bincount(labels).max())
         shown = self._text(text, names, x.shape[1])
@@ -92,7 +95,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities `[n, c]` of the classes as `classes_` has them."""
         check_is_fitted(self)
         x = validate_data(self, _numpy(X), reset=False, dtype=[np.float64, np.float32])
-        scores = self.adapter_.logits(x)
+        scores = self.adapter_.logits(_single(x, "X"))
         found: Array = scores.double().softmax(1).numpy()
         return found
 
@@ -114,7 +117,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows = [text[label] for label in self.classes_.tolist()]
         else:
             rows = list(text)
-        each = [torch.from_numpy(np.atleast_2d(np.array(_numpy(row), np.float32))) for row in rows]
+        given = [np.atleast_2d(np.array(_numpy(row), np.float64)) for row in rows]
+        each = [torch.from_numpy(_single(part, "text")) for part in given]
         if len(each) != len(names) or any(part.shape[1:] != (width,) for part in each):
             raise EpisodeError(
                 f"text has to be [c, d] or [c, p, d] for c = {len(names)} classes and the width "
@@ -125,6 +129,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         counts = torch.tensor([len(part) for part in each])
         prompts = torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
         return Text(prompts, torch.arange(prompts.shape[1]) < counts[:, None], names)
+
+
+def _single(x: Array, name: str) -> Array:
+    """Rows `[n, d]` in single precision. Raises `ValueError` where their lengths are lost there."""
+    with np.errstate(over="ignore"):
+        found = np.array(x, np.float32)
+        lengths = np.linalg.norm(found, axis=1)
+    lost = ~np.isfinite(lengths) | ((lengths < LEAST) & x.any(axis=1))
+    if lost.any():
+        raise ValueError(
+            f"row {int(lost.argmax())} of {name} has no length in single precision, which holds "
+            f"{LEAST:.0e} to 1e+19; check that its values are finite, and scale all embeddings."
+        )
+    return found
 
 
 def _numpy(values: Any) -> Any:

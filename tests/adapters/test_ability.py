@@ -14,6 +14,7 @@ from featcache.errors import ConfigError
 def test_words_left_open_are_the_tasks_own() -> None:
     assert usual("few-shot", None, None) == (16, "few-shot-val")
     assert usual("bongard-hoi", None, None) == (6, "full-val")
+    assert usual("few-shot", 0, None)[0] == 0  # to be refused, not to be taken for none
     assert usual("bongard-hoi", 3, "none") == (3, "none")
 
 

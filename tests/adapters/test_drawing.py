@@ -17,7 +17,7 @@ from adapters.drawing import (
     text_of,
 )
 from adapters.episode import Episode
-from featcache.errors import EpisodeError, UnknownNameError
+from featcache.errors import ConfigError, EpisodeError, UnknownNameError
 from featcache.store.entry import Entry, reload
 from featcache.store.writing import put_text
 from tests.enriched import VIEWS, enriched
@@ -45,16 +45,14 @@ def test_a_draw_depends_on_the_seed_only(tmp_path: Path) -> None:
     assert first != other
 
 
-@pytest.mark.parametrize(
-    ("shots", "words"),
-    [
-        (0, "shots must be at least 1, or all, got 0"),
-        (11, "the largest class of animals has 10 training pictures, fewer than the 11 shots"),
-    ],
-)
-def test_impossible_shots_are_refused(tmp_path: Path, shots: int, words: str) -> None:
-    with pytest.raises(EpisodeError, match=words):
-        draw(make_entry(tmp_path), shots=shots, seed=1)
+def test_impossible_shots_and_seeds_are_refused(tmp_path: Path) -> None:
+    entry = make_entry(tmp_path)
+    short = "the largest class of animals has 10 training pictures, fewer than the 11 shots"
+    with pytest.raises(EpisodeError, match=short):
+        draw(entry, shots=11, seed=1)
+    for shots, seed, word in ((0, 1, "shots"), (4, -1, "seed")):
+        with pytest.raises(ConfigError, match=f"{word} must be whole numbers of at least"):
+            draw(entry, shots, seed)
 
 
 def test_a_draw_says_what_it_is_of(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 import adapters
@@ -90,6 +91,11 @@ def test_fields_of_parts_are_searched_by_their_place() -> None:
         (Experiment("fma", settings={"base": "tip-adapter"}), MethodError, "sum:tip-adapter"),
         (Experiment("fma", settings={"block": 2}), UnknownNameError, "blocks"),
         (Experiment("fma", settings={"blocks": -2}), ConfigError, "blocks"),
+        (Experiment(shots=0), ConfigError, "shots must be whole numbers of at least 1, got 0"),
+        (Experiment(shots=True), ConfigError, "shots must be whole numbers of at least 1"),
+        (Experiment(seed=-1), ConfigError, "seed must be whole numbers of at least 0, got -1"),
+        (Experiment(seed=2**63), ConfigError, "seed must be whole numbers of at most"),
+        (Experiment(views=-1), ConfigError, "views must be whole numbers of at least 0"),
     ],
     ids=str,
 )
@@ -98,6 +104,12 @@ def test_words_that_say_nothing_are_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         configured(experiment)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    words = configured(Experiment("ncm", np.int64(4), np.int32(2), views=np.uint8(3))).experiment
+    assert [type(each) for each in (words.shots, words.seed, words.views)] == [int, int, int]
+    assert words == Experiment("ncm", 4, 2, views=3)
 
 
 def test_words_stay_as_they_were_written() -> None:

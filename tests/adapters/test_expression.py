@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from adapters.expression import field_of, leaves, parts, with_base
 from adapters.registry import names
+from featcache.errors import MethodError
 
 NAMES = some.sampled_from(names())
 OVERS = some.lists(NAMES, min_size=1, max_size=3).map("@".join)
@@ -25,6 +26,14 @@ OVERS = some.lists(NAMES, min_size=1, max_size=3).map("@".join)
 )
 def test_parts(name: str, expected: list[str]) -> None:
     assert parts(name) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["", "sum:", "gda@", "@gda", "@", "sum:gda+", "sum:gda,ncm", "sum:gda ncm", "sum:+gda"]
+)
+def test_what_names_no_method_is_refused(name: str) -> None:
+    with pytest.raises(MethodError, match="names no methods; write one"):
+        leaves(name)
 
 
 def test_bases_find_their_method() -> None:

@@ -16,7 +16,28 @@ from hypothesis import strategies as st
 
 from featcache import draws
 from featcache.draws import SEEDS, SHOTS, draw_rows, drawable, pool_indices
-from featcache.errors import EpisodeError
+from featcache.errors import ConfigError, EpisodeError
+
+numbers = st.integers(0, draws.MOST)
+
+
+@given(numbers)
+def test_a_whole_number_is_itself(value: int) -> None:
+    assert draws.whole("seed", value) == draws.whole("seed", np.int64(value)) == value
+
+
+@pytest.mark.parametrize("value", [-1, draws.MOST + 1, 1.0, "1", True, None, np.float64(1)])
+def test_other_seeds_are_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match="seed must be whole numbers of at "):
+        draws.whole("seed", value)
+
+
+def test_shots_are_a_number_or_all() -> None:
+    assert (draws.some(4), draws.some("all")) == (4, "all")
+    for value in (0, "4", "every"):
+        with pytest.raises(ConfigError, match="shots must be whole numbers of at least 1"):
+            draws.some(value)
+
 
 labels_of = st.lists(st.integers(0, 5), max_size=40)
 

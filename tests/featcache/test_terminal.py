@@ -57,6 +57,14 @@ def test_names_stay_in_one_piece_however_narrow_it_is() -> None:
     assert any(line.startswith("a-long-name-of-a-thing") for line in lines)
 
 
+def test_numbers_stay_in_one_piece_however_narrow_it_is() -> None:
+    heads = ("key", *(f"column {n}" for n in range(9)), "accuracy")
+    for width in range(30, 90, 8):
+        lines = shown(heads, [("a/b", *("train:899 val:359" for _ in range(9)), "91.84")], width)
+        said = " ".join(lines).split()
+        assert {"91.84", "train:899", "val:359"} <= {*said}, width
+
+
 @pytest.mark.parametrize(("text", "part"), [("1/1", (1, 1)), ("2/16", (2, 16)), ("9/3", (9, 3))])
 def test_a_part_is_two_numbers(text: str, part: tuple[int, int]) -> None:
     assert terminal.part(text) == part

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import current_thread, main_thread
 from typing import Any
 
 import torch
@@ -118,8 +119,12 @@ class Local:
         # A fork server has torch imported once; a plain fork of a process with threads may hang,
         # and one that has seen a GPU cannot use it.
         if "forkserver" in get_all_start_methods() and not self._gpus:
+            from multiprocessing import forkserver  # which not every system has
+
             context: Any = get_context("forkserver")
             context.set_forkserver_preload(["adapters.sweeping.worker"])
+            with _one_thread(), _deaf():
+                forkserver.ensure_running()
         else:
             context = get_context("spawn")
         ours: Connection
@@ -128,7 +133,10 @@ class Local:
         process = context.Process(
             target=_serve, args=(theirs, self.worker, self.device, gpu, share), daemon=True
         )
-        with _one_thread():
+        if context.get_start_method() == "spawn":
+            with _one_thread(), _deaf():
+                process.start()
+        else:  # which waits for what the server imports, and hears Ctrl-C meanwhile
             process.start()
         theirs.close()
         self._pool[ours] = process
@@ -196,3 +204,19 @@ def _one_thread() -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started meanwhile do not hear Ctrl-C even while they import, which is the driver's.
+
+    Only the main thread may say so.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

@@ -74,7 +74,7 @@ def test_how_long_they_take_here(filled: Type, monkeypatch: pytest.MonkeyPatch) 
     assert len(fitted) == 3
     assert sum(each["refused"] != "" for each in found) == 3
     assert "≈" in answer.err
-    lacking = [line for line in answer.err.splitlines() if "--extra text-tower" in line]
+    lacking = [line for line in answer.err.splitlines() if "--text-tower" in line]
     assert len(lacking) == 1  # one sentence for all that lack the same
     assert lacking[0].startswith("coop, tcp: needs text tower, ")
 

@@ -35,6 +35,13 @@ def test_rows_as_a_table_and_as_documents(kept: Type) -> None:
     assert kept("adapters results --format latex").out.startswith("\\begin")
 
 
+def test_where_there_is_no_row_it_is_said(kept: Type, tmp_path: Path) -> None:
+    assert kept("adapters results --where method=gda,none --where seed=9").out == "no row fits\n"
+    assert kept("adapters results --where seed=9 --json").json == []
+    (tmp_path / "empty.sqlite").touch()
+    assert kept("adapters results --results empty.sqlite").out == "no row yet\n"
+
+
 def test_conditions_and_several_files(kept: Type) -> None:
     line = "adapters results --json"
     assert [r["method"] for r in kept(line, "--where", "method=ncm,fma").json] == ["ncm", "fma"]

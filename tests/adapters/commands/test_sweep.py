@@ -108,3 +108,10 @@ def test_scores_that_are_not_finite_are_a_failed_row(
     [row] = filled("adapters results --json").json
     assert (row["status"], row["accuracy"]) == ("failed", None)
     assert "not finite to 21 of 21 pictures of animals" in row["reason"]
+
+
+def test_trials_are_those_of_a_search(filled: Type) -> None:
+    """They were passed over, and one run was done."""
+    said = filled("adapters sweep --method gda --shots 1 --trials 3 --dry-run")
+    assert said.status == 1
+    assert "add --search random or tpe" in said.err

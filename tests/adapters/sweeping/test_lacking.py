@@ -11,7 +11,7 @@ import pytest
 from adapters import compose
 from adapters.drawing import draw
 from adapters.episode import NEGATIVE_PROMPTS, TEXT_TOWER, VIEWS
-from adapters.reading.features import ADDED_BY
+from adapters.reading.features import ADDED_BY, adding
 from adapters.registry import names, plain
 from adapters.sweeping import lacking as room
 from adapters.sweeping.grid import grid
@@ -66,7 +66,7 @@ def test_it_is_what_a_draw_does_not_hold(
         why = lacking(entry, (), "few-shot", "ncm", views)
         assert (why == "") is (need in held), entry.key
         if why:
-            assert ADDED_BY[need] in why
+            assert adding(entry, [need]) in why
 
 
 def test_other_sets_have_to_have_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_a_choice_of_settings_is_as_many_trainings(
 def test_what_cannot_be_fitted_says_why(entry: Entry) -> None:
     lacking, unknown, fitted = durations(entry, ["coop", "nope", "ncm"], 2)
     assert lacking.seconds is None
-    assert "--extra text-tower" in lacking.refused
+    assert "--text-tower" in lacking.refused
     assert "unknown method 'nope'" in unknown.refused
     assert fitted.refused == ""
 

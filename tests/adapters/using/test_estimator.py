@@ -115,6 +115,21 @@ def test_texts_of_other_classes_or_widths_are_refused(drawn: adapters.Draw, wron
         FewShotClassifier().fit(support.x, support.labels, text=given)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e300, np.nan])
+def test_what_single_precision_cannot_hold_is_refused(scale: float) -> None:
+    """Every picture was of one class, without a word."""
+    x, y = np.eye(4), [0, 0, 1, 1]
+    fitted = FewShotClassifier().fit(x, y)
+    for asked in (
+        lambda: FewShotClassifier().fit(x * scale, y),
+        lambda: fitted.predict(x * scale),
+        lambda: FewShotClassifier().fit(x, y, text=x[:2] * scale),
+    ):
+        with pytest.raises(ValueError, match=r"no length in single precision|contains NaN"):
+            asked()
+    assert FewShotClassifier().fit(x * 1e9, y).score(x * 1e9, y) == 1.0
+
+
 def test_wrong_settings_are_refused_as_everywhere(drawn: adapters.Draw) -> None:
     support = drawn.episode.support
     with pytest.raises(ConfigError, match="mix"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from multiprocessing import Pipe
+from multiprocessing import Pipe, forkserver
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -108,6 +108,26 @@ def test_a_process_has_one_thread_and_leaves_ctrl_c_to_its_driver(
     assert {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} == {
         "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": None,
     }  # fmt: skip
+
+
+def test_processes_do_not_hear_ctrl_c_while_they_start(
+    cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does the server that forks them: Ctrl-C while it imported printed its traceback."""
+    heard, begin = [], forkserver.ensure_running
+    monkeypatch.setattr(
+        forkserver,
+        "ensure_running",
+        lambda: (heard.append(signal.getsignal(signal.SIGINT)), begin())[-1],
+    )
+    before = signal.getsignal(signal.SIGINT)
+    made = Local(2, worker=Telling)
+    try:
+        assert [*made.run([Chunk((runs_of(cache)[0],))])]
+    finally:
+        made.close()
+    assert heard[0] == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_threads_are_limited_only_while_a_process_starts(monkeypatch: pytest.MonkeyPatch) -> None:
