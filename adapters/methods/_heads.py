@@ -60,7 +60,8 @@ def scores(scale: float | Tensor, f: Tensor, weights: Tensor) -> Tensor:
     """Scores `[q, c]` of unit embeddings `f [q, d]`."""
     # Lengths divide the scores of a batch: weights that they divided would be passed more often.
     lengths = linalg.vector_norm(weights, dim=-1).clamp(min=LEAST)
-    return (f @ weights.T) * (scale / lengths)
+    found: Tensor = (f @ weights.T) * (scale / lengths)
+    return found
 
 
 def logits(state: State, config: Any, x: Tensor) -> Tensor:
