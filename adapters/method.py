@@ -16,9 +16,10 @@ It ends with `method = Method(...)`, built from plain functions:
                                                   they are less work (optional)
     logits_over(state, config, x, axes) -> (choice, logits) …   the logits of each of those settings
                                                   that `logits` reads, at little cost (optional)
-    hits_over(state, config, x, labels [q], axes) -> (choice, hits) …   how many of the pictures
+    hits_over(state, config, axes) -> (x, labels [q] -> (choice, hits) …)   how many of the pictures
                                                   each of those settings gets right, where that is
-                                                  less work than all their logits (optional)
+                                                  less work than all their logits; it is asked about
+                                                  many portions of them (optional)
     features(state, config, x [..., d]) -> [..., d]   unit embeddings in its own space (optional)
     left_out(episode, config, axes) -> (choice, error) …   how far each of those settings is off
                                                   where pictures are left out, without more fits;
@@ -65,6 +66,7 @@ Scorer = Callable[[Any], Tensor]
 ChoiceStates = Iterator[tuple[dict[str, Any], State]]
 ChoiceLogits = Iterator[tuple[dict[str, Any], Tensor]]
 ChoiceHits = Iterator[tuple[dict[str, Any], int | Tensor]]
+Counter = Callable[[Any, Tensor], ChoiceHits]
 ChoiceErrors = Iterator[tuple[dict[str, Any], float]]
 
 
@@ -122,7 +124,7 @@ class Method:
     space: Callable[[Any], Space] = _no_space
     fit_over: Callable[[Episode, Any, Axes, Generator], ChoiceStates] | None = None
     logits_over: Callable[[State, Any, Any, Axes], ChoiceLogits] | None = None
-    hits_over: Callable[[State, Any, Any, Tensor, Axes], ChoiceHits] | None = None
+    hits_over: Callable[[State, Any, Axes], Counter] | None = None
     features: Callable[[State, Any, Any], Tensor] | None = None
     class_vectors: Callable[[State, Any], Tensor] | None = None
     class_vectors_by: Callable[[State, Any, Tensor, Tensor | None], Tensor] | None = None

@@ -230,7 +230,8 @@ def _scores(
     tried: list[dict[str, Any]] = []
     totals: list[float] = []
     with torch.inference_mode():
-        count = method.hits_over if axes and method.criterion == "accuracy" else None
+        counts = method.hits_over if axes and method.criterion == "accuracy" else None
+        count = counts(state, config, axes) if counts else None
         over = method.logits_over if axes else None
         scorers = [
             (choice, method.scored_by(state, replace(config, **choice)))
@@ -240,7 +241,7 @@ def _scores(
         for rows, x in method.portions(held.query, 2 * classes if axes else classes):
             labels = held.labels[rows]
             if count:
-                found = [(c, 100.0 * hit) for c, hit in count(state, config, x, labels, axes)]
+                found = [(c, 100.0 * hit) for c, hit in count(x, labels)]
             else:
                 scored = (
                     over(state, config, x, axes) if over else ((c, ask(x)) for c, ask in scorers)

@@ -12,14 +12,15 @@ prediction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor
 
-CHUNK = 4096  # rows of the kernel that are in memory at once
-BAND = 256  # columns of a symmetric matrix that are multiplied at once
+CHUNK = 2**14  # rows of the kernel that are in memory at once
+BANDS = 3  # of columns, in which half of a symmetric matrix is multiplied
 CACHED, LARGE = 2**18, 2**26  # numbers in a portion
+LEADING, FEW = 32, 0.4  # features that rows are multiplied with, and the share below which all are
 SMALL = 1e-5  # eigenvalues below this share of the largest are float32's rounding
 
 
@@ -92,9 +93,9 @@ def ridges(
     """The same for several betas, one after the other, on the same landmarks."""
     root = None if weights is None else weights.sqrt()[:, None]  # [n, 1]
     if len(x) <= most:
-        near = x @ x.T - 1
+        apart = x @ x.T - 1
         for beta in betas:
-            kernel = (beta * near).exp_()
+            kernel = (beta * apart).exp_()
             kernel = kernel if root is None else root * kernel * root.T
             spectrum, basis = torch.linalg.eigh(kernel)
             basis = basis if root is None else root * basis
@@ -102,21 +103,65 @@ def ridges(
         return
     chosen = torch.randperm(len(x), generator=generator, device=generator.device)[:landmarks]
     z = x[chosen.to(x.device)]  # [m, d]
-    parts = [slice(first, first + CHUNK) for first in range(0, len(x), CHUNK)]
-    kept = x @ z.T - 1 if len(x) * len(z) <= LARGE else None  # the same for every beta
+    near = x @ z.T - 1 if len(x) * len(z) <= LARGE else None  # the same for every beta
+    room = x.new_empty(min(len(x), CHUNK), LEADING + len(z))  # new memory costs as much as `exp`
     for beta in betas:
-        features = _whitening(affinity(z, z, beta))  # [m, k]
-        gram, moments = x.new_zeros(features.shape[1], features.shape[1]), x.new_zeros(())
-        for some in parts:
-            away = x[some] @ z.T - 1 if kept is None else kept[some]
-            phi = (beta * away).exp_() @ features  # [r, k]
-            counted = phi if weights is None else phi * weights[some, None]
-            for column in range(0, len(gram), BAND):  # of the lower half, all that `eigh` reads
-                band = slice(column, column + BAND)
-                gram[column:, band] += counted[:, column:].T @ phi[:, band]
-            moments = moments + onto(counted, some)
+        yield _nystrom(x, z, near, onto, beta, weights, room)
+
+
+def _nystrom(
+    x: Tensor,
+    z: Tensor,
+    near: Tensor | None,
+    onto: Callable[[Tensor, slice], Tensor],
+    beta: float,
+    weights: Tensor | None,
+    room: Tensor,
+) -> dict[str, Tensor]:
+    first, rest = _divided(_whitening(affinity(z, z, beta)))  # [m, l], [m, k - l]
+    back = (first / first.square().sum(0)).T  # [l, m]: k(x, Z), of what that is times `first`
+    gram, moments = x.new_zeros(()), x.new_zeros(())
+    for start in range(0, len(x), CHUNK):
+        some = slice(start, start + CHUNK)
+        away = x[some] @ z.T - 1 if near is None else near[some]
+        wide = room[: len(away)]
+        kernel = torch.mul(away, beta, out=wide[:, LEADING:]).exp_()  # [r, m]
+        if len(rest.T):
+            known = torch.mm(kernel, first, out=wide[:, :LEADING])
+            kernel.addmm_(known, back, alpha=-1)
+        else:
+            wide = kernel @ first
+        counted = wide if weights is None else wide * weights[some, None]
+        gram, moments = gram + _lower(counted, wide), moments + onto(counted, some)
+    if not len(rest.T):
         spectrum, turn = torch.linalg.eigh(gram)
-        yield _path(z, features @ turn, spectrum, turn.T @ moments)
+        return _path(z, first @ turn, spectrum, turn.T @ moments)
+    whole = torch.eye(LEADING).to(x)
+    narrow: Tensor = torch.block_diag(whole, rest)  # type: ignore[no-untyped-call]  # [l + m, k]
+    spectrum, turn = torch.linalg.eigh(narrow.T @ (gram.tril() + gram.tril(-1).T) @ narrow)
+    turn = narrow @ turn
+    return _path(z, first @ turn[:LEADING] + turn[LEADING:], spectrum, turn.T @ moments)
+
+
+def _lower(a: Tensor, b: Tensor) -> Tensor:
+    """The lower half of a symmetric a^T b `[m, m]`, all that `eigh` reads; some of the rest."""
+    product = a.new_zeros(a.shape[1], b.shape[1])
+    band = -(-len(product) // BANDS)
+    for column in range(0, len(product), band):
+        some = slice(column, column + band)
+        product[column:, some] = a[:, column:].T @ b[:, some]
+    return product
+
+
+def _divided(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Those of `features [m, k]` that rows are multiplied with, one by one, and the others.
+
+    The others can wait until products of the rows are summed, which saves half the work. Products
+    of k(x, Z) itself would round away what small eigenvalues tell; without the largest they do not.
+    """
+    rows, columns = features.shape
+    size = columns if columns < max(FEW * rows, LEADING) else LEADING
+    return features[:, -size:], features[:, :-size]
 
 
 def _path(z: Tensor, basis: Tensor, spectrum: Tensor, moments: Tensor) -> dict[str, Tensor]:
@@ -136,6 +181,6 @@ def coordinates(path: dict[str, Tensor], f: Tensor, beta: float) -> Tensor:
     return affinity(f, path["keys"], beta) @ path["basis"]
 
 
-def predict(path: dict[str, Tensor], at: Tensor, lambda_: float) -> Tensor:
+def predict(path: Mapping[str, Tensor], at: Tensor, lambda_: float) -> Tensor:
     """The regression's values `[q, c]` at the queries' coordinates `[q, m]`."""
     return (at / (path["spectrum"] + 1 / lambda_)) @ path["moments"]

@@ -22,7 +22,7 @@ from torch.nn.functional import normalize
 
 from adapters.episode import Episode
 from adapters.maths import chebyshev, kernels, winners
-from adapters.method import Axes, ChoiceHits, ChoiceLogits, Space, State
+from adapters.method import Axes, ChoiceHits, ChoiceLogits, Counter, Space, State
 
 BETAS, ALPHAS = 200, 20
 MOST = 0.3  # of f X^T - 1, for which interpolation over beta is tested
@@ -95,10 +95,14 @@ def logits_over(
             yield _named(axes, beta, alpha), text.add(cache, alpha=alpha)
 
 
-def hits_over(
-    state: State, config: CacheConfig, x: Tensor, labels: Tensor, axes: Axes, trained: bool = True
-) -> ChoiceHits:
+def hits_over(state: State, config: CacheConfig, axes: Axes, trained: bool = True) -> Counter:
     """The hits of all those, in which the logits are linear in alpha."""
+    return partial(_hits, state, config, axes, trained)
+
+
+def _hits(
+    state: State, config: CacheConfig, axes: Axes, trained: bool, x: Tensor, labels: Tensor
+) -> ChoiceHits:
     alphas = axes.get("alpha", [config.alpha])
     for beta, text, cache in _lines(state, config, x, axes, trained):
         found = winners.hits_along(text, cache, alphas, labels)

@@ -12,6 +12,7 @@ what it does is a sum over the rows of each class, whatever their order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -22,7 +23,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from adapters.episode import Episode
 from adapters.maths import kernels, winners
-from adapters.method import Axes, ChoiceHits, ChoiceLogits, Space, State
+from adapters.method import Axes, ChoiceHits, ChoiceLogits, Counter, Space, State
 
 BETAS, ALPHAS = 8, 10
 GAMMAS = (0.0, 0.05, 0.2)
@@ -133,10 +134,12 @@ def logits_over(state: State, config: ChannelConfig, x: Tensor, axes: Axes) -> C
             yield _named(axes, beta, gamma, alpha), text + alpha * cache
 
 
-def hits_over(
-    state: State, config: ChannelConfig, x: Tensor, labels: Tensor, axes: Axes
-) -> ChoiceHits:
+def hits_over(state: State, config: ChannelConfig, axes: Axes) -> Counter:
     """The hits of all those, in which the logits are linear in alpha."""
+    return partial(_hits, state, config, axes)
+
+
+def _hits(state: State, config: ChannelConfig, axes: Axes, x: Tensor, labels: Tensor) -> ChoiceHits:
     alphas = axes.get("alpha", [config.alpha])
     for beta, gamma, text, cache in _lines(state, config, x, axes):
         found = winners.hits_along(text, cache, alphas, labels)

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Generator, Tensor, tensor
+from torch import Generator, Tensor, linalg, tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode, Support
@@ -40,6 +40,8 @@ class HeadConfig:
     )
 
 
+LEAST = 1e-12  # length of weights, as `normalize` has it
+
 # The published number of epochs, however large the support.
 PRESETS = {"paper": {"most_steps": 0}}
 
@@ -56,7 +58,10 @@ def state(episode: Episode, weights: Tensor) -> State:
 
 def scores(scale: float | Tensor, f: Tensor, weights: Tensor) -> Tensor:
     """Scores `[q, c]` of unit embeddings `f [q, d]`."""
-    return scale * f @ normalize(weights, dim=-1).T
+    # Lengths divide the scores of a batch: weights that they divided would be passed more often.
+    lengths = linalg.vector_norm(weights, dim=-1).clamp(min=LEAST)
+    found: Tensor = (f @ weights.T) * (scale / lengths)
+    return found
 
 
 def logits(state: State, config: Any, x: Tensor) -> Tensor:

@@ -54,11 +54,12 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     support = episode.support
     views, labels, counted = normalize(support.views, dim=-1), support.labels, support.weights
 
+    squares = cache["keys"].square().sum(1)  # [n], the same in every step
     epochs = training.whole_epochs(len(labels), config.batch, config.epochs, config.most_steps)
 
     def loss(learned: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         f = training.one_view(views, rows, generator)  # [b, d]
-        scores = _scores(cache, learned, config, f)
+        scores = _scores(cache, squares, learned, config, f)
         return training.cross_entropy(scores, labels, rows, counted)
 
     learned = training.adamw(
@@ -76,17 +77,20 @@ def fit(episode: Episode, config: Config, generator: Generator) -> State:
     return _moved(cache, learned)
 
 
-def _scores(cache: State, learned: Mapping[str, Tensor], config: Config, f: Tensor) -> Tensor:
+def _scores(
+    cache: State, squares: Tensor, learned: Mapping[str, Tensor], config: Config, f: Tensor
+) -> Tensor:
     """The scores `[b, c]` of `_moved(cache, learned)` for unit embeddings `f [b, d]`.
 
+    `squares [n]` are those of the keys' lengths.
     The keys of a class move together, so that f F'^T needs no gradient, which is most of the work:
     f unit(F'_i + r_c) = (f F'_i + f r_c) / |F'_i + r_c|.
     """
     residual, keys, labels = learned["residual"], cache["keys"], cache["labels"]
     few = channel_cache.restrict(cache, f)  # [b, k]
     along = moving_keys.own_products(keys, residual, labels)  # [n]
-    squares = residual.square().sum(1).index_select(0, labels)  # [n]
-    lengths = (keys.square().sum(1) + 2 * along + squares).sqrt()
+    ways = residual.square().sum(1).index_select(0, labels)  # [n]
+    lengths = (squares + 2 * along + ways).sqrt()
     now = {**cache, "text": _moved_text(cache, residual), "weights": learned["weights"]}
     weights = channel_cache.weights(now, config.gamma)
     by_keys = moving_keys.class_affinity(

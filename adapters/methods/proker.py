@@ -27,12 +27,14 @@ from torch import Generator, Tensor, tensor
 from torch.nn.functional import normalize
 
 from adapters.episode import Episode
-from adapters.maths import kernels, leave_one_out
+from adapters.maths import kernels, leave_one_out, ridge_hits
 from adapters.method import (
     Axes,
     ChoiceErrors,
+    ChoiceHits,
     ChoiceLogits,
     ChoiceStates,
+    Counter,
     Method,
     Space,
     State,
@@ -127,6 +129,21 @@ def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLo
         yield {"lambda_": lambda_}, scores
 
 
+def hits_over(state: State, config: Config, axes: Axes) -> Counter:
+    """The hits of every lambda, by the products of a few."""
+    lambdas = axes["lambda_"]
+    count = ridge_hits.counter(state, lambdas)
+
+    def counted(x: Tensor, labels: Tensor) -> ChoiceHits:
+        f = normalize(x, dim=-1)
+        at = kernels.coordinates(state, f, config.beta)
+        found = count(f @ state["text"].T, at, labels)
+        for lambda_, hits in zip(lambdas, found, strict=True):
+            yield {"lambda_": lambda_}, hits
+
+    return counted
+
+
 def left_out(episode: Episode, config: Config, axes: Axes) -> ChoiceErrors | None:
     """PRESS of every lambda; None where Nyström's landmarks stand for the rows."""
     pictures = len(episode.support.labels)
@@ -150,6 +167,7 @@ method = Method(
     logits=logits,
     space=space,
     logits_over=logits_over,
+    hits_over=hits_over,
     left_out=left_out,
     presets=PRESETS,
     without_text="absent",

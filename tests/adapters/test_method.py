@@ -184,7 +184,7 @@ def test_hits_over_the_grid_are_those_of_its_logits(name: str) -> None:
     assert m.hits_over is not None
     for kept in [axes, *({key: values} for key, values in axes.items())]:
         wanted = [(c, hits(each, test.labels)) for c, each in m.scores(state, config, x, kept)]
-        assert [*m.hits_over(state, config, x, test.labels, kept)] == wanted
+        assert [*m.hits_over(state, config, kept)(x, test.labels)] == wanted
     assert len({hit for _, hit in wanted}) > 1
 
 

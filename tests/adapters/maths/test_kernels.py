@@ -84,12 +84,13 @@ def test_whitening_leaves_out_what_is_rounding() -> None:
     assert int((whitening.abs().sum(0) > 0).sum()) == 5
 
 
-@pytest.mark.parametrize("chunk", [7, 4096])
+@pytest.mark.parametrize(("chunk", "leading"), [(7, 2), (7, 32), (4096, 2)])
 def test_nystrom_is_ridge_regression_on_its_features(
-    chunk: int, monkeypatch: pytest.MonkeyPatch
+    chunk: int, leading: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """(Phi^T Phi + I / lambda) w = Phi^T T, with Phi Phi^T = K_nm K_mm^-1 K_mn, in float64."""
     monkeypatch.setattr(kernels, "CHUNK", chunk)
+    monkeypatch.setattr(kernels, "LEADING", leading)
     x, wanted, queries = units(40), torch.randn(40, 3), units(8, seed=5)
     path = kernels.ridge(
         x, lambda b, rows: b.T @ wanted[rows], 2.0, 39, 6, Generator().manual_seed(3)
@@ -103,3 +104,38 @@ def test_nystrom_is_ridge_regression_on_its_features(
     found = kernels.predict(path, kernels.coordinates(path, queries, 2.0), 0.7)
     at = rbf_kernel(queries.double().numpy(), z, gamma=1.0)
     np.testing.assert_allclose(found, at @ a, rtol=1e-2, atol=1e-2)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 999),
+    beta=st.floats(0.02, 10),
+    lambda_=st.floats(1e-3, 100),
+    weighted=st.booleans(),
+    cone=st.floats(0, 3),
+)
+def test_nystrom_with_most_features_later_is_that_with_all_of_them_first(
+    seed: int, beta: float, lambda_: float, weighted: bool, cone: float
+) -> None:
+    """Off by no more than a few times what the plain way is, in float32, of float64."""
+    g = Generator().manual_seed(seed)
+    x = normalize(torch.randn(300, 40, generator=g) + cone * torch.randn(40, generator=g), dim=1)
+    wanted, queries = torch.randn(300, 3, generator=g), x[:50].flip(1)
+    weights = 0.5 + torch.rand(300, generator=g) if weighted else None
+
+    def values(few: float, kind: torch.dtype) -> Tensor:
+        rows, targets = x.to(kind), wanted.to(kind)
+        counted = None if weights is None else weights.to(kind)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "FEW", few)
+            path = kernels.ridge(
+                rows, lambda b, some: b.T @ targets[some], beta, 1, 90, Generator(), counted
+            )
+        return kernels.predict(path, kernels.coordinates(path, queries.to(kind), beta), lambda_)
+
+    exact, plain, later = (
+        values(few, kind)
+        for few, kind in ((2, torch.float64), (2, torch.float32), (0, torch.float32))
+    )
+    off = float((plain - exact).abs().max())
+    assert float((later - exact).abs().max()) < 5 * off + 1e-4

@@ -34,6 +34,19 @@ def test_scores_are_cosines_times_the_scale() -> None:
     torch.testing.assert_close(heads.class_vectors(state, CONFIG), normalize(weights, dim=1))
 
 
+def test_scores_and_their_slopes_are_those_of_unit_weights() -> None:
+    """Whatever the lengths of the weights; of a weight that is zero, scores are."""
+    g = Generator().manual_seed(1)
+    lengths = torch.tensor([0.1, 1.0, 10.0, 300.0, 0.0], dtype=torch.float64)
+    weights = (torch.randn(5, 16, generator=g).double() * lengths[:, None]).requires_grad_()
+    f = normalize(torch.randn(9, 16, generator=g).double(), dim=1)
+    kinds = heads.scores(100.0, f, weights), 100 * f @ normalize(weights, dim=1).T
+    torch.testing.assert_close(*kinds)
+    assert not kinds[0][:, 4].any()
+    slopes = (torch.autograd.grad(each[:, :4].square().sum(), weights)[0] for each in kinds)
+    torch.testing.assert_close(*slopes)
+
+
 def test_an_epoch_shows_one_view_of_each_picture() -> None:
     found = list(heads.batches(EPISODE.support, CONFIG, 2, Generator().manual_seed(0)))
     assert [len(batch["rows"]) for batch in found] == [8, 8, 4] * 2
