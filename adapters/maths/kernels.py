@@ -32,8 +32,10 @@ def portion(x: Tensor) -> int:
     return CACHED if x.device.type == "cpu" else LARGE
 
 
-def affinity(x: Tensor, z: Tensor, beta: float) -> Tensor:
-    """k(x, z) `[n, m]` of unit `x [n, d]` and `z [m, d]`."""
+def affinity(x: Tensor, z: Tensor, beta: float | Tensor) -> Tensor:
+    """k(x, z) `[n, m]` of unit `x [n, d]` and `z [m, d]`; `beta` may be a tensor `[]`."""
+    if isinstance(beta, Tensor):  # found by a fit, and no constant of an exported head
+        return (beta * (x @ z.T - 1)).exp()
     # One pass over [n, m] in place of three; at 16,000 rows that is what costs.
     return torch.addmm(x.new_tensor(-beta), x, z.T, alpha=beta).exp()
 
@@ -176,11 +178,11 @@ def _whitening(kernel: Tensor) -> Tensor:
     return whitening
 
 
-def coordinates(path: dict[str, Tensor], f: Tensor, beta: float) -> Tensor:
+def coordinates(path: dict[str, Tensor], f: Tensor, beta: float | Tensor) -> Tensor:
     """k(f, Z) B `[q, m]` of unit queries `f [q, d]`; the same for every lambda."""
     return affinity(f, path["keys"], beta) @ path["basis"]
 
 
-def predict(path: Mapping[str, Tensor], at: Tensor, lambda_: float) -> Tensor:
+def predict(path: Mapping[str, Tensor], at: Tensor, lambda_: float | Tensor) -> Tensor:
     """The regression's values `[q, c]` at the queries' coordinates `[q, m]`."""
     return (at / (path["spectrum"] + 1 / lambda_)) @ path["moments"]

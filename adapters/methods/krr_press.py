@@ -143,8 +143,8 @@ def logits_over(state: State, config: Config, x: Tensor, axes: Axes) -> ChoiceLo
     if "turn" in state:
         text, at = text + state["offset"], (f - state["centre"]) @ state["turn"]
     else:
-        at = kernels.coordinates(state, f, float(state["beta"]))
-    own = config.ridge if config.by == "policy" else float(state["ridge"])
+        at = kernels.coordinates(state, f, state["beta"])
+    own = config.ridge if config.by == "policy" else state["ridge"]
     for choice in choices(axes):
         scores = text + kernels.predict(state, at, 1 / choice.get("ridge", own))
         yield choice, state["logit_scale"] * scores

@@ -39,13 +39,16 @@ class Slow:
 
     def __init__(self, store: Any, patch: pytest.MonkeyPatch) -> None:
         self.now, self.most, self.asked, self.lock = 0, 0, list[str](), threading.Lock()
-        self.pause, cat_file = 0.0, type(store).cat_file
+        self.company, cat_file = threading.Event(), type(store).cat_file
+        self.wanted, self.patience = 1, 5.0  # each waits until so many are there, so many seconds
 
         def slowly(fs: Any, path: str, **options: Any) -> Any:
             with self.lock:
                 self.now, self.asked = self.now + 1, [*self.asked, path]
                 self.most = max(self.most, self.now)
-            time.sleep(self.pause)
+                if self.most >= self.wanted:
+                    self.company.set()
+            self.company.wait(self.patience)
             try:
                 return cat_file(fs, path, **options)
             finally:
@@ -75,11 +78,11 @@ def test_many_are_asked_for_at_once_where_a_chunk_is_one_picture(
     store: Any, monkeypatch: pytest.MonkeyPatch, ahead: Any
 ) -> None:
     slow = Slow(store, monkeypatch)
-    slow.pause = 0.02
+    slow.wanted = 11
     asked = ((Wanted(item, True, False),) for item in items())
     with ahead(asked, [ONE_BY_ONE], 1) as given:
         found = [each.digest for (each,) in given]
-    assert slow.most > 10
+    assert slow.company.is_set()
     assert sorted(slow.asked) == [f"/far/{i:02d}.png" for i in range(COUNT)]  # each once
     assert found == [read(item).digest for item in items()]
 
@@ -108,7 +111,7 @@ def test_one_that_is_larger_than_the_room_comes_alone(
 ) -> None:
     monkeypatch.setattr(room, "ROOM", 1)
     slow = Slow(store, monkeypatch)
-    slow.pause = 0.001
+    slow.wanted, slow.patience = 2, 0.001
     asked = ((Wanted(item, True, False),) for item in items())
     with crops_ahead(asked, [ONE_BY_ONE], 3) as given:
         assert len(list(given)) == COUNT
@@ -166,10 +169,19 @@ def test_who_leaves_does_not_wait_for_a_server_that_does_not_answer(
     with ahead(asked, [ONE_BY_ONE], 2) as given:
         next(given)  # and leave, as after Ctrl-C
     look = Look(Dataset("far", ("a",), {"test": tuple(items())}))
-    main = threading.main_thread().ident
-    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    main, over = threading.main_thread().ident, threading.Event()
+    assert main is not None
+
+    def press() -> None:  # more than once: where a weak reference ends Python passes it over
+        while not over.wait(0.5):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=press).start()
     with pytest.raises(KeyboardInterrupt):
-        look.digests(range(COUNT))
+        try:
+            look.digests(range(COUNT))
+        finally:
+            over.set()
     assert time.monotonic() - began < 30
     answers.set()
 
