@@ -50,8 +50,9 @@ def _brief(error: Exception) -> str:
 
 def _other(than: str = "") -> str:
     """What there is instead."""
-    there = torch.accelerator.current_accelerator() if hasattr(torch, "accelerator") else None
-    if there is None or there.type == than or not torch.accelerator.is_available():
+    # To ask for what is not there raises in older torch.
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if there is None or there.type == than:
         return CPU.type
     return f"{there.type} or {CPU.type}"
 

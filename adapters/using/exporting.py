@@ -42,7 +42,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities, or logits, `[q, c]`; both are calibrated where the adapter is."""
-        state = {name: self.get_buffer(f"state_{i}") for i, name in enumerate(self.names)}
+        state = {name: getattr(self, f"state_{i}") for i, name in enumerate(self.names)}
         logits = self.method.logits(state, self.config, self.method.input(x)) / self.heat
         return logits.softmax(1) if self.output == PROBABILITIES else logits
 

@@ -176,12 +176,15 @@ def test_who_leaves_does_not_wait_for_a_server_that_does_not_answer(
         while not over.wait(0.5):
             signal.pthread_kill(main, signal.SIGINT)
 
-    threading.Thread(target=press).start()
-    with pytest.raises(KeyboardInterrupt):
+    def interrupted() -> None:
         try:
             look.digests(range(COUNT))
         finally:
             over.set()
+
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert time.monotonic() - began < 30
     answers.set()
 
