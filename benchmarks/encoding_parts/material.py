@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,21 +44,39 @@ def random_weights(model: str, folder: Path) -> str:
     return f"local-dir:{target}"
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A JPEG file with a number behind its end: another picture's bytes, decoded alike."""
+
+    file: Path
+    number: int
+
+    def read(self) -> bytes:
+        return self.file.read_bytes() + self.number.to_bytes(4, "big")
+
+
 def pictures(folder: Path, count: int, kind: tuple[int, int] = USUAL) -> Dataset:
     """`count` items over 64 files, so that the disk holds little and the decoder works as ever.
+
+    No two have the same bytes: those would go through the model once.
 
     Half of them are of the training split, a fifth of val, the rest of test.
     """
     paths = list(_files(folder / "-".join(map(str, ("pictures", *kind))), kind))
-    items = tuple(Item(f"{i}", paths[i % 64], i % 2) for i in range(count))
+    items = tuple(Item(f"{i}", Numbered(paths[i % 64], i), i % 2) for i in range(count))
     train, val = count // 2, count // 2 + count // 5
     splits = {"train": items[:train], "val": items[train:val], "test": items[val:]}
     return Dataset("bench", ("a", "b"), splits)
 
 
+def files(data: Dataset) -> list[Path]:
+    """The files, each once."""
+    return sorted({item.source.file for rows in data.splits.values() for item in rows})
+
+
 def kilobytes(data: Dataset) -> float:
     """The mean size of the files."""
-    paths = {Path(str(item.source)) for rows in data.splits.values() for item in rows}
+    paths = files(data)
     return round(sum(path.stat().st_size for path in paths) / len(paths) / 1000, 1)
 
 

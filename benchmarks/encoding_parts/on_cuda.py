@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from encoding_parts import loops
-from encoding_parts.material import loaded, pictures, with_side
+from encoding_parts.material import files, loaded, pictures, with_side
 from encoding_parts.result import Result, rate
 from featcache import FeatureCache, encode_dataset, load_backbone
 from featcache.backbones import compiling
@@ -200,8 +200,8 @@ def cuda_rate(
 
 def nvjpeg_rate(data: Dataset) -> float:
     """Pictures a second decoded and resized on the card, 128 together and all of one size."""
-    files = sorted({Path(str(item.source)) for rows in data.splits.values() for item in rows})
-    content = [torch.frombuffer(bytearray(f.read_bytes()), dtype=torch.uint8) for f in files] * 2
+    held = [bytearray(file.read_bytes()) for file in files(data)]
+    content = [torch.frombuffer(each, dtype=torch.uint8) for each in held] * 2
     preprocess, device = card.on_card(Preprocess(224, (0.5,) * 3, (0.5,) * 3)), torch.device("cuda")
 
     def once() -> None:
