@@ -68,7 +68,7 @@ def plain(data: Dataset, backbone: Backbone, source: str, size: int) -> list[np.
     low = device.type == "cuda"
     out = []
     for items in data.splits.values():
-        files = Files([item.source.file for item in items], preprocess)
+        files = Files([Path(str(item.source)) for item in items], preprocess)
         workers = os.cpu_count() or 1
         loader = DataLoader(files, batch_size=size, num_workers=workers, pin_memory=low)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=low):

@@ -35,7 +35,7 @@ def cpu_lines(document: dict[str, Any]) -> list[str]:
         "cores allow | plain loop | times the plain loop | in processor seconds |",
         "| --- |" + " ---: |" * 10,
     ]
-    for name in _models(document, "product"):
+    for name in _models(document, "plain_loop"):
         m = document[name]
         lines.append(
             f"| {name} | {m['pictures']:,} | {m.get('kilobytes', '')} | {m['batch_size']} | "
