@@ -18,7 +18,7 @@ from featcache import FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import features_of
 from featcache.datasets.dataset import Dataset
-from featcache.encoding.crops import Maker, Wanted, crops_ahead
+from featcache.encoding.decoding.crops import Maker, Wanted, crops_ahead
 from featcache.pictures.views import ViewRecipe
 from featcache.prompts import PromptBank
 

@@ -24,8 +24,8 @@ from featcache.backbones import compiling
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import features_of
 from featcache.datasets.dataset import Dataset
-from featcache.encoding import processes
-from featcache.encoding.crops import Maker, Wanted
+from featcache.encoding.decoding import processes
+from featcache.encoding.decoding.crops import Maker, Wanted
 from featcache.encoding.sizes import default_size
 from featcache.pictures import card
 from featcache.pictures.preprocess import Preprocess

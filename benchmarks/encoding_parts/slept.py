@@ -27,8 +27,9 @@ from encoding_parts.result import rate
 from featcache import FeatureCache, encode_dataset, load_backbone
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset, Item
-from featcache.encoding import processes, staging
-from featcache.encoding.crops import Maker, Wanted
+from featcache.encoding import staging
+from featcache.encoding.decoding import processes
+from featcache.encoding.decoding.crops import Maker, Wanted
 from featcache.pictures.views import ViewRecipe
 
 DECODERS, MILLISECONDS, PICTURES, SIDE = 10, 4.4, 20_000, 224

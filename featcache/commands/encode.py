@@ -242,7 +242,7 @@ def _shown(as_json: bool, documents: list[dict[str, Any]], several: str, backbon
 
 def _loaded(order: Order) -> list[Backbone]:
     """The backbones; processes that will decode start meanwhile."""
-    from featcache.encoding import processes
+    from featcache.encoding.decoding import processes
     from featcache.encoding.order import load
 
     if order.decoding.where != "threads":

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_pictures, encode_prompts
 from featcache.datasets.dataset import Item, Stored
-from featcache.encoding.crops import Wanted, crops_of
+from featcache.encoding.decoding.crops import Wanted, crops_of
 from featcache.encoding.looking import Look
 from featcache.pictures.digest import UNKNOWN, State
 from featcache.pictures.views import ViewRecipe

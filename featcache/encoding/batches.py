@@ -17,7 +17,7 @@ from torch import Tensor
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import picture_features
 from featcache.encoding.card import squares
-from featcache.encoding.crops import Coded, Crops
+from featcache.encoding.decoding.crops import Coded, Crops
 from featcache.encoding.plan import Unit
 from featcache.encoding.staging import Buffer, Made, Staging
 from featcache.encoding.taking import Place, take

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.memory import is_out_of_memory
-from featcache.encoding.crops import Coded
+from featcache.encoding.decoding.crops import Coded
 from featcache.errors import BackboneError, PictureError
 from featcache.pictures import card
 from featcache.pictures.decode import decode

@@ -18,7 +18,7 @@ from featcache.backbones import compiling, text_tower
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset
 from featcache.encoding.batches import UnitEncoder, feature_shapes
-from featcache.encoding.crops import NOTHING, Maker
+from featcache.encoding.decoding.crops import NOTHING, Maker
 from featcache.encoding.finishing import finish, look_ahead
 from featcache.encoding.identity import find_entry
 from featcache.encoding.plan import (

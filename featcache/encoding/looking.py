@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from featcache.datasets.dataset import Dataset, Item
-from featcache.encoding.fetching import fetching
+from featcache.encoding.decoding.fetching import fetching
 from featcache.errors import PictureError
 from featcache.pictures.digest import UNKNOWN, State, read, state_of
 from featcache.store.entry import Entry

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_pictures
 from featcache.datasets.dataset import Dataset, Item
-from featcache.encoding.crops import Crops, Wanted, crops_of
+from featcache.encoding.decoding.crops import Crops, Wanted, crops_of
 from featcache.errors import CacheError
 from featcache.pictures.decode import Pixels
 from featcache.pictures.views import ViewRecipe

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from featcache.datasets.dataset import Dataset
-from featcache.encoding import processes
 from featcache.encoding.batches import UnitBatches, UnitEncoder
-from featcache.encoding.crops import (
+from featcache.encoding.decoding import processes
+from featcache.encoding.decoding.crops import (
     Asked,
     Digests,
     Given,

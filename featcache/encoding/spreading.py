@@ -18,7 +18,8 @@ from typing import Protocol
 
 from featcache.backbones.names import parse
 from featcache.datasets.dataset import Dataset
-from featcache.encoding import plan, processes
+from featcache.encoding import plan
+from featcache.encoding.decoding import processes
 from featcache.encoding.encode import asked_of
 from featcache.encoding.finishing import finish
 from featcache.encoding.order import Order, encode, load, read

@@ -8,7 +8,7 @@ import pytest
 from featcache.backbones.backbone import Backbone
 from featcache.backbones.forward import encode_pictures
 from featcache.encoding.batches import Batches, UnitEncoder, feature_shapes
-from featcache.encoding.crops import Crops
+from featcache.encoding.decoding.crops import Crops
 from featcache.encoding.plan import Unit
 from featcache.encoding.staging import Staging
 from featcache.errors import UnknownNameError

@@ -13,7 +13,7 @@ from featcache import FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
 from featcache.datasets.dataset import Dataset, Item
 from featcache.encoding import batches, card, encode
-from featcache.encoding.crops import Coded
+from featcache.encoding.decoding.crops import Coded
 from featcache.errors import BackboneError, ConfigError
 from featcache.pictures.card import on_card
 from tests.featcache.encoding.noise import VIEWS, Noise

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from featcache import Entry, FeatureCache, encode_dataset
 from featcache.backbones.backbone import Backbone
-from featcache.encoding import crops, identity, looking
+from featcache.encoding import identity, looking
+from featcache.encoding.decoding import crops
 from featcache.encoding.identity import find_entry
 from featcache.encoding.report import Report
 from featcache.pictures.digest import State

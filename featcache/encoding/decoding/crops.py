@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.remote import Remote
-from featcache.encoding.fetching import ANNOUNCED, READERS, Fetching, fetching
+from featcache.encoding.decoding.fetching import ANNOUNCED, READERS, Fetching, fetching
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
 from featcache.errors import PictureError

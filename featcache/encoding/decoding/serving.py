@@ -7,7 +7,7 @@ import os
 import pickle
 from typing import IO, Any
 
-from featcache.encoding.crops import Maker, crops_for_all
+from featcache.encoding.decoding.crops import Maker, crops_for_all
 from featcache.errors import DatasetError
 from featcache.pictures.limit import limit_pixels
 

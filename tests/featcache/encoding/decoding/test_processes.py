@@ -23,10 +23,10 @@ from featcache.datasets.dataset import Item
 from featcache.datasets.kinds import _arrow
 from featcache.datasets.kinds._arrow import Cell
 from featcache.datasets.stored import Held
-from featcache.encoding import forking, processes
-from featcache.encoding.crops import Maker, Wanted, crops_ahead
-from featcache.encoding.forking import Waiting
-from featcache.encoding.processes import chosen, crops_from_processes
+from featcache.encoding.decoding import forking, processes
+from featcache.encoding.decoding.crops import Maker, Wanted, crops_ahead
+from featcache.encoding.decoding.forking import Waiting
+from featcache.encoding.decoding.processes import chosen, crops_from_processes
 from featcache.encoding.taking import Donor, Known, Place
 from featcache.errors import CacheError, ConfigError
 from featcache.pictures.preprocess import Preprocess

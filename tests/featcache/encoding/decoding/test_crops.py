@@ -14,8 +14,15 @@ from PIL import Image
 
 from featcache import ViewRecipe
 from featcache.datasets.dataset import Item
-from featcache.encoding import crops as crops_room
-from featcache.encoding.crops import Maker, Wanted, crops_ahead, crops_for, crops_of, wanted_of
+from featcache.encoding.decoding import crops as crops_room
+from featcache.encoding.decoding.crops import (
+    Maker,
+    Wanted,
+    crops_ahead,
+    crops_for,
+    crops_of,
+    wanted_of,
+)
 from featcache.encoding.plan import Unit
 from featcache.pictures.preprocess import Preprocess
 from tests.featcache.encoding.noise import Noise, noise

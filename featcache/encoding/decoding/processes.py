@@ -24,7 +24,7 @@ from threading import local
 from typing import IO
 
 from featcache.datasets.kinds._arrow import Cell
-from featcache.encoding.crops import (
+from featcache.encoding.decoding.crops import (
     TOGETHER,
     Asked,
     Given,
@@ -35,9 +35,9 @@ from featcache.encoding.crops import (
     item_of,
     size_of_crops,
 )
-from featcache.encoding.fetching import Coming, fetching
-from featcache.encoding.forking import waiting
-from featcache.encoding.serving import OTHERS, SLOT, send
+from featcache.encoding.decoding.fetching import Coming, fetching
+from featcache.encoding.decoding.forking import waiting
+from featcache.encoding.decoding.serving import OTHERS, SLOT, send
 from featcache.errors import CacheError, ConfigError, DatasetError, PictureError
 from featcache.pictures.limit import most_pixels
 

@@ -19,11 +19,11 @@ from featcache.backbones.backbone import Backbone
 from featcache.datasets import remote
 from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.remote import Remote
-from featcache.encoding import fetching as room
-from featcache.encoding.crops import Maker, Wanted, crops_ahead
-from featcache.encoding.fetching import Coming, fetching
+from featcache.encoding.decoding import fetching as room
+from featcache.encoding.decoding.crops import Maker, Wanted, crops_ahead
+from featcache.encoding.decoding.fetching import Coming, fetching
+from featcache.encoding.decoding.processes import crops_from_processes
 from featcache.encoding.looking import Look
-from featcache.encoding.processes import crops_from_processes
 from featcache.errors import DatasetError, PictureError
 from featcache.pictures.digest import read, state_of
 from featcache.pictures.preprocess import Preprocess

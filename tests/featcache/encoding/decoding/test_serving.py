@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from featcache import ViewRecipe
-from featcache.encoding import serving
-from featcache.encoding.crops import Wanted, crops_of
-from featcache.encoding.serving import send, serve
+from featcache.encoding.decoding import serving
+from featcache.encoding.decoding.crops import Wanted, crops_of
+from featcache.encoding.decoding.serving import send, serve
 from featcache.pictures.limit import most_pixels
 from featcache.pictures.preprocess import Preprocess
 from tests.featcache.encoding.folder import folder, read

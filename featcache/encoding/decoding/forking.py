@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from featcache.encoding.serving import serve
+from featcache.encoding.decoding.serving import serve
 
 # One thread each, and memory that is kept rather than given back and faulted in for each picture.
 SURROUNDINGS = {

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from featcache.encoding import forking
-from featcache.encoding.forking import Waiting
-from featcache.encoding.serving import send
+from featcache.encoding.decoding import forking
+from featcache.encoding.decoding.forking import Waiting
+from featcache.encoding.decoding.serving import send
 from featcache.pictures.limit import most_pixels
 
 CALLER = """
 import os, time
-from featcache.encoding.forking import Waiting
+from featcache.encoding.decoding.forking import Waiting
 waiting = Waiting()
 waiting.have(2)
 print(os.getpid(), flush=True)
