@@ -72,9 +72,9 @@ def _configure_parts(
 def parse(pairs: Sequence[str]) -> dict[str, Any]:
     """`key=value` pairs as a mapping; a value is read as JSON where it is JSON, else as text.
 
-    Raises `ConfigError` for a pair without `=`.
+    Raises `ConfigError` for a pair without `=`, or a key that stands twice.
     """
-    return {key: literal(value) for key, value in split("--set", pairs)}
+    return {key: literal(value) for key, value in split("--set", pairs).items()}
 
 
 def settings(method: Method) -> list[Setting]:

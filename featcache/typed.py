@@ -9,18 +9,22 @@ from typing import Any
 from featcache.errors import ConfigError
 
 
-def split(option: str, pairs: Sequence[str], form: str = "key=value") -> list[tuple[str, str]]:
+def split(
+    option: str, pairs: Sequence[str], form: str = "key=value", once: str = "give it once"
+) -> dict[str, str]:
     """Keys and values of the pairs behind an option; a value may hold `=` itself.
 
-    Raises `ConfigError`, which says that the option takes that `form`, for a pair without `=` or
-    key.
+    Raises `ConfigError` for a pair without `=` or key, which says that the option takes that
+    `form`, and for a key that stands twice, where `once` is the way out.
     """
-    found = []
+    found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"{option} takes {form}, got {pair!r}.")
-        found.append((key.strip(), value))
+        if (key := key.strip()) in found:
+            raise ConfigError(f"{option} {key} is given twice; {once.format(key=key)}.")
+        found[key] = value
     return found
 
 

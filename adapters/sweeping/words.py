@@ -77,13 +77,8 @@ def axes(pairs: Sequence[str]) -> dict[str, list[Any]]:
 
     Raises `ConfigError` for a pair without `=`, or a key that stands twice.
     """
-    given = split("--set", pairs, "key=value or key=value,value")
-    found = {key: typed(values) for key, values in given}
-    if len(found) < len(given):
-        keys = [key for key, _ in given]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ConfigError(f"--set {twice} is given twice; write {twice}=value,value.")
-    return found
+    given = split("--set", pairs, "key=value or key=value,value", "write {key}=value,value")
+    return {key: typed(values) for key, values in given.items()}
 
 
 def _keywords(path: Path, shared: Mapping[str, Any], block: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def of_encoding() -> list[str]:
 def slurm_words(pairs: Sequence[str]) -> dict[str, Any]:
     """What `--slurm key=value` says; a value is read as JSON where it is JSON, else as text.
 
-    Raises `ConfigError` for a pair without `=`.
+    Raises `ConfigError` for a pair without `=`, or a key that stands twice.
     """
     split = typed.split("--slurm", pairs, "key=value such as time=60")
-    return {key: typed.literal(value) for key, value in split}
+    return {key: typed.literal(value) for key, value in split.items()}

@@ -14,10 +14,17 @@ from featcache.typed import literal, split
 keys = st.text(min_size=1).filter(lambda key: "=" not in key and key.strip() == key)
 
 
-@given(st.lists(st.tuples(keys, st.text())))
-def test_pairs_come_apart_as_they_were_put_together(pairs: list[tuple[str, str]]) -> None:
-    assert split("--set", [f"{key}={value}" for key, value in pairs]) == pairs
-    assert split("--set", [f" {key} ={value}" for key, value in pairs]) == pairs
+@given(st.dictionaries(keys, st.text()))
+def test_pairs_come_apart_as_they_were_put_together(pairs: dict[str, str]) -> None:
+    assert split("--set", [f"{key}={value}" for key, value in pairs.items()]) == pairs
+    assert split("--set", [f" {key} ={value}" for key, value in pairs.items()]) == pairs
+
+
+def test_a_key_that_stands_twice_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigError, match="^--x a is given twice; give it once"):
+        split("--x", ["a=1", "b=2", " a=3"])
+    with pytest.raises(ConfigError, match="^--x a is given twice; write a=1,3"):
+        split("--x", ["a=1", "a=3"], once="write {key}=1,3")
 
 
 @pytest.mark.parametrize("wrong", ["", "blocks", "=3", " =3"])
