@@ -21,9 +21,9 @@ def test_pairs_come_apart_as_they_were_put_together(pairs: dict[str, str]) -> No
 
 
 def test_a_key_that_stands_twice_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigError, match="^--x a is given twice; give it once"):
+    with pytest.raises(ConfigError, match=r"^--x a is given twice; give it once\."):
         split("--x", ["a=1", "b=2", " a=3"])
-    with pytest.raises(ConfigError, match="^--x a is given twice; write a=1,3"):
+    with pytest.raises(ConfigError, match=r"^--x a is given twice; write a=1,3\."):
         split("--x", ["a=1", "a=3"], once="write {key}=1,3")
 
 
