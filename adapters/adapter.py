@@ -26,6 +26,7 @@ from featcache.errors import CacheError, ConfigError, FeatcacheError, MethodErro
 from featcache.store.entry import PATCHES, PRE_PROJECTION
 
 Array = NDArray[Any]
+LEAST = 1e-12  # a length below which `torch.nn.functional.normalize` makes no unit vector
 STATE, CARD = "adapter.safetensors", "adapter.json"
 
 
@@ -117,7 +118,8 @@ class Adapter:
         query = query_of(
             torch.from_numpy(np.array(x, np.float32)) if isinstance(x, np.ndarray) else x
         )
-        query = replace(query, x=_embeddings(query.x))
+        pre = None if query.pre is None else query.pre.float()
+        query = replace(query, x=_embeddings(query.x), pre=pre)
         given = {PRE_PROJECTION: query.pre, PATCHES: query.patches}
         if missing := [name for name in self.extras if given[name] is None]:
             raise CacheError(
@@ -261,14 +263,22 @@ def load(folder: Path | str) -> Adapter:
 def _embeddings(x: Tensor) -> Tensor:
     """Rows `[q, d]` as methods take them: of half precision as they are, else of single.
 
-    Raises `CacheError` where they are no rows.
+    Raises `CacheError` where they are no rows, or single precision cannot hold their lengths.
     """
     if x.dim() != 2:
         raise CacheError(
             f"embeddings are rows [pictures, width], and these are {[*x.shape]}; give a single one "
             "as x[None]."
         )
-    return x if x.dtype == torch.half else x.float()
+    x = x if x.dtype == torch.half else x.float()
+    lengths = torch.linalg.vector_norm(x.float(), dim=1)
+    lost = (lengths.isinf() & x.isfinite().all(1)) | ((lengths < LEAST) & x.any(1))
+    if many := int(lost.sum()):
+        raise CacheError(
+            f"{many} of {len(x)} embeddings have no length in single precision, which holds "
+            f"{LEAST:.0e} to 1e+19; scale all of them alike."
+        )
+    return x
 
 
 def _finite(scores: Tensor, method: str) -> Tensor:

@@ -142,7 +142,7 @@ def _standardised(scores: Tensor) -> Tensor:
         return scores - scores
     spread = scores.std(1, keepdim=True)
     apart = spread > ROUNDING * scores.abs().amax(1, keepdim=True)
-    return ((scores - scores.mean(1, keepdim=True)) / spread).where(apart | scores.isnan(), 0)
+    return ((scores - scores.mean(1, keepdim=True)) / spread).where(apart | ~spread.isfinite(), 0)
 
 
 def _by_picture(top: Method, base: Method, low: Chosen) -> Method:

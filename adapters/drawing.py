@@ -51,6 +51,7 @@ def draw(
     for shots or a seed that are no such numbers.
     """
     shots, seed = draws.some(shots), draws.whole("seed", seed)
+    views = None if views is None else draws.whole("views", views)
     if kind not in draws.KINDS:
         listed = kind if isinstance(kind, Drawn) else drawn.read(Path(drawn.way(kind)))
         shots, how = ALL, parts.How(ALL, seed, "", views, len(entry.classnames), listed)

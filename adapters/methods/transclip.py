@@ -75,7 +75,7 @@ def _start(state: State, config: Config, f: Tensor, text: Tensor) -> tuple[Tenso
     else:
         surest = text.topk(min(config.confident, len(f)), dim=0).indices  # [k, c]
         means = f[surest].mean(0)
-    return means, torch.full_like(f[0], 1 / f.shape[1])
+    return means, f.new_full(f.shape[1:], 1 / f.shape[1])
 
 
 def _likelihood(f: Tensor, means: Tensor, variance: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ def _row(runs: pandas.DataFrame, run: str | None) -> Any:
         named = runs[runs["run"] == run]
         return None if named.empty else named.iloc[0]
     plain = (runs["task"] == "few-shot") & ~runs["policy"].isin(("oracle-test", "transfer"))
-    quick = runs[plain & (runs["seconds"] <= LONGEST)]
+    quick = runs[plain & (runs["fit_seconds"] <= LONGEST)]
     quick = quick if len(quick) else runs
     return quick.iloc[int(quick["accuracy"].to_numpy().argmax())]
 
@@ -192,8 +192,8 @@ def _refusal(row: Any, named: bool) -> str:
         return f"only few-shot runs are fitted again, and its task is {row['task']}."
     if row["policy"] == "transfer":
         return "a row does not say which data set its settings were transferred from."
-    if row["seconds"] > LONGEST and not named:
-        return f"it took {row['seconds']:.0f} s; name it with --run {row['run']} all the same."
+    if row["fit_seconds"] > LONGEST and not named:
+        return f"it took {row['fit_seconds']:.0f} s; name it with --run {row['run']} all the same."
     return ""
 
 

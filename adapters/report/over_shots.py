@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +36,17 @@ def cells(frame: pandas.DataFrame, value: str = "accuracy") -> dict[tuple[str, i
             raise ValueError(f"rows of different {column} ({held}) do not share a table")
     for column in ("settings", "bank", "views", "draw"):
         for method, own in frame.groupby("method")[column] if column in frame else ():
-            if len(told := {*map(str, own.dropna())}) > 1:  # rows in memory hold settings as dicts
+            if len(told := {*map(_told, own.dropna())}) > 1:
                 held = ", ".join(sorted(told))
                 raise ValueError(f"rows of {method} with different {column} ({held}) have no mean")
-    newest = frame.drop_duplicates(["method", "shots", "seed"], keep="last")
-    groups = newest.groupby(["method", "shots"], sort=False)[value]
+    groups = _newest(frame, value).groupby(["method", "shots"], sort=False)[value]
     return {(str(m), int(str(k))): spread(list(values)) for (m, k), values in groups}
+
+
+def _newest(frame: pandas.DataFrame, value: str = "accuracy") -> pandas.DataFrame:
+    """The newest row of each seed that has a `value`, which failed runs have not."""
+    held = frame[frame[value].notna()]
+    return held.drop_duplicates(["method", "shots", "seed"], keep="last")
 
 
 def over_shots(frame: pandas.DataFrame, path: Path, title: str = "") -> Path:
@@ -89,7 +95,7 @@ def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
     does not count; the clock's where a row is of a GPU or of a version that kept no others.
     """
     table = cells(frame)
-    own = timed(frame, ["task"])
+    own = timed(_newest(frame), ["task"])
     head = "clock s a fit" if own["clock"].any() else "processor s a fit"
     seconds = own.groupby("method")["seconds"].median()
     shots = sorted({k for _, k in table})
@@ -103,6 +109,13 @@ def shots_table(frame: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _star(axes: Axes, score: Spread, width: int, colour: str) -> None:
     axes.plot([0], [score.mean], "*", color=colour, markersize=13, label="zero-shot")
     axes.plot([0, width], [score.mean] * 2, ":", color=colour, linewidth=1)
+
+
+def _told(value: Any) -> str:
+    """Settings, which rows in memory hold as dicts and a file as JSON, whatever their order."""
+    if isinstance(value, str) and value.startswith("{"):
+        value = json.loads(value)
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
 
 
 def _look(number: int) -> tuple[str, str, str]:

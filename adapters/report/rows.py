@@ -162,9 +162,8 @@ def runs(frame: pandas.DataFrame) -> Runs:
         shown = done["text"].fillna("").astype(str)
         done = done.assign(task=done["task"] + shown.where(shown == "", ", " + shown))
     done = _measured(done)
-    done = timed(done.assign(line=_lines(done)), [*APART, "line"])
-    done = done.sort_values("time", kind="stable")
-    newest = done.drop_duplicates([*APART, *RUN], keep="last")
+    done = done.assign(line=_lines(done)).sort_values("time", kind="stable")
+    newest = timed(done.drop_duplicates([*APART, *RUN], keep="last"), [*APART, "line"])
     older = done["run"].nunique() - newest["run"].nunique()
     return Runs(newest, frame[~scored], int(older))
 

@@ -30,7 +30,7 @@ def shipped() -> frozenset[str]:
 
 def called(typed: str) -> str:
     """The name of the bank that `featcache encode --prompts` makes of the same words."""
-    whole = JOIN not in typed or Path(typed).expanduser().is_file()
+    whole = JOIN not in typed or Path(typed).is_file()
     return _name("-".join(_stem(part) for part in ([typed] if whole else typed.split(JOIN))))
 
 
@@ -43,6 +43,10 @@ def asked(typed: str | None) -> str:
     if not typed:
         return ""
     bank = called(typed)
+    if not all(_name(part) for part in typed.split(JOIN)):
+        raise ConfigError(
+            f"--prompts {typed} names no bank; take one such as seven, or seven+cupl."
+        )
     if is_negative(bank):
         raise ConfigError(
             f"--prompts {typed} says what is not in a picture, which is the text of no table; take "

@@ -18,16 +18,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from adapters.ability import refuse_textless
-from adapters.adapter import Adapter
+from adapters.adapter import LEAST, Adapter
 from adapters.compose import get
 from adapters.configure import configure
 from adapters.episode import VIEWS, Episode, Support, Text
 from adapters.selection import select
 from adapters.watching import waiting
 from featcache import threads
+from featcache.draws import whole
 from featcache.errors import EpisodeError, MethodError
-
-LEAST = 1e-12  # below it `torch.nn.functional.normalize` gives no unit length
 
 Array = NDArray[Any]
 Texts = Tensor | Array | Mapping[Any, Tensor | Array]
@@ -84,7 +83,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         support = Support(views, torch.from_numpy(labels).long(), tuple(map(str, range(len(x)))))
         shots = int(np.bincount(labels).max())
         shown = self._text(text, names, x.shape[1])
-        episode = Episode(support, shown, float(self.logit_scale), shots, int(self.seed))
+        episode = Episode(support, shown, float(self.logit_scale), shots, whole("seed", self.seed))
         with waiting.shown(progress):
             chosen = select(method, episode, config, None)
         about = {"width": x.shape[1], "logit_scale": float(self.logit_scale), "shots": shots}

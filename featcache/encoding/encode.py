@@ -2,8 +2,8 @@
 
 The work is cut into units of some 2,000 rows of a split (`featcache.encoding.plan`). A unit becomes
 one image shard and, where few-shot draws can use its rows, one view shard, and as many more for
-each extra feature. It is listed in the manifest when all are on disk, so a killed run loses the
-units at hand and nothing else.
+each extra feature. It is listed in the manifest when all are on disk (with others where listing
+takes long), so a killed run loses what was not listed and nothing else.
 """
 
 from __future__ import annotations

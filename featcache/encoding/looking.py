@@ -40,7 +40,8 @@ class Look:
         """Digests by row, empty where a picture cannot be read; each picture is read once."""
         missing = [row for row in rows if row not in self._digests]
         with ThreadPoolExecutor(THREADS) as pool, fetching(THREADS) as fetch:
-            found = pool.map(_digest, [fetch.coming(self.items[row]) for row in missing])
+            items = [self.items[row] for row in missing]
+            found = pool.map(_digest, map(fetch.coming, items), items)
             self._digests.update(zip(missing, found, strict=True))
         return {row: self._digests[row] for row in rows}
 
@@ -128,8 +129,8 @@ def _held(entry: Entry) -> dict[str, tuple[str, State]]:
     return found
 
 
-def _digest(item: Item) -> str:
-    for _ in range(2):  # a key is for good: what fails once is asked for again
+def _digest(*asked: Item) -> str:
+    for item in asked:  # a key is for good: what fails once is asked for again
         try:
             return read(item).digest
         except (OSError, PictureError):

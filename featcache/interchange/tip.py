@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featcache.draws import draw_rows
+from featcache.draws import draw_rows, whole
 from featcache.errors import CacheError, ImportRefusedError
 from featcache.files import beside
 from featcache.interchange.files import save
@@ -31,6 +31,7 @@ def export_tip(entry: Entry, folder: Path, shots: Sequence[int], seed: int) -> P
     key the mean of its views, the centre crop alone where there are no others. Raises
     `ImportRefusedError` where there is nothing to draw from, `CacheError` where the disk refuses.
     """
+    seed = whole("seed", seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

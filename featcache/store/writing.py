@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featcache.store import manifest, shard
+from featcache.store import files, manifest, shard
 from featcache.store.entry import PROJECTION_SHARD, Entry
 from featcache.store.features import ProjectionWeights
 
@@ -70,12 +71,12 @@ class Listing:
             self.finish()
 
     def finish(self) -> None:
-        """List what is not listed yet; raises `CacheError` where the disk refuses."""
+        """List what is not listed yet, once: raises `CacheError` where the disk refuses."""
         if not self._records:
             return
         began = time.monotonic()
-        _list(self.entry, self._records)
-        self._records = {}
+        records, self._records = self._records, {}  # tried once: a lock may not have been let go
+        _list(self.entry, records)
         ended = time.monotonic()
         if ended - began > SHORT:
             self._due = ended + RARELY * (ended - began)
@@ -83,9 +84,19 @@ class Listing:
 
 def _list(entry: Entry, records: Mapping[str, dict[str, Any]]) -> None:
     with amend(entry) as manifest:
+        held = manifest["shards"]
+        # Another writer of the same rows may have put its file there since, and listed it.
+        records = {n: r for n, r in records.items() if n not in held or _is_of(entry.folder / n, r)}
         places = {_place(record) for record in records.values()}
-        held = manifest["shards"].items()
-        manifest["shards"] = {n: r for n, r in held if _place(r) not in places} | dict(records)
+        kept = {n: r for n, r in held.items() if _place(r) not in places}
+        manifest["shards"] = kept | records
+
+
+def _is_of(file: Path, record: Mapping[str, Any]) -> bool:
+    try:
+        return bool(files.sha256(file) == record["sha256"])
+    except OSError:
+        return False
 
 
 def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featcache.datasets.dataset import Dataset, Item
 from featcache.datasets.remote import Remote
-from featcache.encoding.decoding.fetching import ANNOUNCED, READERS, Fetching, fetching
+from featcache.encoding.decoding.fetching import ANNOUNCED, Fetching, fetching
 from featcache.encoding.plan import Unit
 from featcache.encoding.taking import Known, Place
 from featcache.errors import PictureError
@@ -188,16 +188,8 @@ def crops_for(asked: Asked, makers: Sequence[Maker]) -> Given:
 
 
 def crops_for_all(jobs: Sequence[Asked], makers: Sequence[Maker]) -> list[Given]:
-    """The same of several pictures; those in a store are asked for at once."""
+    """The same of several pictures."""
     pictures = [_Picture(item_of(job)) for job in jobs]
-    far = [  # and not asked for yet
-        picture
-        for picture, job in zip(pictures, jobs, strict=True)
-        if type(picture.item.source) is Remote and _unknown(job, makers)
-    ]
-    if len(far) > 1:
-        with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(_Picture.fetch, far))
     return [
         tuple(
             None if wanted is None else _made(picture, wanted, maker)
@@ -243,11 +235,6 @@ class _Picture:
                 lambda: cropped(decode(held) if isinstance(held, bytes) else held, self.item.box)
             )
         return self._pixels
-
-    def fetch(self) -> None:
-        """Read it now; what is wrong is told when it is asked for."""
-        with suppress(PictureError, OSError):
-            _ = self.content
 
     def _once(self, make: Callable[[], Result]) -> Result:
         if self._error is not None:

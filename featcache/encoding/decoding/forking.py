@@ -56,14 +56,18 @@ class Waiting:
 
     def take(self, *files: int) -> None:
         """Have one serve by these files, which go over to it; raises OSError where it has ended."""
+        with self._lock:
+            self.serving += 1
+            wanted = self.serving
         try:
-            self.have(self.serving + 1)
+            self.have(wanted)
             socket.send_fds(self._work, [b"+"], files)
+        except OSError:
+            self.give_back(1)
+            raise
         finally:
             for file in files[:2]:
                 os.close(file)
-        with self._lock:
-            self.serving += 1
 
     def give_back(self, count: int) -> None:
         """So many serve no more."""
@@ -84,13 +88,24 @@ def waiting(caller: int) -> Waiting:
 
 def _fork_when_asked(forking: socket.socket, work: socket.socket) -> None:
     """A process for each byte that comes. This one has imported all and has no thread."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+
+    def fork() -> None:
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            forking.close()
+            _serve_when_asked(work)
+            os._exit(0)
+
+    def ended(*_: object) -> None:
+        with suppress(ChildProcessError):
+            while (one := os.waitpid(-1, os.WNOHANG))[0]:
+                if one[1]:  # killed, perhaps while it waited: others count on it
+                    fork()
+
+    signal.signal(signal.SIGCHLD, ended)
     with suppress(ConnectionError):  # the caller was killed
         while forking.recv(1):
-            if os.fork() == 0:
-                forking.close()
-                _serve_when_asked(work)
-                os._exit(0)
+            fork()
 
 
 def _serve_when_asked(work: socket.socket) -> None:

@@ -17,15 +17,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
+from multiprocessing.connection import wait
 from pathlib import Path
 from queue import SimpleQueue
-from select import select
 from threading import local
 from typing import IO
 
 from featcache.datasets.kinds._arrow import Cell
 from featcache.encoding.decoding.crops import (
-    TOGETHER,
     Asked,
     Given,
     Maker,
@@ -36,7 +35,7 @@ from featcache.encoding.decoding.crops import (
     size_of_crops,
 )
 from featcache.encoding.decoding.fetching import Coming, fetching
-from featcache.encoding.decoding.forking import waiting
+from featcache.encoding.decoding.forking import SURROUNDINGS, waiting
 from featcache.encoding.decoding.serving import OTHERS, SLOT, send
 from featcache.errors import CacheError, ConfigError, DatasetError, PictureError
 from featcache.pictures.limit import most_pixels
@@ -86,9 +85,8 @@ def crops_from_processes(
         pool = ThreadPoolExecutor(workers)
         try:
             with fetching(workers) as fetch:
-                if chunk < TOGETHER:  # of more each process asks for many at once itself
-                    pictures = announced(pictures, makers, fetch)
-                yield _in_order(pool, team, pictures, chunk, depth)
+                coming = announced(pictures, makers, fetch)
+                yield _in_order(pool, team, coming, chunk, depth)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             team.dismiss()
@@ -154,7 +152,12 @@ class _Team:
     def __init__(self, makers: Sequence[Maker], file: int, memory: mmap.mmap, workers: int) -> None:
         self.makers, self.memory, self.mine = makers, memory, local()
         # Where paths begin that are not whole: what the processes are forked from may be older.
-        begin = [(each.recipe, each.preprocess) for each in makers], most_pixels(), Path.cwd()
+        begin = (
+            [(each.recipe, each.preprocess) for each in makers],
+            most_pixels(),
+            Path.cwd(),
+            {**os.environ, **SURROUNDINGS},
+        )
         self.pipes: SimpleQueue[tuple[IO[bytes], IO[bytes]]] = SimpleQueue()
         self.all: list[IO[bytes]] = []
         try:
@@ -205,6 +208,8 @@ class _Team:
         """Let all processes wait for others, by having no more to ask of them."""
         for pipe in self.all:
             with suppress(OSError):  # they have ended by themselves
+                if pipe.writable():  # a fork of this process may hold the pipe open
+                    send(pipe, None)
                 pipe.close()
         self.waiting.give_back(len(self.all) // 2)
 
@@ -217,7 +222,7 @@ class _Team:
 
 def _is_up(answer: IO[bytes]) -> bool:
     """Whether a process has taken up its work (or has ended, which shows when it is asked)."""
-    return bool(select([answer], [], [], GRACE)[0])
+    return bool(wait([answer.fileno()], GRACE))
 
 
 def _at_hand(asked: Asked) -> Asked:

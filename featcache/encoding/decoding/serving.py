@@ -27,17 +27,23 @@ def serve(asking: IO[bytes], answering: IO[bytes], file: int) -> None:
     First comes what makes crops, the limit of a picture's pixels and the working folder, which is
     answered with True; then chunks of pictures, each with the slot of `file` where its crops go.
     """
-    makers, limit, folder = pickle.load(asking)
+    makers, limit, folder, surroundings = pickle.load(asking)
     os.chdir(folder)
+    for name in {*os.environ} - {*surroundings}:
+        del os.environ[name]
+    os.environ.update(surroundings)
     limit_pixels(limit)
     makers = [Maker(recipe, preprocess) for recipe, preprocess in makers]
     memory = memoryview(mmap.mmap(file, 0))
     send(answering, True)
     while True:
         try:
-            asked, slot = pickle.load(asking)
+            given = pickle.load(asking)
         except EOFError:
             return
+        if given is None:
+            return
+        asked, slot = given
         sizes: list[int] = []
         at = slot * SLOT
 

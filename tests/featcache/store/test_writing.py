@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,10 @@ def test_shards_are_listed_together_where_listing_takes_long(
     assert len(reload(entry).manifest["shards"]) - before == 7
 
 
-def test_what_could_not_be_listed_is_listed_later(
+def test_what_could_not_be_listed_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A lock that could not be let go would be waited for without end; the rows are made again."""
     entry = made(tmp_path)
     listing = Listing(entry)
     with monkeypatch.context() as full:
@@ -100,7 +102,24 @@ def test_what_could_not_be_listed_is_listed_later(
         with pytest.raises(CacheError, match="full"):
             listing.put([NewShard("a.h5", {"kind": "x"}, {"x": half([1])})])
     listing.finish()
-    assert "a.h5" in reload(entry).manifest["shards"]
+    assert reload(entry).manifest == entry.manifest
+
+
+def test_what_another_put_in_its_place_meanwhile_stays_as_that_listed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = made(tmp_path)
+    mine, theirs = Listing(entry), Listing(entry)
+    mine._due = math.inf
+    for listing, value in ((mine, 1), (theirs, 2)):
+        listing.put([NewShard("a.h5", {"kind": "x"}, {"x": half([value])})])
+    mine.put([NewShard("b.h5", {"kind": "y"}, {"x": half([3])})])
+    mine.finish()
+    held = reload(entry)
+    assert {"a.h5", "b.h5"} <= held.manifest["shards"].keys()
+    for name, value in (("a.h5", 2), ("b.h5", 3)):
+        record = held.manifest["shards"][name]
+        assert shard.read(entry.folder / name, record=record)["x"].tolist() == [value]
 
 
 def test_a_bank_is_half_floats_class_by_class(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_the_same_process_serves_again_and_ends_when_it_is_let_go(
         for _ in range(2):
             (asked, asking), (answer, answering) = os.pipe(), os.pipe()
             with os.fdopen(asking, "wb") as out, os.fdopen(answer, "rb") as mine:
-                send(out, ([], most_pixels(), Path.cwd()))
+                send(out, ([], most_pixels(), Path.cwd(), {**os.environ}))
                 waiting.take(asked, answering, memory.fileno())
                 assert pickle.load(mine) is True
             waiting.give_back(1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import resource
+import signal
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -240,6 +243,7 @@ def test_processes_serve_one_run_after_the_other_and_two_at_once(
     waited_for(monkeypatch)
     items = read(folder(tmp_path / "images", rows=1)).splits["train"]
     asked = [(Wanted(item, True, False),) for item in items]
+    monkeypatch.setattr(processes, "waiting", functools.cache(lambda caller: Waiting()))
     mine = processes.waiting(os.getpid())
     for workers in (2, 1):
         with crops_from_processes(iter(asked), [SMALL], workers) as crops:
@@ -253,6 +257,51 @@ def test_processes_serve_one_run_after_the_other_and_two_at_once(
         pairs = list(zip(one, other, strict=True))
         assert (mine.serving, mine.forked) == (3, 3)
     assert [each and each.centre.shape[0] for pair in pairs for (each,) in pair] == [8, 24, 8, 24]
+    mine.end()
+
+
+def test_a_process_that_is_killed_while_it_waits_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for(monkeypatch)
+    monkeypatch.setattr(processes, "waiting", functools.cache(lambda caller: Waiting()))
+    items = read(folder(tmp_path / "images", rows=1)).splits["train"]
+    asked = [(Wanted(item, True, False),) for item in items]
+    fork = subprocess.Popen
+    servers: list[int] = []
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        started = fork(*args, **kwargs)
+        servers.append(started.pid)
+        return started
+
+    monkeypatch.setattr(forking.subprocess, "Popen", noted)
+    for _ in range(2):
+        with crops_from_processes(iter(asked), [SMALL], 1) as crops:
+            assert len(list(crops)) == 2
+        children = Path(f"/proc/{servers[0]}/task/{servers[0]}/children")
+        if not children.exists():
+            pytest.skip("this system does not list the children of a process")
+        for child in children.read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+    processes.waiting(os.getpid()).end()
+
+
+def test_many_open_files_are_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("no more files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    held = [os.dup(0) for _ in range(1100)]
+    try:
+        items = read(folder(tmp_path / "images", rows=1)).splits["train"]
+        asked = ((Wanted(item, True, False),) for item in items)
+        with crops_from_processes(asked, [SMALL], 1) as crops:
+            assert len(list(crops)) == 2
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_after_one_was_killed_the_next_run_has_others(

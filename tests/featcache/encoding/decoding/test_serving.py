@@ -36,7 +36,7 @@ def served(memory: IO[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     ):
         thread = Thread(target=serve, args=(theirs, answers, memory.fileno()))
         with os.fdopen(asking, "wb") as out:
-            send(out, ([(RECIPE, PREPROCESS)], most_pixels(), Path.cwd()))
+            send(out, ([(RECIPE, PREPROCESS)], most_pixels(), Path.cwd(), {**os.environ}))
             thread.start()
             yield out, mine
         thread.join(10)
@@ -82,3 +82,28 @@ def test_what_goes_wrong_is_said_and_the_next_is_served(tmp_path: Path) -> None:
             _, _, failed = ask(pipes, [(None,)], 0)
             assert "--decode-in threads" in failed
             assert ask(pipes, [(Wanted(items[0], True, False),)], 0)[2] == ""
+
+
+def test_it_ends_when_told_so_though_the_pipe_stays_open(tmp_path: Path) -> None:
+    """A fork of the caller may hold it open; and surroundings are those of the caller now."""
+    (asked, asking), (answer, answering) = os.pipe(), os.pipe()
+    held = os.dup(asking)
+    before = {**os.environ}
+    with (
+        tempfile.TemporaryFile() as memory,
+        os.fdopen(asked, "rb") as theirs,
+        os.fdopen(answering, "wb") as answers,
+        os.fdopen(answer, "rb") as mine,
+        os.fdopen(asking, "wb") as out,
+    ):
+        memory.truncate(1)
+        send(out, ([], most_pixels(), Path.cwd(), {**before, "FEATCACHE_TRIED": "1"}))
+        send(out, None)
+        try:
+            serve(theirs, answers, memory.fileno())
+            assert os.environ["FEATCACHE_TRIED"] == "1"
+        finally:
+            os.environ.pop("FEATCACHE_TRIED", None)
+        assert {**os.environ} == before
+        assert pickle.load(mine) is True
+    os.close(held)
