@@ -12,10 +12,12 @@ import torch
 import adapters
 from adapters import adapter, card
 from adapters.compose import get
+from adapters.episode import Query
 from adapters.registry import names
 from featcache.errors import CacheError, MethodError
 from tests import frozen
 from tests.adapters.short import short
+from tests.enriched import enriched
 from tests.entries import make_entry
 
 
@@ -86,7 +88,7 @@ def test_an_adapter_that_knows_no_width_takes_any(tmp_path: Path) -> None:
         by_hand.logits(torch.ones(2, 5))
 
 
-@pytest.mark.parametrize("name", ["gda", "stata"])
+@pytest.mark.parametrize("name", ["gda", "stata", "transclip"])
 def test_embeddings_of_any_precision_are_asked_and_what_is_no_rows_refused(
     tmp_path: Path, name: str
 ) -> None:
@@ -102,6 +104,23 @@ def test_embeddings_of_any_precision_are_asked_and_what_is_no_rows_refused(
     for shape in ((8,), (2, 4, 8)):
         with pytest.raises(CacheError, match=r"give a single one as x\[None\]"):
             fitted.logits(torch.ones(shape))
+
+
+def test_what_a_query_holds_beside_them_may_be_of_any_precision_too(tmp_path: Path) -> None:
+    fitted = adapters.fit(enriched(make_entry(tmp_path)), "prolip", shots=2).adapter
+    x, pre = (torch.randn(4, width, generator=torch.Generator().manual_seed(0)) for width in (8, 9))
+    plain = fitted.logits(Query(x, pre))
+    torch.testing.assert_close(fitted.logits(Query(x.double(), pre.double())), plain)
+    halves = Query(x.half(), pre.half())
+    torch.testing.assert_close(fitted.logits(halves), fitted.logits(Query(x, pre.half().float())))
+
+
+@pytest.mark.parametrize("scale", [1e25, 1e-30])
+def test_embeddings_whose_lengths_are_lost_are_refused(tmp_path: Path, scale: float) -> None:
+    """All of them had the same scores, and so the same class."""
+    fitted = adapters.fit(make_entry(tmp_path), "gda", shots=2).adapter
+    with pytest.raises(CacheError, match="4 of 4 embeddings have no length in single precision"):
+        fitted.predict(torch.ones(4, 8) * scale)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 import adapters
+from adapters import compose
 from adapters.compose import _by_picture, get
 from adapters.configure import configure
 from adapters.episode import Episode, Text
@@ -49,6 +50,8 @@ def test_a_part_that_tells_no_classes_apart_adds_nothing_to_a_sum() -> None:
     torch.testing.assert_close(scores(both, by_pictures), expected)
     one = replace(episode, support=episode.support.of(range(1)), text=episode.text.of(range(1)))
     assert not scores(both, one).any()
+    with_infinity = torch.tensor([[1.0, 2.0, torch.inf], [1.0, 2.0, 3.0]])
+    assert compose._standardised(with_infinity).isfinite().all(1).tolist() == [False, True]
     unknown = replace(test, x=test.x.index_fill(0, torch.tensor([2]), torch.nan))
     logits = both.logits(select(both, episode, both.config(), None).state, both.config(), unknown.x)
     assert logits.isfinite().all(1).logical_not().nonzero().flatten().tolist() == [2]

@@ -59,6 +59,24 @@ def test_settings_may_be_those_of_rows_in_memory(frame: pandas.DataFrame) -> Non
         cells(frame)
 
 
+def test_settings_are_the_same_in_any_order(frame: pandas.DataFrame) -> None:
+    told = [
+        {"beta": 1.0, "lambda_": 0.1},
+        {"lambda_": 0.1, "beta": 1.0},
+        '{"beta": 1.0,"lambda_":0.1}',
+    ]
+    frame["settings"] = [told[i % 3] for i in range(len(frame))]
+    assert len(cells(frame)) == 4
+
+
+def test_what_failed_later_and_what_is_not_shown_change_nothing(frame: pandas.DataFrame) -> None:
+    busy = frame.assign(fit_processor_seconds=0.25)
+    failed = busy[busy["seed"] == 3].assign(accuracy=None)
+    assert cells(pandas.concat([busy, failed]))["fma", 4].mean == 75.0
+    older = busy[busy["seed"] == 3].assign(fit_processor_seconds=None, accuracy=1.0)
+    assert shots_table(pandas.concat([older, busy]))[0][-1] == "processor s a fit"
+
+
 def test_a_seed_that_was_done_again_counts_once(frame: pandas.DataFrame) -> None:
     again = frame[(frame["method"] == "fma") & (frame["seed"] == 3)]
     cell = cells(pandas.concat([frame, again.assign(accuracy=0.0)]))["fma", 4]

@@ -79,6 +79,12 @@ def test_names_are_taken_and_joined() -> None:
     assert text.asked("seven+cupl") == "seven-cupl"
 
 
+@pytest.mark.parametrize("typed", [".", "+", "_", " ", "seven+", "~nobody+"])
+def test_what_names_no_bank_is_refused(typed: str) -> None:
+    with pytest.raises(ConfigError, match="names no bank"):
+        text.asked(typed)
+
+
 @pytest.mark.parametrize("typed", ["negative", "negative-mine", "negative-a.json"])
 def test_prompts_of_what_is_not_there_are_no_text(typed: str) -> None:
     with pytest.raises(ConfigError, match="such as --prompts seven"):

@@ -134,3 +134,6 @@ def test_wrong_settings_are_refused_as_everywhere(drawn: adapters.Draw) -> None:
     support = drawn.episode.support
     with pytest.raises(ConfigError, match="mix"):
         FewShotClassifier("ncm", {"mix": 2}).fit(support.x, support.labels)
+    for seed in (-1, 1.5, 2**64):
+        with pytest.raises(ConfigError, match="seed must be whole numbers"):
+            FewShotClassifier("ncm", seed=seed).fit(support.x, support.labels)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import torch
 
 from featcache import FeatureCache, import_features
 from featcache.draws import draw_rows
-from featcache.errors import CacheError, ImportRefusedError
+from featcache.errors import CacheError, ConfigError, ImportRefusedError
 from featcache.interchange.tip import export_tip
 from tests.entries import CLASSES, NARROW, WIDTH, make_entry
 from tests.featcache.interchange import layouts
@@ -82,6 +82,8 @@ def test_what_cannot_be_exported_so(tmp_path: Path) -> None:
     with pytest.raises(ImportRefusedError, match="a pool, which this form does not know"):
         export_tip(make_entry(tmp_path, {"pool": 66}), tmp_path / "tip", [1], 1)
     entry = make_entry(tmp_path / "more")
+    with pytest.raises(ConfigError, match="seed must be whole numbers of at least 0"):
+        export_tip(entry, tmp_path / "tip", [1], -1)
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="cannot make the folder"):
         export_tip(entry, tmp_path / "file" / "tip", [1], 1)
