@@ -201,7 +201,7 @@ def _wait(runs: Any) -> Any:
     """How long to fit again takes: by the clock, or by the processor where others had a share."""
     import numpy as np
 
-    return np.minimum(runs["fit_seconds"], runs["seconds"])
+    return np.minimum(*(np.asarray(runs[name], float) for name in ("fit_seconds", "seconds")))
 
 
 _GAINS = f"Sorted; of more than {MOST_CLASSES} classes the greatest gains and losses."

@@ -103,7 +103,7 @@ def test_no_more_bytes_wait_than_there_is_room_for(
             assert isinstance(item.source, Coming)
             assert len(item.source.read()) == size
             assert len(slow.asked) <= i + 4
-    assert slow.asked == [f"/far/{i:02d}.png" for i in range(COUNT)]
+    assert sorted(slow.asked) == [f"/far/{i:02d}.png" for i in range(COUNT)]  # threads take turns
 
 
 def test_one_that_is_larger_than_the_room_comes_alone(
