@@ -207,9 +207,10 @@ class _Team:
     def dismiss(self) -> None:
         """Let all processes wait for others, by having no more to ask of them."""
         for pipe in self.all:
-            with suppress(OSError):  # they have ended by themselves
-                if pipe.writable():  # a fork of this process may hold the pipe open
+            if pipe.writable():  # a fork of this process may hold the pipe open
+                with suppress(OSError):  # they have ended by themselves
                     send(pipe, None)
+            with suppress(OSError):
                 pipe.close()
         self.waiting.give_back(len(self.all) // 2)
 
